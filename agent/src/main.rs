@@ -1,0 +1,2 @@
+//! The Hostwell agent.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The Hostwell collector and the operator's command line.
+fn main() {}

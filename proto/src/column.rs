@@ -1,0 +1,383 @@
+//! Packed samples: one block holds some ticks of some series, column by column.
+//!
+//! ```text
+//! block   = version(1) ticks columns
+//! ticks   = count  first_ms(zigzag)  then for each further tick: delta-of-delta(zigzag)
+//! columns = count  then for each column, ascending by number:
+//!           number-step  header  [presence bitmap]  body
+//! header  = encoding (bits 0-1) | sparse (bit 2) | decimals (bits 4-7)
+//! body    = Constant: mantissa(zigzag)            all values the same decimal
+//!           Delta:    mantissa(zigzag), then each difference(zigzag)
+//!           Raw:      8 bytes little-endian for each value
+//! ```
+//! Numbers are LEB128 varints. A decimal value is `mantissa / 10^decimals`, used only where that
+//! gives back the very same f64, so packing never loses a bit; everything else is `Raw`.
+//! A full description for strangers: docs/format/column.md.
+
+/// Largest number of decimal places tried.
+pub const DECIMALS_MAX: u8 = 9;
+const VERSION: u8 = 1;
+const CONSTANT: u8 = 0;
+const DELTA: u8 = 1;
+const RAW: u8 = 2;
+const SPARSE: u8 = 4;
+/// Beyond 2^53 whole numbers are not exact in f64.
+const MANTISSA_MAX: f64 = 9_007_199_254_740_992.0;
+const POWERS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+/// The values of one series at the ticks of its block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// The sender's number for the series.
+    pub number: u32,
+    /// Indices into [`Block::times_ms`], ascending; `None` when there is a value at every tick.
+    pub ticks: Option<Vec<u16>>,
+    /// One value for each of those ticks.
+    pub values: Vec<f64>,
+}
+
+/// Samples of several series over the same ticks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Block {
+    /// Milliseconds since the Unix epoch, in the order sampled.
+    pub times_ms: Vec<i64>,
+    /// Ascending by number, no number twice.
+    pub columns: Vec<Column>,
+}
+
+impl Column {
+    /// The column's samples as (index of the tick, value).
+    pub fn samples(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.values
+            .iter()
+            .enumerate()
+            .map(move |(i, v)| match &self.ticks {
+                Some(ticks) => (usize::from(ticks[i]), *v),
+                None => (i, *v),
+            })
+    }
+}
+
+impl Block {
+    /// How many samples the block holds.
+    pub fn samples(&self) -> usize {
+        self.columns.iter().map(|c| c.values.len()).sum()
+    }
+}
+
+/// Bounds for [`decode`]: a block from outside may not make us allocate more than this.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most ticks in a block (at most 65,535).
+    pub ticks_max: usize,
+    /// Most columns in a block.
+    pub columns_max: usize,
+    /// Most samples in a block: a constant column costs few bytes however many it stands for.
+    pub samples_max: usize,
+}
+
+/// Why a block could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ColumnError {
+    /// The bytes end in the middle.
+    #[error("block ends after {0} bytes")]
+    Truncated(usize),
+    /// Written by a newer program.
+    #[error("block version {0} is not known; this program reads version 1")]
+    Version(u8),
+    /// More than the limit allows.
+    #[error("block has {got} {what}, the limit is {max}")]
+    Limit {
+        /// Ticks, columns or samples.
+        what: &'static str,
+        /// How many.
+        got: u64,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// The bytes contradict themselves.
+    #[error("block is malformed at byte {at}: {what}")]
+    Malformed {
+        /// Offset in the block.
+        at: usize,
+        /// What was wrong.
+        what: &'static str,
+    },
+}
+
+/// The mantissa of `value` with this many decimals, if it gives back the very same value.
+fn mantissa(value: f64, decimals: u8) -> Option<i64> {
+    let power = POWERS[usize::from(decimals)];
+    let scaled = (value * power).round();
+    if scaled.is_nan() || scaled.abs() >= MANTISSA_MAX {
+        return None;
+    }
+    // Through the integer, as the reader will: minus zero does not survive that and stays raw.
+    let mantissa = scaled as i64;
+    (mantissa as f64 / power)
+        .to_bits()
+        .eq(&value.to_bits())
+        .then_some(mantissa)
+}
+
+/// Finds the fewest decimals, from the hint upwards, that hold all values exactly.
+fn decimals_for(values: &[f64], hint: u8) -> Option<u8> {
+    let mut decimals = hint.min(DECIMALS_MAX);
+    'next: loop {
+        for value in values {
+            if mantissa(*value, decimals).is_none() {
+                decimals += 1;
+                if decimals > DECIMALS_MAX {
+                    return None;
+                }
+                continue 'next;
+            }
+        }
+        return Some(decimals);
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_zigzag(out: &mut Vec<u8>, value: i64) {
+    put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
+}
+
+/// Writes a block. `hint` gives the decimals to try first for a series number.
+pub fn encode(block: &Block, hint: impl Fn(u32) -> u8) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 + block.samples() * 2);
+    out.push(VERSION);
+    put_varint(&mut out, block.times_ms.len() as u64);
+    let (mut last, mut step) = (0i64, 0i64);
+    for (i, time) in block.times_ms.iter().enumerate() {
+        let delta = time.wrapping_sub(last);
+        put_zigzag(
+            &mut out,
+            if i == 0 {
+                *time
+            } else {
+                delta.wrapping_sub(step)
+            },
+        );
+        if i > 0 {
+            step = delta;
+        }
+        last = *time;
+    }
+    put_varint(&mut out, block.columns.len() as u64);
+    let mut previous = 0u32;
+    for column in &block.columns {
+        put_varint(&mut out, u64::from(column.number.wrapping_sub(previous)));
+        previous = column.number;
+        put_column(&mut out, column, block.times_ms.len(), hint(column.number));
+    }
+    out
+}
+
+fn put_column(out: &mut Vec<u8>, column: &Column, ticks: usize, hint: u8) {
+    let decimals = decimals_for(&column.values, hint);
+    let mantissas = |d: u8| column.values.iter().filter_map(move |v| mantissa(*v, d));
+    let (encoding, decimals_bits) = match decimals {
+        None => (RAW, 0),
+        Some(d) => {
+            let mut all = mantissas(d);
+            let first = all.next();
+            let constant = all.all(|m| Some(m) == first);
+            (if constant { CONSTANT } else { DELTA }, d)
+        }
+    };
+    let sparse = if column.ticks.is_some() { SPARSE } else { 0 };
+    out.push(encoding | sparse | (decimals_bits << 4));
+    if let Some(present) = &column.ticks {
+        let start = out.len();
+        out.resize(start + ticks.div_ceil(8), 0);
+        for tick in present {
+            out[start + usize::from(*tick) / 8] |= 1 << (tick % 8);
+        }
+    }
+    match encoding {
+        RAW => column
+            .values
+            .iter()
+            .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
+        CONSTANT => put_zigzag(out, mantissas(decimals_bits).next().unwrap_or(0)),
+        _ => {
+            let mut last = 0i64;
+            for m in mantissas(decimals_bits) {
+                put_zigzag(out, m - last);
+                last = m;
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn byte(&mut self) -> Result<u8, ColumnError> {
+        let byte = *self
+            .bytes
+            .get(self.at)
+            .ok_or(ColumnError::Truncated(self.bytes.len()))?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], ColumnError> {
+        let rest = &self.bytes[self.at..];
+        if count > rest.len() {
+            return Err(ColumnError::Truncated(self.bytes.len()));
+        }
+        self.at += count;
+        Ok(&rest[..count])
+    }
+
+    fn varint(&mut self) -> Result<u64, ColumnError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                return Err(self.malformed("varint over 64 bits"));
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.malformed("varint over 64 bits"))
+    }
+
+    fn zigzag(&mut self) -> Result<i64, ColumnError> {
+        let value = self.varint()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    fn count(&mut self, what: &'static str, max: usize) -> Result<usize, ColumnError> {
+        let got = self.varint()?;
+        usize::try_from(got)
+            .ok()
+            .filter(|n| *n <= max)
+            .ok_or(ColumnError::Limit { what, got, max })
+    }
+
+    fn malformed(&self, what: &'static str) -> ColumnError {
+        ColumnError::Malformed { at: self.at, what }
+    }
+
+    fn column(&mut self, number: u32, ticks: usize, room: usize) -> Result<Column, ColumnError> {
+        let header = self.byte()?;
+        let (encoding, decimals) = (header & 3, header >> 4);
+        if decimals > DECIMALS_MAX || header & 8 != 0 || encoding > RAW {
+            return Err(self.malformed("unknown column header"));
+        }
+        let present = if header & SPARSE == 0 {
+            None
+        } else {
+            Some(self.presence(ticks)?)
+        };
+        let count = present.as_ref().map_or(ticks, Vec::len);
+        if count > room {
+            return Err(ColumnError::Limit {
+                what: "more samples",
+                got: count as u64,
+                max: room,
+            });
+        }
+        let power = POWERS[usize::from(decimals)];
+        let values = match encoding {
+            RAW => self
+                .take(count * 8)?
+                .chunks_exact(8)
+                .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+                .collect(),
+            CONSTANT => vec![self.zigzag()? as f64 / power; count],
+            _ => {
+                let mut last = 0i64;
+                // Each difference takes at least one byte: the input bounds the allocation.
+                let mut values = Vec::with_capacity(count.min(self.bytes.len() - self.at));
+                for _ in 0..count {
+                    last = last
+                        .checked_add(self.zigzag()?)
+                        .ok_or_else(|| self.malformed("difference overflows"))?;
+                    values.push(last as f64 / power);
+                }
+                values
+            }
+        };
+        Ok(Column {
+            number,
+            ticks: present,
+            values,
+        })
+    }
+
+    fn presence(&mut self, ticks: usize) -> Result<Vec<u16>, ColumnError> {
+        let bitmap = self.take(ticks.div_ceil(8))?;
+        let present: Vec<u16> = (0..ticks)
+            .filter(|i| bitmap[i / 8] & (1 << (i % 8)) != 0)
+            .map(|i| i as u16)
+            .collect();
+        let set: u32 = bitmap.iter().map(|b| b.count_ones()).sum();
+        if set as usize != present.len() {
+            return Err(self.malformed("presence beyond the last tick"));
+        }
+        Ok(present)
+    }
+}
+
+/// Reads a block from outside, within limits.
+///
+/// # Errors
+/// When the bytes are cut, malformed, of a newer version or beyond the limits.
+pub fn decode(bytes: &[u8], limits: Limits) -> Result<Block, ColumnError> {
+    let mut reader = Reader { bytes, at: 0 };
+    let version = reader.byte()?;
+    if version != VERSION {
+        return Err(ColumnError::Version(version));
+    }
+    let ticks = reader.count("ticks", limits.ticks_max.min(usize::from(u16::MAX)))?;
+    let mut times_ms = Vec::with_capacity(ticks.min(bytes.len()));
+    let (mut last, mut step) = (0i64, 0i64);
+    for i in 0..ticks {
+        let read = reader.zigzag()?;
+        if i > 0 {
+            step = step.wrapping_add(read);
+            last = last.wrapping_add(step);
+        } else {
+            last = read;
+        }
+        times_ms.push(last);
+    }
+    let count = reader.count("columns", limits.columns_max)?;
+    let mut columns = Vec::with_capacity(count.min(bytes.len()));
+    let (mut number, mut room) = (0u32, limits.samples_max);
+    for i in 0..count {
+        let step = u32::try_from(reader.varint()?)
+            .map_err(|_| reader.malformed("series number over 32 bits"))?;
+        if i > 0 && step == 0 {
+            return Err(reader.malformed("series number twice"));
+        }
+        number = number
+            .checked_add(step)
+            .ok_or_else(|| reader.malformed("series number over 32 bits"))?;
+        let column = reader.column(number, ticks, room)?;
+        room -= column.values.len();
+        columns.push(column);
+    }
+    if reader.at != bytes.len() {
+        return Err(reader.malformed("bytes after the end"));
+    }
+    Ok(Block { times_ms, columns })
+}
+
+#[cfg(test)]
+mod tests;
