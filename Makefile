@@ -1,0 +1,42 @@
+# Two commands matter: `make run` and `make test`. `make help` lists the others.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+CARGO ?= cargo
+# A test that cannot run here writes a line, `data NAME` or `root NAME`; `make test` counts them.
+export HOSTWELL_SKIPPED := $(CURDIR)/target/skipped-tests
+
+.PHONY: help run test test-long check tools bench bench-agent audit
+
+help: ## Lists these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Builds, then runs collector and agent on this machine (data in ./hostwell-data)
+	$(CARGO) run --release -- up
+
+test: ## Everything: checks, then all tests on the real binaries
+	@sh tests/scripts/tools.sh test
+	@mkdir -p target && : > $(HOSTWELL_SKIPPED)
+	@$(MAKE) --no-print-directory check
+	$(CARGO) build --workspace --bins --tests
+	HOSTWELL_PREBUILT=1 $(CARGO) test --workspace
+	@awk '/^root /{r++} /^data /{d++} END {printf "tests skipped: %d for lack of root, %d for lack of HOSTWELL_DATA\n", r, d}' $(HOSTWELL_SKIPPED)
+
+test-long: ## The same with longer ledgers and more property cases (about half an hour more)
+	HOSTWELL_LONG=1 PROPTEST_CASES=20000 $(MAKE) --no-print-directory test
+
+check: ## Format, lints and documentation, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --quiet
+
+bench: ## Benchmarks of the parts, in this process
+	$(CARGO) bench --workspace --exclude hostwell-tests
+
+bench-agent: ## The agent beside node_exporter, collectd and pcp; exit 1 when a must is missed
+	@sh tests/scripts/tools.sh bench
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) bench -p hostwell-tests --bench agent
+
+audit: ## Licences, advisories and sources of the dependencies (needs cargo-deny)
+	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing: cargo install --locked cargo-deny' >&2; exit 2; }
+	$(CARGO) deny check
