@@ -1,8 +1,34 @@
 //! Time series and their arithmetic: the only place that knows counter resets.
+//!
+//! Three ideas carry everything here:
+//!
+//! * **A pair belongs to the moment it begins.** What a counter grew between two neighbouring
+//!   samples is counted in the step that holds the older one, so steps side by side neither lose
+//!   nor double anything.
+//! * **A hole is not a slope.** Neighbours further apart than three times the series' own cadence
+//!   have no rate between them. Their growth is still known as a sum, so `increase` has it.
+//! * **A missing step stays missing.** Nothing is interpolated, carried on or zero-filled.
+
+mod counter;
+mod resample;
+mod selector;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use counter::{Growth, Pair};
 pub use hostwell_proto::metric::Kind;
+pub use resample::{Agg, Grid, combine, nice_step_ms, quantile};
+pub use selector::{Matcher, Op, Selector, SelectorError};
+
+/// Neighbours further apart than this many cadences have a hole between them.
+pub const HOLE_CADENCES: i64 = 3;
+
+/// Slow subjects are sampled every n-th tick; a cadence beyond this many intervals is not believed.
+const CADENCE_INTERVALS_MAX: i64 = 12;
 
 /// A series' name: metric and labels (sorted by label name, the metric name not among them).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -11,6 +37,45 @@ pub struct SeriesName {
     pub metric: String,
     /// Sorted (name, value).
     pub labels: Vec<(String, String)>,
+}
+
+impl SeriesName {
+    /// A name from its parts; sorts the labels.
+    pub fn new(metric: &str, labels: &[(&str, &str)]) -> SeriesName {
+        let mut labels: Vec<(String, String)> = labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        labels.sort();
+        SeriesName {
+            metric: metric.to_owned(),
+            labels,
+        }
+    }
+
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// The selector that finds exactly this series: `metric{label="value"}`.
+impl fmt::Display for SeriesName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.metric)?;
+        if self.labels.is_empty() {
+            return Ok(());
+        }
+        f.write_str("{")?;
+        for (i, (name, value)) in self.labels.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{name}=\"{}\"", selector::escape(value))?;
+        }
+        f.write_str("}")
+    }
 }
 
 /// Samples of one series, ascending in time, no time twice.
@@ -26,6 +91,54 @@ pub struct Series {
     pub values: Vec<f64>,
 }
 
+impl Series {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.name.label(name)
+    }
+
+    /// The samples as (time, value), ascending.
+    pub fn points(&self) -> impl DoubleEndedIterator<Item = (i64, f64)> + '_ {
+        self.times_ms
+            .iter()
+            .copied()
+            .zip(self.values.iter().copied())
+    }
+
+    /// The newest sample at or before `now_ms`.
+    pub fn latest(&self, now_ms: i64) -> Option<(i64, f64)> {
+        let end = self.times_ms.partition_point(|&t| t <= now_ms);
+        let last = end.checked_sub(1)?;
+        Some((self.times_ms[last], self.values[last]))
+    }
+
+    /// The newest sample at or before `now_ms`, unless a hole has opened behind it since.
+    pub fn current(&self, now_ms: i64, interval_ms: i64) -> Option<f64> {
+        let (time, value) = self.latest(now_ms)?;
+        (now_ms - time <= self.hole_ms(interval_ms)).then_some(value)
+    }
+
+    /// How often this series is really sampled: the median distance of its newest samples, at
+    /// least the host's interval. Slow subjects are read every n-th tick, so this is a fact about
+    /// the series and not about the host.
+    pub fn cadence_ms(&self, interval_ms: i64) -> i64 {
+        let interval_ms = interval_ms.max(1);
+        let newest = &self.times_ms[self.times_ms.len().saturating_sub(65)..];
+        let mut distances: Vec<i64> = newest.windows(2).map(|w| w[1] - w[0]).collect();
+        if distances.is_empty() {
+            return interval_ms;
+        }
+        let middle = (distances.len() - 1) / 2;
+        let (_, median, _) = distances.select_nth_unstable(middle);
+        (*median).clamp(interval_ms, interval_ms * CADENCE_INTERVALS_MAX)
+    }
+
+    /// Neighbours further apart than this have a hole between them.
+    pub fn hole_ms(&self, interval_ms: i64) -> i64 {
+        self.cadence_ms(interval_ms) * HOLE_CADENCES
+    }
+}
+
 /// Everything the core needs to judge one host over one range. Immutable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
@@ -39,4 +152,68 @@ pub struct Window {
     pub interval_ms: i64,
     /// Sorted by name.
     pub series: Vec<Series>,
+}
+
+impl Window {
+    /// Every series of a metric.
+    pub fn all(&self, metric: &str) -> &[Series] {
+        let start = self
+            .series
+            .partition_point(|s| s.name.metric.as_str() < metric);
+        let length = self.series[start..].partition_point(|s| s.name.metric == metric);
+        &self.series[start..start + length]
+    }
+
+    /// The first series of a metric that has all these labels (others may be there too).
+    pub fn find(&self, metric: &str, labels: &[(&str, &str)]) -> Option<&Series> {
+        self.all(metric)
+            .iter()
+            .find(|s| labels.iter().all(|(k, v)| s.label(k) == Some(v)))
+    }
+
+    /// Every series a selector matches.
+    pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a Series> + 'a {
+        self.all(&selector.metric)
+            .iter()
+            .filter(|s| selector.matches(&s.name))
+    }
+
+    /// The newest value at `now_ms` of a series, unless a hole has opened behind it.
+    pub fn current(&self, metric: &str, labels: &[(&str, &str)], now_ms: i64) -> Option<f64> {
+        self.find(metric, labels)?.current(now_ms, self.interval_ms)
+    }
+
+    /// The newest sample's time at or before `now_ms`, over all series.
+    pub fn newest_ms(&self, now_ms: i64) -> Option<i64> {
+        self.series
+            .iter()
+            .filter_map(|s| s.latest(now_ms).map(|(time, _)| time))
+            .max()
+    }
+}
+
+/// All times at which any of these series has a sample, ascending, each once.
+pub fn union_times_ms<'a>(series: impl IntoIterator<Item = &'a Series>) -> Vec<i64> {
+    let mut union: Vec<i64> = Vec::new();
+    let mut sorted = true;
+    for one in series {
+        // Series of one probe share their ticks: nearly always there is nothing to add.
+        if union.is_empty() {
+            union.clone_from(&one.times_ms);
+        } else if union != one.times_ms {
+            union.extend_from_slice(&one.times_ms);
+            sorted = false;
+            // Keeps many short odd series from piling up before the one sort.
+            if union.len() > 1_000_000 {
+                union.sort_unstable();
+                union.dedup();
+                sorted = true;
+            }
+        }
+    }
+    if !sorted {
+        union.sort_unstable();
+        union.dedup();
+    }
+    union
 }
