@@ -1,2 +1,5 @@
 //! The Hostwell collector and the operator's command line.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    hostwell::cli::main()
+}

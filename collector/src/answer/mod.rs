@@ -1,0 +1,145 @@
+//! Questions and answers: what the command line, the gRPC door and the pages ask of a store.
+//!
+//! A [`Question`] and an [`Answer`] are versioned JSON documents, the same whether a running
+//! collector answers over the network or the command line reads a file at rest. This room turns
+//! what the store remembers into inputs of the core and hands on what the core says; it computes
+//! nothing itself.
+
+mod host;
+mod hosts;
+pub mod range;
+
+use serde::{Deserialize, Serialize};
+
+pub use host::HostInDepth;
+pub use hosts::{HostLine, HostState, Worst};
+
+use crate::store::{HostEdit, HostRecord, Store, StoreError};
+
+/// Version of the documents below. It grows when a field changes its meaning or goes away; new
+/// fields may come at any time.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Question {
+    /// Every host: state, age of data, indicators, worst finding.
+    Hosts {},
+    /// One host in depth.
+    Host {
+        /// Its name.
+        name: String,
+        /// The stretch that indicators and coverage are taken over.
+        range: range::Range,
+    },
+    /// Change a host's registration.
+    EditHost {
+        /// Its name.
+        name: String,
+        /// The change.
+        edit: HostEdit,
+    },
+}
+
+/// An answer, and the moment it is true for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// [`SCHEMA_VERSION`] of who answered.
+    pub schema_version: u32,
+    /// The moment the answer is for, RFC 3339: now for a running collector, its last beat for a
+    /// file at rest.
+    pub as_of: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub as_of_ms: i64,
+    /// What was found.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// The answer itself; `kind` names the question it belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    /// To [`Question::Hosts`].
+    Hosts {
+        /// By name.
+        hosts: Vec<HostLine>,
+    },
+    /// To [`Question::Host`].
+    Host(Box<HostInDepth>),
+    /// To [`Question::EditHost`].
+    Edited {
+        /// The host as it is now.
+        host: Box<HostRecord>,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// The question cannot be answered as asked; the text says what to change.
+    #[error("{0}")]
+    Asked(String),
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The answer could not be written down.
+    #[error("encode the answer")]
+    Encode(#[source] serde_json::Error),
+}
+
+/// Answers a question for the moment `now_ms` (milliseconds since the Unix epoch).
+///
+/// # Errors
+/// When the question makes no sense, names a host that is not there, or the store fails.
+pub async fn answer(store: &Store, question: Question, now_ms: i64) -> Result<Answer, AnswerError> {
+    let body = match question {
+        Question::Hosts {} => Body::Hosts {
+            hosts: hosts::hosts(store, now_ms).await?,
+        },
+        Question::Host { name, range } => {
+            Body::Host(Box::new(host::host(store, &name, range, now_ms).await?))
+        }
+        Question::EditHost { name, edit } => Body::Edited {
+            host: Box::new(store.edit_host(&name, edit, now_ms).await?),
+        },
+    };
+    Ok(Answer {
+        schema_version: SCHEMA_VERSION,
+        as_of: range::rfc3339(now_ms),
+        as_of_ms: now_ms,
+        body,
+    })
+}
+
+/// Answers a question that came as JSON, with JSON.
+///
+/// # Errors
+/// As [`answer`], and [`AnswerError::Asked`] when the JSON is no question this program knows.
+pub async fn answer_json(
+    store: &Store,
+    question_json: &str,
+    now_ms: i64,
+) -> Result<String, AnswerError> {
+    let question = serde_json::from_str(question_json).map_err(|e| {
+        AnswerError::Asked(format!(
+            "this collector ({}) does not know such a question: {e}",
+            env!("CARGO_PKG_VERSION")
+        ))
+    })?;
+    let answer = answer(store, question, now_ms).await?;
+    serde_json::to_string(&answer).map_err(AnswerError::Encode)
+}
+
+/// The moment a file at rest speaks for: the collector's last beat, or the newest sample when no
+/// collector ever watched (a file made by an import), or `otherwise_ms` when there is nothing.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn last_beat_ms(store: &Store, otherwise_ms: i64) -> Result<i64, StoreError> {
+    if let Some(span) = store.watch_spans(0, i64::MAX).await?.last() {
+        return Ok(span.to_ms);
+    }
+    Ok(store.facts(false).await?.newest_ms.unwrap_or(otherwise_ms))
+}

@@ -1,0 +1,140 @@
+//! Turns words into values: parses the command line, asks, prints, chooses the exit code.
+//!
+//! One file a noun. A noun builds a [`crate::answer::Question`], takes it to a [`source::Source`]
+//! (a running collector or a file at rest) and lays the answer out; what is found is computed on
+//! the other side of the question. Messages go to standard error, answers to standard output.
+
+mod completions;
+mod console;
+mod host;
+mod hosts;
+mod output;
+mod source;
+mod table;
+mod text;
+mod time;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use console::Console;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Fine = 0,
+    /// It found something at or above what was asked to fail on.
+    Found = 1,
+    /// It could not do it.
+    Failed = 2,
+}
+
+/// Which hosts are at risk, when they run out, and what to do about it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hostwell",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100,
+    after_help = "\
+First steps:
+  hostwell up                     collector and agent on this machine, until Ctrl-C
+  hostwell hosts                  every host: state, the five indicators, worst finding
+  hostwell report --since 24h     the page for the meeting
+
+Answers come from the collector on this machine, from --server URL, or from --db FILE.
+Exit codes: 0 fine, 1 found something at or above --fail-on, 2 could not do it."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Hosts(hosts::HostsArgs),
+    Host(host::HostArgs),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let mut console = Console::standard();
+    let exit = run(std::env::args_os(), &mut console);
+    ExitCode::from(exit as u8)
+}
+
+/// Runs one command line, its first word being the program's name.
+pub fn run(words: impl IntoIterator<Item = OsString>, console: &mut Console) -> Exit {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, console),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command, console)),
+        Err(error) => Err(anyhow::Error::new(error).context("start the runtime")),
+    };
+    let done = done.and_then(|exit| {
+        console.flush()?;
+        Ok(exit)
+    });
+    match done {
+        Ok(exit) => exit,
+        Err(error) if console::is_broken_pipe(&error) => Exit::Fine,
+        Err(error) => {
+            // The text of an error may quote what a host or a file said.
+            let told = format!("{error:#}");
+            let lines = told.lines().map(|line| text::clean(line).into_owned());
+            console.message(&format!(
+                "hostwell: {}",
+                lines.collect::<Vec<_>>().join("\n")
+            ));
+            Exit::Failed
+        }
+    }
+}
+
+async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exit> {
+    match command {
+        Command::Hosts(args) => hosts::run(args, console).await,
+        Command::Host(args) => host::run(args, console).await,
+        Command::Completions(args) => completions::run(&args, Cli::command(), console),
+        Command::Man(args) => completions::man(&args, &Cli::command(), console),
+    }
+}
+
+/// Help and version are answers; a wrong word is a message.
+fn explain(error: &clap::Error, console: &mut Console) -> Exit {
+    let styled = error.render();
+    let told = if console.colour {
+        styled.ansi().to_string()
+    } else {
+        styled.to_string()
+    };
+    if error.use_stderr() {
+        console.message(told.trim_end());
+        return Exit::Failed;
+    }
+    match console
+        .bytes(told.as_bytes())
+        .and_then(|()| console.flush())
+    {
+        Ok(()) => Exit::Fine,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Fine,
+        Err(_) => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests;
