@@ -1,0 +1,151 @@
+//! Kernel files that stay open: one `pread` a tick each.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
+use super::ProbeError;
+use crate::source::Source;
+
+/// How the kernel hands a file out, which decides when a read was the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// In one piece: a read that leaves room in the buffer has seen the end.
+    Whole,
+    /// Row by row, at most a page a read, never a part of a row: a read that stays this far below
+    /// the smallest page has seen the end, because no row is that long.
+    Rows,
+}
+
+const ROWS_END_BELOW_BYTES: usize = 4096 - 1024;
+const BUFFER_BYTES: usize = 4096;
+/// The largest kernel file read (a host with thousands of CPUs or interfaces stays far below).
+const BUFFER_BYTES_MAX: usize = 8 << 20;
+
+/// A file under the root prefix, opened once, with the buffer it is read into.
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    path: &'static str,
+    shape: Shape,
+    file: Option<File>,
+    buffer: Vec<u8>,
+}
+
+impl KeptFile {
+    /// A file that the kernel hands out in one piece.
+    pub(super) fn whole(path: &'static str) -> KeptFile {
+        KeptFile {
+            path,
+            shape: Shape::Whole,
+            file: None,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// A table that the kernel hands out row by row.
+    pub(super) fn rows(path: &'static str) -> KeptFile {
+        KeptFile {
+            shape: Shape::Rows,
+            ..KeptFile::whole(path)
+        }
+    }
+
+    /// The path under the root prefix.
+    pub(super) fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// What the file says now.
+    ///
+    /// # Errors
+    /// [`ProbeError::Absent`] when there is no such file; the failure otherwise.
+    pub(super) fn read(&mut self, source: &Source) -> Result<&[u8], ProbeError> {
+        if self.file.is_none() || source.is_fixture() {
+            let file = File::open(source.path(self.path));
+            self.file = Some(file.map_err(|e| ProbeError::io(self.path, e))?);
+        }
+        match self.fill() {
+            Ok(filled) => Ok(&self.buffer[..filled]),
+            Err(e) => {
+                // The subject may have gone and come back: open anew next time.
+                self.file = None;
+                Err(ProbeError::io(self.path, e))
+            }
+        }
+    }
+
+    fn fill(&mut self) -> std::io::Result<usize> {
+        let Some(file) = &self.file else {
+            return Ok(0);
+        };
+        let mut filled = 0;
+        loop {
+            if filled == self.buffer.len() {
+                if filled >= BUFFER_BYTES_MAX {
+                    return Err(std::io::ErrorKind::FileTooLarge.into());
+                }
+                self.buffer.resize((filled * 2).max(BUFFER_BYTES), 0);
+            }
+            let got = file.read_at(&mut self.buffer[filled..], filled as u64)?;
+            filled += got;
+            let room = filled < self.buffer.len();
+            let last = match self.shape {
+                Shape::Whole => room,
+                Shape::Rows => room && got < ROWS_END_BELOW_BYTES,
+            };
+            if got == 0 || last {
+                return Ok(filled);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_kept_file_says_the_same_as_reading_it_whole() {
+        let source = Source::live(Path::new("/"));
+        // Files that do not move while the test runs, one of each shape and longer than a page.
+        for mut file in [
+            KeptFile::whole("proc/cpuinfo"),
+            KeptFile::rows("proc/cpuinfo"),
+            KeptFile::rows("proc/filesystems"),
+            KeptFile::rows("proc/devices"),
+        ] {
+            let expected = std::fs::read(source.path(file.path())).unwrap();
+            for _ in 0..2 {
+                assert_eq!(file.read(&source).unwrap().len(), expected.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_file_is_read_to_its_end_whatever_its_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Source::live(dir.path());
+        for length in [0, 1, 3071, 3072, 4095, 4096, 4097, 20_000] {
+            std::fs::write(dir.path().join("table"), vec![b'x'; length]).unwrap();
+            for mut file in [KeptFile::whole("table"), KeptFile::rows("table")] {
+                assert_eq!(file.read(&source).unwrap().len(), length);
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_absent_and_a_folder_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("folder")).unwrap();
+        let source = Source::live(dir.path());
+        assert!(matches!(
+            KeptFile::whole("gone").read(&source),
+            Err(ProbeError::Absent)
+        ));
+        assert!(matches!(
+            KeptFile::whole("folder").read(&source),
+            Err(ProbeError::Io { .. })
+        ));
+    }
+}

@@ -1,0 +1,231 @@
+//! Probes: each turns one kernel subject into readings. A failure costs that subject only.
+//!
+//! [`PROBES`] is the list; a [`Rack`] is the live set. Hot subjects are read at every tick from
+//! descriptors that stay open, one `pread` a file; slow ones (`every` > 1) at every n-th tick,
+//! spread over the ticks so that they do not meet. What a host does not have is tried again
+//! every [`ABSENT_RETRY_TICKS`] ticks and never alarms anybody.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sample::Readings;
+use crate::source::Source;
+
+#[cfg(target_os = "linux")]
+mod cpu;
+#[cfg(target_os = "linux")]
+mod kept;
+#[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
+mod rows;
+#[cfg(target_os = "linux")]
+mod scan;
+#[cfg(target_os = "linux")]
+mod vmstat;
+
+/// After this many ticks a subject that was absent is looked for again (a module may be loaded).
+pub const ABSENT_RETRY_TICKS: u64 = 60;
+
+/// What probes may be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProbeOptions {
+    /// Interfaces to read although `interfaces_exclude` names them; `*` and `?` are wild.
+    pub interfaces_include: Vec<String>,
+    /// Interfaces not to read. The default leaves physical, bond, bridge and VLAN interfaces.
+    pub interfaces_exclude: Vec<String>,
+    /// Block devices to read although they are partitions or RAM, loop or floppy disks.
+    pub disks_include: Vec<String>,
+    /// Block devices not to read, beside those.
+    pub disks_exclude: Vec<String>,
+    /// Mount points not to read, beside pseudo, image and container file systems.
+    pub mountpoints_exclude: Vec<String>,
+    /// Whether to ask network file systems (nfs, cifs, …) for their size. They can hang.
+    pub network_filesystems: bool,
+}
+
+impl Default for ProbeOptions {
+    fn default() -> Self {
+        let patterns = [
+            "lo", "veth*", "docker*", "br-*", "cali*", "tap*", "tun*", "wg*", "cni*", "flannel*",
+            "lxc*", "vnet*", "ifb*", "dummy*", "sit*", "gre*", "ip6gre*", "ip6tnl*", "erspan*",
+            "tunl*", "ip_vti*", "ip6_vti*",
+        ];
+        ProbeOptions {
+            interfaces_include: Vec::new(),
+            interfaces_exclude: patterns.map(str::to_owned).to_vec(),
+            disks_include: Vec::new(),
+            disks_exclude: Vec::new(),
+            mountpoints_exclude: Vec::new(),
+            network_filesystems: false,
+        }
+    }
+}
+
+/// Why a probe has no readings this time.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// This host does not have the subject: normal, never an alarm.
+    #[error("this host does not have it")]
+    Absent,
+    /// A kernel file says something else than expected. Nothing of it is used.
+    #[error("{path} line {line}: {what}")]
+    Malformed {
+        /// The file, relative to the root prefix.
+        path: String,
+        /// Counted from 1.
+        line: u32,
+        /// What was expected.
+        what: &'static str,
+    },
+    /// A file or system call failed.
+    #[error("read {path}")]
+    Io {
+        /// The file, relative to the root prefix, or the system call.
+        path: String,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel did not answer within the deadline.
+    #[error("no answer within the deadline")]
+    Stuck,
+}
+
+impl ProbeError {
+    /// A failed operation on `path`: absent where there is nothing, else the failure.
+    pub(crate) fn io(path: &str, source: std::io::Error) -> ProbeError {
+        use std::io::ErrorKind::{NotFound, Unsupported};
+        match source.kind() {
+            NotFound | Unsupported => ProbeError::Absent,
+            _ => ProbeError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+}
+
+/// One kernel subject.
+pub trait Probe: Send {
+    /// Adds the subject's readings.
+    ///
+    /// # Errors
+    /// [`ProbeError::Absent`] where the host lacks the subject; else what went wrong. The caller
+    /// drops what was added before an error.
+    fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError>;
+}
+
+/// A row of [`PROBES`].
+pub struct ProbeSpec {
+    /// Value of the `probe` label.
+    pub name: &'static str,
+    /// Read at every n-th tick.
+    pub every: u64,
+    /// A reading that takes longer has hung.
+    pub deadline_ms: u64,
+    /// Makes the probe; opens nothing yet.
+    pub make: fn(&ProbeOptions) -> Box<dyn Probe>,
+}
+
+/// Every probe, hot ones first.
+#[cfg(target_os = "linux")]
+pub static PROBES: &[ProbeSpec] = &[
+    hot("cpu", |_| Box::<cpu::Cpu>::default()),
+    hot("load", |_| Box::<load::Load>::default()),
+    hot("memory", |_| Box::<memory::Memory>::default()),
+    hot("vmstat", |_| Box::<vmstat::Vmstat>::default()),
+];
+
+/// The portable subset.
+#[cfg(not(target_os = "linux"))]
+pub static PROBES: &[ProbeSpec] = &[];
+
+#[cfg(target_os = "linux")]
+const fn hot(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> ProbeSpec {
+    ProbeSpec {
+        name,
+        every: 1,
+        deadline_ms: 500,
+        make,
+    }
+}
+
+/// The live set of probes, with what each keeps from tick to tick.
+pub struct Rack {
+    slots: Vec<Slot>,
+}
+
+struct Slot {
+    spec: &'static ProbeSpec,
+    probe: Box<dyn Probe>,
+    next_tick: Option<u64>,
+}
+
+impl Rack {
+    /// One of each of [`PROBES`].
+    pub fn new(options: &ProbeOptions) -> Rack {
+        Rack::of(PROBES, options)
+    }
+
+    fn of(specs: &'static [ProbeSpec], options: &ProbeOptions) -> Rack {
+        let slot = |spec: &'static ProbeSpec| Slot {
+            spec,
+            probe: (spec.make)(options),
+            next_tick: None,
+        };
+        Rack {
+            slots: specs.iter().map(slot).collect(),
+        }
+    }
+
+    /// How many probes there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The `index`-th probe's row of [`PROBES`]; `None` past the end.
+    pub fn spec(&self, index: usize) -> Option<&'static ProbeSpec> {
+        self.slots.get(index).map(|slot| slot.spec)
+    }
+
+    /// Reads the `index`-th probe; `None` when it is not due at this tick. Every probe is due the
+    /// first time it is asked. A failed probe adds nothing.
+    pub fn read(
+        &mut self,
+        index: usize,
+        source: &Source,
+        tick: u64,
+        out: &mut Readings<'_>,
+    ) -> Option<Result<(), ProbeError>> {
+        let slot = self.slots.get_mut(index)?;
+        if slot.next_tick.is_some_and(|next| tick < next) {
+            return None;
+        }
+        let before = out.readings.len();
+        let result = slot.probe.read(source, out);
+        if result.is_err() {
+            out.readings.truncate(before);
+        }
+        let wait = match result {
+            Err(ProbeError::Absent) => ABSENT_RETRY_TICKS.max(slot.spec.every),
+            _ => slot.spec.every,
+        };
+        slot.next_tick = Some(match slot.next_tick {
+            // The first time all are due; from then on each keeps its own place in the cycle.
+            None => tick + 1 + (index as u64 + tick) % wait,
+            Some(_) => tick + wait,
+        });
+        Some(result)
+    }
+}
+
+#[cfg(test)]
+mod tests;

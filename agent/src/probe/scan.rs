@@ -1,0 +1,154 @@
+//! Taking kernel text apart, byte by byte: lines, fields, numbers. No allocation.
+
+use super::ProbeError;
+
+/// A line that is not what its file promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    /// Counted from 1.
+    pub(super) line: u32,
+    /// What was expected.
+    pub(super) what: &'static str,
+}
+
+impl Malformed {
+    /// The same, as the error of a probe that read `path`.
+    pub(super) fn at(self, path: &str) -> ProbeError {
+        ProbeError::Malformed {
+            path: path.to_owned(),
+            line: self.line,
+            what: self.what,
+        }
+    }
+}
+
+/// The lines of a text with their numbers; empty ones are left out.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    text.split(|b| *b == b'\n')
+        .zip(1u32..)
+        .filter(|(bytes, _)| !bytes.is_empty())
+        .map(|(bytes, number)| Line { bytes, number })
+}
+
+/// One line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    /// Without the newline.
+    pub(super) bytes: &'a [u8],
+    /// Counted from 1.
+    pub(super) number: u32,
+}
+
+impl<'a> Line<'a> {
+    /// The words between spaces and tabs.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        fields(self.bytes)
+    }
+
+    /// This line is wrong.
+    pub(super) fn malformed(&self, what: &'static str) -> Malformed {
+        Malformed {
+            line: self.number,
+            what,
+        }
+    }
+
+    /// The number in a field, or the line is wrong.
+    pub(super) fn number(
+        &self,
+        field: Option<&[u8]>,
+        what: &'static str,
+    ) -> Result<u64, Malformed> {
+        field.and_then(number).ok_or_else(|| self.malformed(what))
+    }
+}
+
+/// The words between spaces and tabs.
+pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes
+        .split(|b| *b == b' ' || *b == b'\t')
+        .filter(|field| !field.is_empty())
+}
+
+/// A decimal number without sign; `None` for anything else and past 2^64.
+pub(super) fn number(field: &[u8]) -> Option<u64> {
+    if field.is_empty() {
+        return None;
+    }
+    let mut value = 0u64;
+    for byte in field {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(value)
+}
+
+/// A finite decimal fraction such as `0.15`.
+pub(super) fn fraction(field: &[u8]) -> Option<f64> {
+    let value: f64 = std::str::from_utf8(field).ok()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+/// Splits at the first `separator`.
+pub(super) fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|b| *b == separator)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
+}
+
+/// Words as a label value: what is not UTF-8 is replaced.
+pub(super) fn label(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_carry_their_number_and_empty_ones_do_not_count_as_lines() {
+        let text = b"a b\n\n  c\td \n";
+        let found: Vec<(u32, Vec<&[u8]>)> = lines(text)
+            .map(|line| (line.number, line.fields().collect()))
+            .collect();
+        assert_eq!(found, [(1, vec![&b"a"[..], b"b"]), (3, vec![b"c", b"d"])]);
+    }
+
+    #[test]
+    fn only_plain_numbers_are_numbers() {
+        for wrong in [
+            &b""[..],
+            b"-1",
+            b"1.0",
+            b"0x1",
+            b"18446744073709551616",
+            b"1 ",
+        ] {
+            assert_eq!(number(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(fraction(b"0.15"), Some(0.15));
+        assert_eq!(fraction(b"inf"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_is_read_back(value: u64) {
+            prop_assert_eq!(number(value.to_string().as_bytes()), Some(value));
+        }
+
+        #[test]
+        fn any_bytes_can_be_taken_apart(bytes: Vec<u8>) {
+            for line in lines(&bytes) {
+                for field in line.fields() {
+                    prop_assert!(!field.is_empty());
+                    let _ = (number(field), fraction(field), label(field));
+                }
+            }
+        }
+    }
+}

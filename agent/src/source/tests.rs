@@ -1,0 +1,61 @@
+use std::fs;
+
+use super::*;
+
+#[test]
+fn a_fixture_answers_system_calls_from_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("syscalls.toml"),
+        "now_ms = 1700000000123\npage_bytes = 65536\n[uname]\nnodename = \"web-1\"\n\
+         [statvfs.\"/\"]\nblock_bytes = 4096\nblocks = 10\n[statvfs.\"/mnt/gone\"]\nerrno = 5\n",
+    )
+    .unwrap();
+    let source = Source::fixture(dir.path()).unwrap();
+    assert_eq!(source.now_ms(), 1_700_000_000_123);
+    assert_eq!(source.page_bytes(), 65536);
+    assert_eq!(source.uname().nodename, "web-1");
+    assert_eq!(source.statvfs("/").unwrap().blocks, 10);
+    assert_eq!(
+        source.statvfs("/mnt/gone").unwrap_err().raw_os_error(),
+        Some(5)
+    );
+}
+
+#[test]
+fn what_a_fixture_does_not_say_is_unsupported() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source::fixture(dir.path()).unwrap();
+    for error in [
+        source.statvfs("/").map(|_| ()).unwrap_err(),
+        source.adjtimex().map(|_| ()).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    }
+}
+
+#[test]
+fn a_fixture_with_an_unknown_key_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("syscalls.toml"), "nwo_ms = 1\n").unwrap();
+    let error = Source::fixture(dir.path()).unwrap_err();
+    assert!(format!("{error:#}").contains("nwo_ms"), "{error:#}");
+    assert!(Source::fixture(&dir.path().join("gone")).is_err());
+}
+
+#[test]
+fn the_live_kernel_answers() {
+    let source = Source::live(Path::new("/"));
+    assert_eq!(source.uname().sysname, "Linux");
+    let root = source.statvfs("/").unwrap();
+    assert!(root.block_bytes >= 512 && root.blocks >= root.blocks_free);
+    assert!(source.page_bytes().is_power_of_two());
+    assert!(source.now_ms() > 1_600_000_000_000);
+}
+
+#[test]
+fn paths_stay_under_the_root_prefix() {
+    let source = Source::live(Path::new("/host"));
+    assert_eq!(source.path("proc/stat"), Path::new("/host/proc/stat"));
+    assert_eq!(source.path("/data"), Path::new("/host/data"));
+}
