@@ -7,12 +7,16 @@
 
 mod host;
 mod hosts;
+mod query;
 pub mod range;
+mod risks;
 
 use serde::{Deserialize, Serialize};
 
 pub use host::HostInDepth;
 pub use hosts::{HostLine, HostState, Worst};
+pub use query::{SampleQuestion, SampleSeries, Samples};
+pub use risks::{Open, RiskQuestion, Risks};
 
 use crate::store::{HostEdit, HostRecord, Store, StoreError};
 
@@ -33,6 +37,10 @@ pub enum Question {
         /// The stretch that indicators and coverage are taken over.
         range: range::Range,
     },
+    /// Samples by selector.
+    Query(SampleQuestion),
+    /// The register of risks.
+    Risks(RiskQuestion),
     /// Change a host's registration.
     EditHost {
         /// Its name.
@@ -68,6 +76,10 @@ pub enum Body {
     },
     /// To [`Question::Host`].
     Host(Box<HostInDepth>),
+    /// To [`Question::Query`].
+    Samples(Samples),
+    /// To [`Question::Risks`].
+    Risks(Risks),
     /// To [`Question::EditHost`].
     Edited {
         /// The host as it is now.
@@ -101,6 +113,8 @@ pub async fn answer(store: &Store, question: Question, now_ms: i64) -> Result<An
         Question::Host { name, range } => {
             Body::Host(Box::new(host::host(store, &name, range, now_ms).await?))
         }
+        Question::Query(question) => Body::Samples(query::samples(store, question, now_ms).await?),
+        Question::Risks(question) => Body::Risks(risks::risks(store, question, now_ms).await?),
         Question::EditHost { name, edit } => Body::Edited {
             host: Box::new(store.edit_host(&name, edit, now_ms).await?),
         },

@@ -4,11 +4,14 @@
 //! (a running collector or a file at rest) and lays the answer out; what is found is computed on
 //! the other side of the question. Messages go to standard error, answers to standard output.
 
+mod chart;
 mod completions;
 mod console;
 mod host;
 mod hosts;
 mod output;
+mod query;
+mod risks;
 mod source;
 mod table;
 mod text;
@@ -60,6 +63,8 @@ struct Cli {
 enum Command {
     Hosts(hosts::HostsArgs),
     Host(host::HostArgs),
+    Query(query::QueryArgs),
+    Risks(risks::RisksArgs),
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
 }
@@ -109,6 +114,8 @@ async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exi
     match command {
         Command::Hosts(args) => hosts::run(args, console).await,
         Command::Host(args) => host::run(args, console).await,
+        Command::Query(args) => query::run(args, console).await,
+        Command::Risks(args) => risks::run(args, console).await,
         Command::Completions(args) => completions::run(&args, Cli::command(), console),
         Command::Man(args) => completions::man(&args, &Cli::command(), console),
     }

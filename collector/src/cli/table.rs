@@ -76,7 +76,7 @@ pub enum Align {
 /// Columns and rows for people.
 #[derive(Clone, Debug)]
 pub struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(String, Align)>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -87,9 +87,12 @@ const FLEXIBLE_MIN: usize = 12;
 
 impl Table {
     /// An empty table.
-    pub fn new(columns: &[(&'static str, Align)]) -> Table {
+    pub fn new(columns: &[(&str, Align)]) -> Table {
         Table {
-            columns: columns.to_vec(),
+            columns: columns
+                .iter()
+                .map(|(name, align)| (text::clean(name).into_owned(), *align))
+                .collect(),
             rows: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! Numbers as people read them.
 
 use crate::answer::HostState;
+use crate::answer::range::rfc3339;
 use crate::rules::{Finding, Severity, State};
 
 use super::table::{Cell, Tone};
@@ -35,6 +36,41 @@ pub(super) fn bytes(bytes: f64) -> String {
         v if v < 10.0 => format!("{value:.2} {}", UNITS[unit]),
         v if v < 100.0 => format!("{value:.1} {}", UNITS[unit]),
         _ => format!("{value:.0} {}", UNITS[unit]),
+    }
+}
+
+/// A plain number, with as many digits as tell something.
+pub(super) fn number(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => value.to_string(),
+        _ if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
+        v if v >= 1000.0 => format!("{value:.1}"),
+        v if v >= 1.0 => format!("{value:.3}"),
+        v if v >= 0.001 => format!("{value:.5}"),
+        _ => format!("{value:e}"),
+    }
+}
+
+/// A value of a metric in its unit.
+pub(super) fn quantity(value: f64, unit: &str) -> String {
+    match unit {
+        "bytes" => bytes(value),
+        "bytes/s" => format!("{}/s", bytes(value)),
+        _ => number(value),
+    }
+}
+
+/// A moment for programs: RFC 3339, or nothing.
+pub(super) fn moment(ms: Option<i64>) -> serde_json::Value {
+    ms.map(rfc3339).into()
+}
+
+/// Where a finding stands, as one word.
+pub(super) fn finding_state(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Open => "open",
+        State::Closed => "closed",
     }
 }
 
@@ -107,6 +143,20 @@ mod tests {
             (536_870_912_000.0, "500 GiB"),
         ] {
             assert_eq!(bytes(value), words);
+        }
+    }
+
+    #[test]
+    fn numbers_show_what_tells_something() {
+        for (value, words) in [
+            (0.0, "0"),
+            (3.0, "3"),
+            (0.25, "0.25000"),
+            (1.23456, "1.235"),
+            (12345.678, "12345.7"),
+            (0.00001, "1e-5"),
+        ] {
+            assert_eq!(number(value), words);
         }
     }
 }

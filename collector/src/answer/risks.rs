@@ -1,0 +1,102 @@
+//! The register of risks.
+
+use serde::{Deserialize, Serialize};
+
+use super::AnswerError;
+use super::range::Range;
+use crate::rules::{Finding, Severity, State};
+use crate::store::Store;
+
+/// A question for the register.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RiskQuestion {
+    /// Also what is pending, and what closed within this range.
+    #[serde(default)]
+    pub all_within: Option<Range>,
+    /// Only what is at least as bad.
+    #[serde(default)]
+    pub severity: Option<Severity>,
+}
+
+/// The register, or the part that was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Risks {
+    /// How many are open at each severity, whatever was asked for.
+    pub open: Open,
+    /// Open before pending before closed, the worst first, of equals the oldest.
+    pub findings: Vec<Finding>,
+}
+
+/// How many findings are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Worth knowing.
+    pub info: usize,
+    /// Need planning.
+    pub warning: usize,
+    /// Need somebody now.
+    pub critical: usize,
+}
+
+impl Open {
+    /// How many are at least this bad.
+    pub fn at_least(&self, severity: Severity) -> usize {
+        match severity {
+            Severity::Info => self.info + self.warning + self.critical,
+            Severity::Warning => self.warning + self.critical,
+            Severity::Critical => self.critical,
+        }
+    }
+}
+
+/// Answers a question for the register.
+pub(super) async fn risks(
+    store: &Store,
+    question: RiskQuestion,
+    now_ms: i64,
+) -> Result<Risks, AnswerError> {
+    let within = question
+        .all_within
+        .map(|range| range.resolve(now_ms))
+        .transpose()
+        .map_err(AnswerError::Asked)?;
+    let mut findings = store.findings(within.map(|(from_ms, _)| from_ms)).await?;
+    let mut open = Open::default();
+    for finding in findings.iter().filter(|f| f.state == State::Open) {
+        match finding.severity {
+            Severity::Info => open.info += 1,
+            Severity::Warning => open.warning += 1,
+            Severity::Critical => open.critical += 1,
+        }
+    }
+    findings.retain(|finding| {
+        let in_time = match (finding.state, within) {
+            (State::Open, _) => true,
+            (_, None) => false,
+            (State::Pending, Some(_)) => true,
+            (State::Closed, Some((_, to_ms))) => finding.closed_ms.is_none_or(|ms| ms <= to_ms),
+        };
+        in_time
+            && question
+                .severity
+                .is_none_or(|least| finding.severity >= least)
+    });
+    findings.sort_by_key(|f| {
+        (
+            rank(f.state),
+            std::cmp::Reverse(f.severity),
+            f.since_ms,
+            f.id,
+        )
+    });
+    Ok(Risks { open, findings })
+}
+
+fn rank(state: State) -> u8 {
+    match state {
+        State::Open => 0,
+        State::Pending => 1,
+        State::Closed => 2,
+    }
+}

@@ -1,0 +1,101 @@
+//! `-o chart`: each series as one line of blocks, with its smallest, largest and newest value.
+
+use std::io;
+
+use super::console::Console;
+use super::table::Tone;
+use super::{text, words};
+use crate::answer::range::format_ms;
+use crate::answer::{SampleSeries, Samples};
+
+/// Cells of a line where the output has no width.
+const WIDTH: usize = 80;
+/// Most cells of a line: wider tells no more.
+const WIDTH_MAX: usize = 160;
+
+/// Prints every series.
+pub(super) fn print(samples: &Samples, console: &mut Console) -> io::Result<()> {
+    let width = console.width.unwrap_or(WIDTH).clamp(20, WIDTH_MAX);
+    let range = (samples.from_ms, samples.to_ms);
+    for series in &samples.series {
+        let labels: Vec<String> = series
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        console.line(&text::clean(&labels.join(" ")))?;
+        console.line(&Tone::Good.paint(&line(series, range, width), console.colour))?;
+        let fold = |pick: fn(f64, f64) -> f64| series.values.iter().copied().reduce(pick);
+        let word =
+            |value: Option<f64>| value.map_or("-".into(), |v| words::quantity(v, &samples.unit));
+        console.line(&format!(
+            "min {}  max {}  newest {}\n",
+            word(fold(f64::min)),
+            word(fold(f64::max)),
+            word(series.values.last().copied())
+        ))?;
+    }
+    if !samples.series.is_empty() {
+        let (from, to) = (format_ms(samples.from_ms), format_ms(samples.to_ms));
+        console.line(&format!(
+            "{from} to {to}; a blank is a time without samples"
+        ))?;
+    }
+    Ok(())
+}
+
+/// The mean of each cell's samples as one of eight blocks between the smallest and largest mean.
+fn line(series: &SampleSeries, (from_ms, to_ms): (i64, i64), width: usize) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let mut cells = vec![(0.0, 0u32); width];
+    let span = (to_ms - from_ms).max(1) as f64;
+    for (time_ms, value) in series.times_ms.iter().zip(&series.values) {
+        let share = (time_ms - from_ms) as f64 / span;
+        // A step may begin a little before the range.
+        let at = ((share * width as f64).max(0.0) as usize).min(width - 1);
+        cells[at].0 += value;
+        cells[at].1 += 1;
+    }
+    let means: Vec<Option<f64>> = cells
+        .iter()
+        .map(|(sum, count)| (*count > 0).then(|| sum / f64::from(*count)))
+        .collect();
+    let known = || means.iter().copied().flatten();
+    let low = known().reduce(f64::min).unwrap_or(0.0);
+    let high = known().reduce(f64::max).unwrap_or(0.0);
+    means
+        .iter()
+        .map(|mean| match mean {
+            None => ' ',
+            Some(_) if high <= low => BLOCKS[0],
+            Some(mean) => BLOCKS[((mean - low) / (high - low) * 7.0).round() as usize],
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(points: &[(i64, f64)]) -> SampleSeries {
+        let (times_ms, values) = points.iter().copied().unzip();
+        SampleSeries {
+            labels: std::collections::BTreeMap::new(),
+            times_ms,
+            values,
+        }
+    }
+
+    #[test]
+    fn a_line_shows_rises_holes_and_a_flat_series() {
+        for (points, expected) in [
+            (vec![(0, 0.0), (25, 1.0), (50, 2.0), (100, 7.0)], "▁▂▃█"),
+            (vec![(0, 1.0), (99, 3.0)], "▁  █"),
+            (vec![(0, 5.0), (30, 5.0), (60, 5.0), (90, 5.0)], "▁▁▁▁"),
+            (vec![(-10, 1.0), (90, 2.0)], "▁  █"),
+            (vec![], "    "),
+        ] {
+            assert_eq!(line(&series(&points), (0, 100), 4), expected);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `hostwell query SELECTOR`: samples.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use serde_json::json;
+
+use super::console::Console;
+use super::output::{self, Format, Records};
+use super::source::SourceArgs;
+use super::table::{Align, Table};
+use super::time::{HOUR_MS, RangeArgs};
+use super::{Exit, chart, words};
+use crate::answer::range::{format_ms, parse_duration_ms, rfc3339};
+use crate::answer::{Body, Question, SampleQuestion, SampleSeries, Samples};
+use crate::series::Agg;
+
+/// Show samples of a metric, as they are or aggregated
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A selector is a metric's name and conditions on labels: = equals, != differs, =~ matches a regular
+expression, !~ does not. `host` and the labels of the host count as labels.
+
+Without --step, --agg and --by the samples are shown as they are. With --step and no --agg, counters
+become rates and gauges means. With --agg and no --step, the whole range becomes one value.
+With --by, avg, min, max and quantiles are over all samples of a group; everything else adds up.
+
+Examples:
+  hostwell query node_load1 --since 15m
+  hostwell query 'node_cpu_seconds_total{mode=\"iowait\",host=~\"db-.*\"}' --step 5m --by host
+  hostwell query 'node_filesystem_avail_bytes{mountpoint=\"/\"}' --since 7d --agg min
+  hostwell query 'node_network_receive_bytes_total{device!=\"lo\"}' --step 1m -o chart")]
+pub(super) struct QueryArgs {
+    /// metric{label="value",other=~"a|b"}
+    selector: String,
+    #[command(flatten)]
+    range: RangeArgs,
+    /// Cut the range into steps of this length (5m)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration_ms)]
+    step: Option<i64>,
+    /// avg, min, max, sum, count, p50, p95, p99, last, rate, increase or delta
+    #[arg(long)]
+    agg: Option<Agg>,
+    /// One series for each value of a label; several with commas
+    #[arg(long, value_name = "LABEL", value_delimiter = ',')]
+    by: Vec<String>,
+    /// How to print the answer: for people, programs, spreadsheets, or as a line
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "table"
+    )]
+    output: QueryFormat,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum QueryFormat {
+    Table,
+    Json,
+    Jsonl,
+    Csv,
+    Chart,
+}
+
+/// Asks and prints.
+pub(super) async fn run(args: QueryArgs, console: &mut Console) -> anyhow::Result<Exit> {
+    let source = args.source.open(console).await?;
+    let question = Question::Query(SampleQuestion {
+        selector: args.selector,
+        range: args.range.range(HOUR_MS),
+        step_ms: args.step,
+        agg: args.agg,
+        by: args.by,
+    });
+    let answer = source.ask(question).await?;
+    let Body::Samples(samples) = &answer.body else {
+        return Err(output::other_answer());
+    };
+    if samples.series.is_empty() {
+        console.message(&format!(
+            "no samples of {} between {} and {}",
+            super::text::clean(&samples.selector),
+            format_ms(samples.from_ms),
+            format_ms(samples.to_ms)
+        ));
+    }
+    let format = match args.output {
+        QueryFormat::Chart => {
+            chart::print(samples, console)?;
+            return Ok(Exit::Fine);
+        }
+        QueryFormat::Table => Format::Table,
+        QueryFormat::Json => Format::Json,
+        QueryFormat::Jsonl => Format::Jsonl,
+        QueryFormat::Csv => Format::Csv,
+    };
+    output::print(
+        console,
+        format,
+        &answer,
+        || records(samples),
+        |console| table(samples, console),
+    )?;
+    Ok(Exit::Fine)
+}
+
+/// The labels of all series: a column each.
+fn label_names(series: &[SampleSeries]) -> Vec<&str> {
+    let names: BTreeSet<&str> = series
+        .iter()
+        .flat_map(|s| s.labels.keys())
+        .map(String::as_str)
+        .collect();
+    let (host, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|n| *n == "host");
+    host.into_iter().chain(others).collect()
+}
+
+fn records(samples: &Samples) -> Records {
+    let names = label_names(&samples.series);
+    let columns: Vec<&str> = ["time"]
+        .into_iter()
+        .chain(names.iter().copied())
+        .chain(["value"])
+        .collect();
+    let mut records = Records::new(&columns);
+    for series in &samples.series {
+        let labels: Vec<_> = names.iter().map(|n| json!(series.labels.get(*n))).collect();
+        for (time_ms, value) in series.times_ms.iter().zip(&series.values) {
+            let mut row = vec![json!(rfc3339(*time_ms))];
+            row.extend(labels.iter().cloned());
+            row.push(json!(value));
+            records.row(row);
+        }
+    }
+    records
+}
+
+/// One value a series: a line a series. Several: a line a time and series.
+fn table(samples: &Samples, console: &mut Console) -> io::Result<()> {
+    if samples.series.is_empty() {
+        return Ok(());
+    }
+    let names = label_names(&samples.series);
+    let upper: Vec<String> = names
+        .iter()
+        .map(|n| super::text::clean(n).to_uppercase())
+        .collect();
+    let timed = samples.agg.is_none() || samples.step_ms.is_some();
+    let value = match samples.agg {
+        Some(agg) => format!("{} ({})", agg.name().to_uppercase(), samples.unit),
+        None => format!("VALUE ({})", samples.unit),
+    };
+    let value = value.replace(" ()", "");
+    let mut columns: Vec<(&str, Align)> = Vec::new();
+    if timed {
+        columns.push(("TIME", Align::Left));
+    }
+    columns.extend(upper.iter().map(|name| (name.as_str(), Align::Flexible)));
+    columns.push((&value, Align::Right));
+    let mut table = Table::new(&columns);
+    for series in &samples.series {
+        for (time_ms, value) in series.times_ms.iter().zip(&series.values) {
+            let mut row = Vec::new();
+            if timed {
+                row.push(format_ms(*time_ms).into());
+            }
+            let empty = String::new();
+            row.extend(
+                names
+                    .iter()
+                    .map(|name| series.labels.get(*name).unwrap_or(&empty).into()),
+            );
+            row.push(words::quantity(*value, &samples.unit).into());
+            table.row(row);
+        }
+    }
+    console.table(&table)
+}

@@ -1,0 +1,169 @@
+//! `hostwell risks`: the register.
+
+use std::io;
+
+use serde_json::json;
+
+use super::console::Console;
+use super::output::{self, OutputArgs, Records};
+use super::source::SourceArgs;
+use super::table::{Align, Table};
+use super::time::{DAY_MS, RangeArgs};
+use super::{Exit, words};
+use crate::answer::range::format_ms;
+use crate::answer::{Body, Question, RiskQuestion, Risks};
+use crate::rules::{Finding, Severity, State};
+
+/// Show the register of risks: what is wrong, since when, how bad, what to do
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hostwell risks
+  hostwell risks --severity warning --fail-on critical    exit 1 when something critical is open
+  hostwell risks --state all --since 30d -o csv")]
+pub(super) struct RisksArgs {
+    /// What is open, or also what is pending and what has closed
+    #[arg(long, value_name = "STATE", value_enum, default_value_t)]
+    state: Which,
+    /// Only what is at least this bad
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    severity: Option<Level>,
+    /// Exit 1 when something at least this bad is open
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    fail_on: Option<Level>,
+    #[command(flatten)]
+    range: RangeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Which {
+    #[default]
+    Open,
+    All,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Level {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl From<Level> for Severity {
+    fn from(level: Level) -> Severity {
+        match level {
+            Level::Info => Severity::Info,
+            Level::Warning => Severity::Warning,
+            Level::Critical => Severity::Critical,
+        }
+    }
+}
+
+/// Without a range, "all" looks back a quarter.
+const ALL_MS: i64 = 92 * DAY_MS;
+
+/// Asks and prints.
+pub(super) async fn run(args: RisksArgs, console: &mut Console) -> anyhow::Result<Exit> {
+    let all = args.state == Which::All;
+    let question = Question::Risks(RiskQuestion {
+        all_within: all.then(|| args.range.range(ALL_MS)),
+        severity: args.severity.map(Severity::from),
+    });
+    let source = args.source.open(console).await?;
+    let answer = source.ask(question).await?;
+    let Body::Risks(risks) = &answer.body else {
+        return Err(output::other_answer());
+    };
+    output::print(
+        console,
+        args.output.output,
+        &answer,
+        || records(&risks.findings),
+        |console| table(risks, console),
+    )?;
+    let found = args
+        .fail_on
+        .map_or(0, |level| risks.open.at_least(level.into()));
+    Ok(if found > 0 { Exit::Found } else { Exit::Fine })
+}
+
+fn records(findings: &[Finding]) -> Records {
+    let mut records = Records::new(&[
+        "id", "state", "severity", "host", "rule", "subject", "since", "opened", "closed",
+        "summary", "advice",
+    ]);
+    for f in findings {
+        records.row(vec![
+            json!(f.id),
+            json!(f.state),
+            json!(f.severity),
+            json!(f.host),
+            json!(f.rule),
+            json!(f.subject),
+            words::moment(Some(f.since_ms)),
+            words::moment(f.opened_ms),
+            words::moment(f.closed_ms),
+            json!(f.summary),
+            json!(f.advice),
+        ]);
+    }
+    records
+}
+
+fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
+    let open = &risks.open;
+    if risks.findings.is_empty() {
+        return console.line(&match open.at_least(Severity::Info) {
+            0 => "No open risks.".to_string(),
+            others => format!("Nothing that bad; {others} less severe open."),
+        });
+    }
+    let states = risks.findings.iter().any(|f| f.state != State::Open);
+    let mut columns = vec![
+        ("ID", Align::Right),
+        ("SEVERITY", Align::Left),
+        ("HOST", Align::Flexible),
+        ("SINCE", Align::Left),
+        ("WHAT", Align::Flexible),
+    ];
+    if states {
+        columns.insert(1, ("STATE", Align::Left));
+    }
+    let mut table = Table::new(&columns);
+    for f in &risks.findings {
+        let mut row = vec![
+            f.id.to_string().into(),
+            words::severity(f),
+            (&f.host).into(),
+            format_ms(f.since_ms).into(),
+            (&f.summary).into(),
+        ];
+        if states {
+            row.insert(1, words::finding_state(f.state).into());
+        }
+        table.row(row);
+    }
+    console.table(&table)?;
+    advice(risks, console)?;
+    console.line(&format!(
+        "\n{} critical, {} warning, {} info open",
+        open.critical, open.warning, open.info
+    ))
+}
+
+/// What to do and where to see the samples, for what is open.
+fn advice(risks: &Risks, console: &mut Console) -> io::Result<()> {
+    for f in risks.findings.iter().filter(|f| f.state == State::Open) {
+        console.line("")?;
+        console.line(&format!("{}: {}", f.id, super::text::clean(&f.advice)))?;
+        if let Some(evidence) = f.evidence.first() {
+            let selector = super::text::clean(&evidence.selector);
+            console.line(&format!("   hostwell query '{selector}'"))?;
+        }
+    }
+    Ok(())
+}
