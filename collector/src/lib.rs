@@ -1,7 +1,12 @@
 //! The Hostwell collector and operator's command line as a library.
 
 pub mod answer;
+pub mod auth;
 pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod ingest;
+pub mod listen;
 pub mod rules;
 pub mod series;
 pub mod store;

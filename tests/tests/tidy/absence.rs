@@ -39,8 +39,8 @@ const ONLY_IN: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["TcpListener", "UnixListener"],
-        &["collector::serve", "collector::web"],
-        "the agent listens on nothing; the collector only where it composes",
+        &["collector::listen"],
+        "the agent listens on nothing; the collector in one place, with its bounds",
     ),
     (
         &[

@@ -30,19 +30,21 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ("plan", &["series", "indicators", "rules"]),
     ("report", &["series", "indicators", "rules", "plan"]),
     ("store", &["series", "rules"]),
+    ("clock", &[]),
     ("auth", &["config"]),
     ("config", &["rules", "store"]),
-    ("ingest", &["store", "series", "auth", "config"]),
+    ("listen", &["auth"]),
+    ("ingest", &["store", "series", "auth", "config", "clock"]),
     (
         "upkeep",
-        &["store", "series", "indicators", "rules", "plan"],
+        &["store", "series", "indicators", "rules", "plan", "clock"],
     ),
     (
         "answer",
         &["store", "series", "indicators", "rules", "plan", "report"],
     ),
-    ("api", &["answer", "store", "auth"]),
-    ("web", &["answer", "store", "report"]),
+    ("api", &["answer", "store", "auth", "clock"]),
+    ("web", &["answer", "store", "report", "listen", "clock"]),
 ];
 
 /// Composition roots: they know everybody.

@@ -1,0 +1,135 @@
+//! The keys of a configuration: which are known, which one a misspelt key meant, and how each is
+//! called in the environment. All derived from a configuration in which every setting is given.
+
+use anyhow::{Context, anyhow, bail};
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+use super::{ServerConfig, Tls};
+
+/// A configuration in which every optional setting is given, as a table.
+fn complete() -> anyhow::Result<Table> {
+    let config = ServerConfig {
+        tls: Some(Tls {
+            ca: Some("ca".into()),
+            ..Tls::default()
+        }),
+        ..ServerConfig::default()
+    };
+    Table::try_from(config).context("list the known settings")
+}
+
+/// Every setting as a dotted path, with a value of its type.
+fn leaves(table: &Table, prefix: &str, out: &mut Vec<(String, Value)>) {
+    for (key, value) in table {
+        let path = format!("{prefix}{key}");
+        match value {
+            Value::Table(inner) => leaves(inner, &format!("{path}."), out),
+            other => out.push((path, other.clone())),
+        }
+    }
+}
+
+/// Refuses keys that mean nothing: a misspelt limit must not be a limit silently not set.
+pub(super) fn refuse_unknown(text: &str) -> anyhow::Result<()> {
+    let parsed = DeTable::parse(text)?;
+    let known = complete()?;
+    walk(text, parsed.get_ref(), &known, "").map_or(Ok(()), Err)
+}
+
+fn walk(text: &str, table: &DeTable<'_>, known: &Table, prefix: &str) -> Option<anyhow::Error> {
+    // In the order of the file, so that the first mistake is named first.
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in entries {
+        let path = format!("{prefix}{}", key.get_ref());
+        match (known.get(key.get_ref().as_ref()), value.get_ref()) {
+            (None, _) => {
+                let line = 1 + text[..key.span().start].matches('\n').count();
+                return Some(anyhow!(
+                    "line {line}: unknown key \"{}\"; did you mean \"{}\"?",
+                    path.escape_debug(),
+                    nearest(&path)
+                ));
+            }
+            (Some(Value::Table(inner)), DeValue::Table(given)) => {
+                if let Some(wrong) = walk(text, given, inner, &format!("{path}.")) {
+                    return Some(wrong);
+                }
+            }
+            // A wrong type is the parser's to report: it knows the column too.
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The known key nearest to a path. A key in the wrong section beats a similar spelling.
+fn nearest(path: &str) -> String {
+    let last = |p: &str| p.rsplit('.').next().unwrap_or(p).to_owned();
+    let mut known = Vec::new();
+    if let Ok(table) = complete() {
+        leaves(&table, "", &mut known);
+        let sections = table.iter().filter(|(_, v)| v.is_table());
+        known.extend(sections.map(|(k, v)| (k.clone(), v.clone())));
+    }
+    known
+        .into_iter()
+        .map(|(key, _)| key)
+        .min_by_key(|key| {
+            let misplaced = last(key) == last(path);
+            (
+                !misplaced,
+                strsim::damerau_levenshtein(key, path)
+                    .min(1 + strsim::damerau_levenshtein(&last(key), &last(path))),
+            )
+        })
+        .unwrap_or_default()
+}
+
+/// Lays the environment over a configuration: `limits.hosts` is `HOSTWELL_LIMITS_HOSTS`.
+pub(super) fn with_environment(
+    config: ServerConfig,
+    env: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<ServerConfig> {
+    let mut known = Vec::new();
+    leaves(&complete()?, "", &mut known);
+    let mut table = Table::try_from(&config).context("lay the environment over the settings")?;
+    let mut given = Vec::new();
+    for (path, sample) in known {
+        let variable = format!("HOSTWELL_{}", path.replace('.', "_").to_uppercase());
+        let Some(text) = env(&variable) else { continue };
+        let value = match sample {
+            Value::Integer(_) => match text.parse() {
+                Ok(number) => Value::Integer(number),
+                Err(_) => bail!("{variable}={text:?} is not a whole number"),
+            },
+            _ => Value::String(text),
+        };
+        put(&mut table, &path, value);
+        given.push(variable);
+    }
+    if given.is_empty() {
+        return Ok(config);
+    }
+    table
+        .try_into()
+        .map_err(|e: toml::de::Error| anyhow!("{}", e.message().trim_end()))
+        .with_context(|| format!("in the environment ({})", given.join(", ")))
+}
+
+fn put(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let entry = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = entry {
+                put(inner, rest, value);
+            }
+        }
+    }
+}

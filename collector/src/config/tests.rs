@@ -1,0 +1,148 @@
+use super::*;
+
+fn none(_: &str) -> Option<String> {
+    None
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    let error = ServerConfig::parse(text)
+        .and_then(|c| c.check())
+        .expect_err("refused");
+    let shown = format!("{error:#}");
+    assert!(shown.contains(expected), "{shown}\nlacks {expected:?}");
+}
+
+#[test]
+fn the_example_shows_every_setting_with_its_default() {
+    assert_eq!(
+        ServerConfig::parse(example()).unwrap(),
+        ServerConfig::default()
+    );
+    let uncommented: String = example()
+        .lines()
+        .map(|l| match l.strip_prefix("# ") {
+            Some(rest) if rest.starts_with("[tls]") || rest.contains(" = \"") => rest,
+            _ => l,
+        })
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let shown: toml::Table = uncommented.parse().unwrap();
+    let full = ServerConfig::parse(&uncommented).unwrap();
+    assert_eq!(
+        shown,
+        toml::Table::try_from(&full).unwrap(),
+        "a setting is missing from the example"
+    );
+    assert!(full.tls.is_some_and(|t| t.ca.is_some()));
+}
+
+#[test]
+fn a_typo_names_its_line_and_the_nearest_key() {
+    let cases = [
+        (
+            "\n[listen]\ngprc = \"127.0.0.1:1\"\n",
+            "line 3: unknown key \"listen.gprc\"; did you mean \"listen.grpc\"?",
+        ),
+        ("dta = \"x\"", "did you mean \"data\"?"),
+        (
+            "[limit]\nhosts = 1",
+            "line 1: unknown key \"limit\"; did you mean \"limits\"?",
+        ),
+        ("hosts = 1", "did you mean \"limits.hosts\"?"),
+        (
+            "[tls]\ncert=\"a\"\nkey=\"b\"\nclient_certificate=\"required\"",
+            "\"tls.client_certificates\"",
+        ),
+    ];
+    for (text, expected) in cases {
+        refused(text, expected);
+    }
+}
+
+#[test]
+fn a_wrong_value_names_its_place() {
+    let cases = [
+        ("[limits]\nhosts = \"many\"", "line 2"),
+        (
+            "[limits]\nhosts = 0",
+            "limits.hosts = 0 is out of bounds: from 1",
+        ),
+        ("[limits]\nwaiting_bytes = 65536", "limits.waiting_bytes"),
+        ("[listen]\ngrpc = \"localhost\"", "line 2"),
+        ("data = ", "line 1"),
+        ("[tls]\ncert = \"a\"", "key"),
+        (
+            "[tls]\ncert = \"a\"\nkey = \"b\"\nclient_certificates = \"required\"",
+            "needs tls.ca",
+        ),
+    ];
+    for (text, expected) in cases {
+        refused(text, expected);
+    }
+}
+
+#[test]
+fn an_address_others_can_reach_needs_tls() {
+    refused(
+        "[listen]\ngrpc = \"0.0.0.0:7443\"",
+        "lets other machines in without encryption; give [tls] cert and key",
+    );
+    refused("[listen]\nweb = \"[::]:7480\"", "listen.web");
+    for fine in [
+        "[listen]\ngrpc = \"[::1]:0\"",
+        "[listen]\ngrpc = \"0.0.0.0:7443\"\n[tls]\ncert = \"c\"\nkey = \"k\"",
+    ] {
+        ServerConfig::parse(fine).unwrap().check().unwrap();
+    }
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(
+        &file,
+        "data = \"/file\"\n[listen]\ngrpc = \"127.0.0.1:1\"\nweb = \"127.0.0.1:1\"\n",
+    )
+    .unwrap();
+    let env = |name: &str| match name {
+        "HOSTWELL_LISTEN_GRPC" => Some("127.0.0.1:2".to_owned()),
+        "HOSTWELL_LISTEN_WEB" => Some("127.0.0.1:2".to_owned()),
+        "HOSTWELL_LIMITS_HOSTS" => Some("7".to_owned()),
+        "HOSTWELL_TLS_CERT" | "HOSTWELL_TLS_KEY" => Some("pem".to_owned()),
+        _ => None,
+    };
+    let flags = Overrides {
+        listen_web: Some("127.0.0.1:3".parse().unwrap()),
+        ..Overrides::default()
+    };
+    let config = ServerConfig::load(Some(&file), env, &flags).unwrap();
+    assert_eq!(config.database(), Path::new("/file/hostwell.db"));
+    assert_eq!(config.listen.grpc.port(), 2);
+    assert_eq!(config.listen.web.port(), 3);
+    assert_eq!(config.limits.hosts, 7);
+    assert_eq!(config.tls.unwrap().cert, Path::new("pem"));
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    for (name, value) in [
+        ("HOSTWELL_LIMITS_HOSTS", "many"),
+        ("HOSTWELL_LISTEN_GRPC", "nowhere"),
+    ] {
+        let env = |asked: &str| (asked == name).then(|| value.to_owned());
+        let error = ServerConfig::load(None, env, &Overrides::default()).unwrap_err();
+        assert!(format!("{error:#}").contains(name), "{error:#}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = ServerConfig::load(
+        Some(Path::new("/no/such.toml")),
+        none,
+        &Overrides::default(),
+    );
+    assert!(format!("{:#}", error.unwrap_err()).contains("/no/such.toml"));
+}

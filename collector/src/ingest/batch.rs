@@ -1,0 +1,279 @@
+//! From the bytes of a batch to what the store appends. Pure.
+
+use hostwell_proto::column::{self, Block};
+use hostwell_proto::id::{HostId, SpoolId};
+use hostwell_proto::wire::{Batch, RefusalReason};
+
+use super::Refused;
+use super::declare::{Slot, Slots};
+use crate::config::Limits;
+use crate::store::Append;
+
+/// What a batch is held against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Door<'a> {
+    pub(super) host_id: HostId,
+    pub(super) limits: &'a Limits,
+    pub(super) retention_ms: i64,
+    pub(super) now_ms: i64,
+}
+
+/// Validates a batch of a spool. Samples of series that were refused are left out.
+///
+/// # Errors
+/// Says what is wrong with it; nothing of it will be stored.
+pub(super) fn open(
+    batch: &Batch,
+    spool_id: SpoolId,
+    slots: &Slots,
+    door: Door<'_>,
+) -> Result<Append, Refused> {
+    let limits = door.limits;
+    if batch.sequence == 0 || i64::try_from(batch.sequence).is_err() {
+        return Err(Refused::malformed(format!(
+            "sequence {} is not possible: a spool counts from 1",
+            batch.sequence
+        )));
+    }
+    if batch.block.len() > limits.message_bytes as usize {
+        return Err(Refused::limit(format!(
+            "the batch has {} bytes, at most {} are allowed",
+            batch.block.len(),
+            limits.message_bytes
+        )));
+    }
+    let block = column::decode(
+        &batch.block,
+        column::Limits {
+            ticks_max: limits.ticks_per_batch,
+            columns_max: limits.series_per_host,
+            samples_max: limits.samples_per_batch,
+        },
+    )
+    .map_err(|error| match error {
+        column::ColumnError::Limit { .. } => Refused::limit(error.to_string()),
+        _ => Refused::malformed(error.to_string()),
+    })?;
+    check_times(&block, door)?;
+    let (block, series) = resolve(block, slots)?;
+    Ok(Append {
+        host_id: door.host_id,
+        spool_id,
+        sequence: batch.sequence,
+        received_ms: door.now_ms,
+        block,
+        series,
+    })
+}
+
+fn check_times(block: &Block, door: Door<'_>) -> Result<(), Refused> {
+    let (Some(oldest), Some(newest)) = (block.times_ms.iter().min(), block.times_ms.iter().max())
+    else {
+        return Ok(());
+    };
+    let ahead_ms = newest.saturating_sub(door.now_ms);
+    if ahead_ms > i64::from(door.limits.future_seconds) * 1000 {
+        return Err(Refused::new(
+            RefusalReason::Time,
+            format!(
+                "a sample is dated {} s ahead of the collector's clock, at most {} s are allowed: set the host's clock",
+                ahead_ms / 1000,
+                door.limits.future_seconds
+            ),
+        ));
+    }
+    let age_ms = door.now_ms.saturating_sub(*oldest);
+    if age_ms > door.retention_ms {
+        return Err(Refused::new(
+            RefusalReason::Time,
+            format!(
+                "a sample is {} days old, samples are kept for {} (retention.raw_days): it would be dropped at once",
+                age_ms / 86_400_000,
+                door.retention_ms / 86_400_000
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Replaces the agent's numbers by positions in the list of the store's series.
+fn resolve(
+    mut block: Block,
+    slots: &Slots,
+) -> Result<(Block, Vec<crate::store::SeriesId>), Refused> {
+    let mut series = Vec::with_capacity(block.columns.len());
+    let mut wrong = None;
+    block.columns.retain_mut(|column| {
+        if let Some(value) = column.values.iter().find(|v| !v.is_finite()) {
+            wrong.get_or_insert_with(|| {
+                Refused::new(
+                    RefusalReason::NotFinite,
+                    format!("series number {} has the value {value}", column.number),
+                )
+            });
+        }
+        match slots.get(column.number) {
+            Slot::Series(id) => {
+                column.number = series.len() as u32;
+                series.push(id);
+                true
+            }
+            Slot::Refused => false,
+            Slot::Undeclared => {
+                wrong.get_or_insert_with(|| {
+                    Refused::malformed(format!(
+                        "series number {} was not declared for this spool",
+                        column.number
+                    ))
+                });
+                false
+            }
+        }
+    });
+    match wrong {
+        Some(refused) => Err(refused),
+        None => Ok((block, series)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SeriesId;
+    use hostwell_proto::column::Column;
+
+    const NOW_MS: i64 = 1_700_000_000_000;
+
+    fn slots() -> Slots {
+        let mut slots = Slots::default();
+        slots.set(0, Slot::Series(SeriesId(70))).unwrap();
+        slots.set(1, Slot::Refused).unwrap();
+        slots.set(2, Slot::Series(SeriesId(72))).unwrap();
+        slots
+    }
+
+    fn opened(sequence: u64, bytes: Vec<u8>) -> Result<Append, Refused> {
+        let limits = Limits {
+            ticks_per_batch: 3,
+            samples_per_batch: 5,
+            ..Limits::default()
+        };
+        let batch = Batch {
+            spool_id: vec![1; 16],
+            sequence,
+            block: bytes,
+        };
+        let door = Door {
+            host_id: HostId([1; 16]),
+            limits: &limits,
+            retention_ms: 86_400_000,
+            now_ms: NOW_MS,
+        };
+        open(&batch, SpoolId([1; 16]), &slots(), door)
+    }
+
+    fn packed(times_ms: &[i64], columns: &[(u32, &[f64])]) -> Vec<u8> {
+        let block = Block {
+            times_ms: times_ms.to_vec(),
+            columns: columns
+                .iter()
+                .map(|(number, values)| Column {
+                    number: *number,
+                    ticks: None,
+                    values: values.to_vec(),
+                })
+                .collect(),
+        };
+        column::encode(&block, |_| 0)
+    }
+
+    #[test]
+    fn numbers_become_the_stores_and_refused_series_are_left_out() {
+        let append = opened(
+            1,
+            packed(&[NOW_MS], &[(0, &[1.0]), (1, &[2.0]), (2, &[3.0])]),
+        )
+        .unwrap();
+        assert_eq!(append.series, [SeriesId(70), SeriesId(72)]);
+        let kept: Vec<_> = append
+            .block
+            .columns
+            .iter()
+            .map(|c| (c.number, c.values[0]))
+            .collect();
+        assert_eq!(kept, [(0, 1.0), (1, 3.0)]);
+    }
+
+    #[test]
+    fn a_bad_batch_is_refused_with_its_reason() {
+        use RefusalReason::{Limit, Malformed, NotFinite, Time};
+        let fine = || packed(&[NOW_MS], &[(0, &[1.0])]);
+        let cases: Vec<(u64, Vec<u8>, RefusalReason, &str)> = vec![
+            (0, fine(), Malformed, "sequence 0"),
+            (u64::MAX, fine(), Malformed, "counts from 1"),
+            (1, vec![9, 9, 9], Malformed, "version 9"),
+            (1, Vec::new(), Malformed, "ends after 0 bytes"),
+            (
+                1,
+                packed(&[NOW_MS], &[(0, &[f64::NAN])]),
+                NotFinite,
+                "number 0 has the value NaN",
+            ),
+            (
+                1,
+                packed(&[NOW_MS], &[(1, &[f64::INFINITY])]),
+                NotFinite,
+                "inf",
+            ),
+            (
+                1,
+                packed(&[NOW_MS], &[(7, &[1.0])]),
+                Malformed,
+                "number 7 was not declared",
+            ),
+            (
+                1,
+                packed(&[NOW_MS + 601_000], &[(0, &[1.0])]),
+                Time,
+                "601 s ahead",
+            ),
+            (
+                1,
+                packed(&[i64::MAX], &[(0, &[1.0])]),
+                Time,
+                "set the host's clock",
+            ),
+            (
+                1,
+                packed(&[NOW_MS - 2 * 86_400_000], &[(0, &[1.0])]),
+                Time,
+                "2 days old",
+            ),
+            (1, packed(&[i64::MIN], &[(0, &[1.0])]), Time, "days old"),
+            (
+                1,
+                packed(&[NOW_MS; 4], &[(0, &[1.0; 4])]),
+                Limit,
+                "4 ticks, the limit is 3",
+            ),
+            (
+                1,
+                packed(&[NOW_MS; 3], &[(0, &[1.0; 3]), (2, &[1.0; 3])]),
+                Limit,
+                "samples",
+            ),
+        ];
+        for (sequence, bytes, reason, expected) in cases {
+            let refused = opened(sequence, bytes).unwrap_err();
+            assert_eq!(refused.reason, reason, "{}", refused.message);
+            assert!(refused.message.contains(expected), "{}", refused.message);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn bytes_from_outside_never_panic(bytes: Vec<u8>, sequence: u64) {
+            let _ = opened(sequence, bytes);
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! One agent's stream, from its greeting to its end.
+//!
+//! Appends run beside each other, as many as the window allows, and share the store's commits.
+//! When the window is full nothing more is read, and HTTP/2 holds the agent back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostwell_proto::PROTOCOL;
+use hostwell_proto::id::{HostId, SpoolId};
+use hostwell_proto::wire::agent_message::Kind as Said;
+use hostwell_proto::wire::collector_message::Kind as Answer;
+use hostwell_proto::wire::{
+    AgentMessage, Batch, CollectorMessage, Declare, Gap, Holding, Refusal, RefusalReason,
+    SequenceRange, Welcome,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tonic::{Status, Streaming};
+
+use super::ack::Acks;
+use super::declare::{self, NUMBERS_MAX, Slot, Slots};
+use super::live::Place;
+use super::{Refused, Shared, batch, hello};
+use crate::auth::Peer;
+use crate::store::{Appended, GapRecord, StoreError};
+
+/// Most spools one stream may declare series for.
+const SPOOLS_MAX: usize = 64;
+/// An agent that does not read its answers for this long is gone.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// What is under way when a stream ends has this long to become durable and be acknowledged.
+const FAREWELL_TIME: Duration = Duration::from_secs(5);
+/// Refusals of one stream that are logged one by one; then every power of two.
+const LOGGED_REFUSALS: u64 = 8;
+
+type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
+
+/// Serves a stream to its end.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    peer: Peer,
+    mut inbound: Streaming<AgentMessage>,
+    answers: Answers,
+) {
+    let served = match Stream::greet(shared, peer, &mut inbound, answers.clone()).await {
+        Ok(Some(mut stream)) => stream.run(&mut inbound).await,
+        Ok(None) => Ok(()),
+        Err(status) => Err(status),
+    };
+    if let Err(status) = served {
+        let _ = timeout(ANSWER_TIME, answers.send(Err(status))).await;
+    }
+}
+
+struct Stream {
+    shared: Arc<Shared>,
+    answers: Answers,
+    host_id: HostId,
+    name: String,
+    interval: Duration,
+    place: Place,
+    spools: HashMap<SpoolId, Slots>,
+    appends: JoinSet<Done>,
+    acks: Acks,
+    refusals: u64,
+}
+
+/// An append that ended.
+struct Done {
+    spool_id: SpoolId,
+    first: u64,
+    last: u64,
+    result: Result<Appended, StoreError>,
+}
+
+fn refusal(shared: &Shared, spool: &[u8], sequence: u64, refused: &Refused) -> Refusal {
+    Refusal {
+        spool_id: spool.to_vec(),
+        sequence,
+        reason: refused.reason as i32,
+        message: refused.message.clone(),
+        id: shared.refusal_id(),
+    }
+}
+
+async fn send(answers: &Answers, answer: Answer) -> Result<(), Status> {
+    let message = CollectorMessage { kind: Some(answer) };
+    match timeout(ANSWER_TIME, answers.send(Ok(message))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Status::cancelled("the agent is gone")),
+        Err(_) => Err(Status::deadline_exceeded(
+            "the agent does not read its answers",
+        )),
+    }
+}
+
+impl Stream {
+    /// Reads Hello and answers it; `None` when the host is refused, which is answered too.
+    async fn greet(
+        shared: Arc<Shared>,
+        peer: Peer,
+        inbound: &mut Streaming<AgentMessage>,
+        answers: Answers,
+    ) -> Result<Option<Stream>, Status> {
+        let patience = Duration::from_secs(shared.limits.handshake_seconds.into());
+        let first = tokio::select! {
+            () = shared.shutdown.cancelled() => return Err(stopping()),
+            read = timeout(patience, inbound.message()) => read,
+        };
+        let said = match first {
+            Err(_) => return Err(Status::deadline_exceeded("no Hello came")),
+            Ok(Err(status)) => return Err(unreadable(&status, &shared)),
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Ok(Some(message))) => message.kind,
+        };
+        let Some(Said::Hello(hello)) = said else {
+            return Err(Status::failed_precondition(
+                "the first message must be Hello",
+            ));
+        };
+        let now_ms = shared.clock.now_ms();
+        let welcomed = match hello::greeting(&hello, &shared.limits, now_ms) {
+            Ok((greeting, spools)) => Self::welcome(&shared, &peer, greeting, spools, now_ms).await,
+            Err(refused) => Err(refused),
+        };
+        match welcomed {
+            Ok((place, name, host_id, welcome)) => {
+                send(&answers, Answer::Welcome(welcome)).await?;
+                tracing::info!(host = %name, id = %host_id, %peer, "agent connected");
+                Ok(Some(Stream {
+                    acks: Acks::new(shared.limits.batches_in_flight),
+                    interval: Duration::from_millis(hello.interval_ms.into()),
+                    shared,
+                    answers,
+                    host_id,
+                    name,
+                    place,
+                    spools: HashMap::new(),
+                    appends: JoinSet::new(),
+                    refusals: 0,
+                }))
+            }
+            Err(refused) => {
+                let refusal = refusal(&shared, &[], 0, &refused);
+                tracing::warn!(id = refusal.id, %peer, reason = refused.counted_as(), "refused a host: {}", refused.message);
+                if let Ok(host_id) = hello.host_id.parse() {
+                    // Fails for a host that is not known; then there is nothing to count for.
+                    let _ = shared
+                        .store
+                        .count_refusal(host_id, refused.counted_as())
+                        .await;
+                }
+                send(&answers, Answer::Refusal(refusal)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn welcome(
+        shared: &Shared,
+        peer: &Peer,
+        greeting: crate::store::Greeting,
+        spools: Vec<SpoolId>,
+        now_ms: i64,
+    ) -> Result<(Place, String, HostId, Welcome), Refused> {
+        let (host_id, interval_ms) = (greeting.host_id, i64::from(greeting.interval_ms));
+        let record = shared.store.greet(greeting, now_ms).await?;
+        if record.retired_ms.is_some() {
+            return Err(Refused::new(
+                RefusalReason::Host,
+                format!(
+                    "the host {:?} is retired: stop its agent, or take it back with `hostwell host revive {}`",
+                    record.name, record.name
+                ),
+            ));
+        }
+        let place = shared.live.enter(host_id, peer, interval_ms, now_ms).ok_or_else(|| {
+            Refused::new(
+                RefusalReason::Host,
+                "an agent with another certificate is connected as this host: give this one a new identity by emptying its state folder",
+            )
+        })?;
+        let mut holdings = Vec::with_capacity(spools.len());
+        for spool_id in spools {
+            let held = shared.store.holding(host_id, spool_id).await?;
+            let ranges = held
+                .into_iter()
+                .map(|(first, last)| SequenceRange { first, last })
+                .collect();
+            holdings.push(Holding {
+                spool_id: spool_id.0.to_vec(),
+                ranges,
+            });
+        }
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            collector_version: env!("CARGO_PKG_VERSION").to_owned(),
+            now_ms,
+            message_bytes_max: shared.limits.message_bytes,
+            batches_in_flight_max: shared.limits.batches_in_flight,
+            holdings,
+        };
+        Ok((place, record.name, host_id, welcome))
+    }
+
+    /// Takes batches and acknowledges them until either side ends it.
+    async fn run(&mut self, inbound: &mut Streaming<AgentMessage>) -> Result<(), Status> {
+        let ended = self.exchange(inbound).await;
+        // Whatever ended it: what is durable is worth telling.
+        let farewell = timeout(FAREWELL_TIME, async {
+            while let Some(done) = self.appends.join_next().await {
+                self.finish(done).await?;
+            }
+            self.acknowledge().await
+        });
+        let told = farewell.await.unwrap_or(Ok(()));
+        match &ended {
+            Ok(()) => tracing::info!(host = %self.name, "agent left"),
+            Err(status) => {
+                tracing::info!(host = %self.name, reason = status.message(), "agent disconnected");
+            }
+        }
+        ended.and(told)
+    }
+
+    async fn exchange(&mut self, inbound: &mut Streaming<AgentMessage>) -> Result<(), Status> {
+        let idle =
+            Duration::from_secs(self.shared.limits.idle_seconds.into()).max(self.interval * 3);
+        let window = self.shared.limits.batches_in_flight as usize;
+        let (shutdown, replaced) = (self.shared.shutdown.clone(), self.place.replaced().clone());
+        let mut silent_at = Instant::now() + idle;
+        loop {
+            let now = Instant::now();
+            if self.acks.ripe(now) {
+                self.acknowledge().await?;
+            }
+            let ack_due = self.acks.due().unwrap_or(now);
+            tokio::select! {
+                () = shutdown.cancelled() => return Err(stopping()),
+                () = replaced.cancelled() => {
+                    return Err(Status::aborted("another stream of this host took its place"));
+                }
+                Some(done) = self.appends.join_next() => self.finish(done).await?,
+                () = sleep_until(ack_due), if self.acks.due().is_some() => {}
+                () = sleep_until(silent_at) => {
+                    return Err(Status::deadline_exceeded("nothing was heard for too long"));
+                }
+                read = inbound.message(), if self.appends.len() < window => match read {
+                    Ok(None) => return Ok(()),
+                    Ok(Some(message)) => {
+                        silent_at = Instant::now() + idle;
+                        self.place.heard(self.shared.clock.now_ms());
+                        self.take(message).await?;
+                    }
+                    Err(status) => {
+                        let status = unreadable(&status, &self.shared);
+                        if status.code() == tonic::Code::ResourceExhausted {
+                            self.count("limit").await;
+                        }
+                        return Err(status);
+                    }
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, message: AgentMessage) -> Result<(), Status> {
+        match message.kind {
+            Some(Said::Batch(batch)) => self.batch(batch).await,
+            Some(Said::Declare(declare)) => self.declare(declare).await,
+            Some(Said::Gap(gap)) => self.gap(gap).await,
+            Some(Said::Hello(_)) => {
+                let refused = Refused::malformed("Hello comes once, first");
+                self.refuse(&[], 0, refused).await
+            }
+            // A newer agent's word; the compatibility rule says to pass over it.
+            None => Ok(()),
+        }
+    }
+
+    async fn batch(&mut self, batch: Batch) -> Result<(), Status> {
+        let door = batch::Door {
+            host_id: self.host_id,
+            limits: &self.shared.limits,
+            retention_ms: self.shared.retention_ms,
+            now_ms: self.shared.clock.now_ms(),
+        };
+        let undeclared = Slots::default();
+        let opened = SpoolId::try_from(&batch.spool_id[..])
+            .map_err(|e| Refused::malformed(format!("spool id: {e}")))
+            .and_then(|spool_id| {
+                let slots = self.spools.get(&spool_id).unwrap_or(&undeclared);
+                batch::open(&batch, spool_id, slots, door)
+            });
+        let append = match opened {
+            Ok(append) => append,
+            Err(refused) => return self.refuse(&batch.spool_id, batch.sequence, refused).await,
+        };
+        // Beside the bytes, a batch costs its decoded samples; those are bounded by the window.
+        let bytes = batch.block.len().max(1) as u32;
+        let waiting = Arc::clone(&self.shared.waiting)
+            .acquire_many_owned(bytes)
+            .await;
+        let store = self.shared.store.clone();
+        self.appends.spawn(async move {
+            let _waiting = waiting;
+            let (spool_id, sequence) = (append.spool_id, append.sequence);
+            Done {
+                spool_id,
+                first: sequence,
+                last: sequence,
+                result: store.append(append).await,
+            }
+        });
+        Ok(())
+    }
+
+    async fn gap(&mut self, gap: Gap) -> Result<(), Status> {
+        let Ok(spool_id) = SpoolId::try_from(&gap.spool_id[..]) else {
+            let refused = Refused::malformed("the gap's spool id is not 16 bytes");
+            return self.refuse(&gap.spool_id, 0, refused).await;
+        };
+        let (first, last) = (gap.first_sequence, gap.last_sequence);
+        if first == 0 || last < first || i64::try_from(last).is_err() || gap.to_ms < gap.from_ms {
+            let refused = Refused::malformed(format!(
+                "a gap from {first} to {last}, {} ms to {} ms is not possible",
+                gap.from_ms, gap.to_ms
+            ));
+            return self.refuse(&gap.spool_id, 0, refused).await;
+        }
+        let reason = ["bytes", "age", "free_space", "damaged"]
+            .into_iter()
+            .find(|known| *known == gap.reason)
+            .unwrap_or("other");
+        let record = GapRecord {
+            spool_id: spool_id.to_string(),
+            first_sequence: first,
+            last_sequence: last,
+            from_ms: gap.from_ms,
+            to_ms: gap.to_ms,
+            samples: gap.samples,
+            reason: reason.to_owned(),
+        };
+        tracing::warn!(host = %self.name, reason, samples = gap.samples, "the agent's spool dropped samples");
+        let (store, host_id) = (self.shared.store.clone(), self.host_id);
+        let now_ms = self.shared.clock.now_ms();
+        self.appends.spawn(async move {
+            Done {
+                spool_id,
+                first,
+                last,
+                result: store.append_gap(host_id, record, now_ms).await,
+            }
+        });
+        Ok(())
+    }
+
+    async fn declare(&mut self, declare: Declare) -> Result<(), Status> {
+        let Ok(spool_id) = SpoolId::try_from(&declare.spool_id[..]) else {
+            let refused = Refused::malformed("the declaration's spool id is not 16 bytes");
+            return self.refuse(&declare.spool_id, 0, refused).await;
+        };
+        let too_many = if declare.series.len() > NUMBERS_MAX {
+            Some(format!(
+                "{} series in one declaration",
+                declare.series.len()
+            ))
+        } else if !self.spools.contains_key(&spool_id) && self.spools.len() >= SPOOLS_MAX {
+            Some(format!("more than {SPOOLS_MAX} spools in one stream"))
+        } else {
+            None
+        };
+        if let Some(what) = too_many {
+            return self
+                .refuse(&declare.spool_id, 0, Refused::limit(what))
+                .await;
+        }
+        let mut slots = self.spools.remove(&spool_id).unwrap_or_default();
+        let settled = self.settle(&mut slots, &declare).await;
+        self.spools.insert(spool_id, slots);
+        let mut refused = settled?;
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let more = refused.len() - 1;
+        let mut first = refused.swap_remove(0);
+        if more > 0 {
+            first.message = format!("{}; and {more} more series", first.message);
+        }
+        self.refuse(&declare.spool_id, 0, first).await
+    }
+
+    /// Fills the table of a spool; answers what was refused.
+    async fn settle(&self, slots: &mut Slots, declare: &Declare) -> Result<Vec<Refused>, Status> {
+        let mut refused = Vec::new();
+        let mut named = Vec::with_capacity(declare.series.len());
+        for declared in &declare.series {
+            match declare::series(declared, &self.shared.limits) {
+                Ok(series) => named.push((declared.number, series)),
+                Err(why) => {
+                    refused.push(why);
+                    refused.extend(slots.set(declared.number, Slot::Refused).err());
+                }
+            }
+        }
+        let mut owners = slots.owners();
+        // Halved where the host's limit is met, so that the series that still fit are taken.
+        let mut pending = vec![named];
+        while let Some(mut part) = pending.pop() {
+            let asked = part.iter().map(|(_, series)| series.clone()).collect();
+            match self.shared.store.series_ids(self.host_id, asked).await {
+                Ok(ids) => {
+                    for ((number, _), id) in part.iter().zip(ids) {
+                        let owner = *owners.entry(id).or_insert(*number);
+                        let set = if owner == *number {
+                            slots.set(*number, Slot::Series(id))
+                        } else {
+                            slots
+                                .set(*number, Slot::Refused)
+                                .and(Err(Refused::malformed(format!(
+                                    "series numbers {owner} and {number} name the same series"
+                                ))))
+                        };
+                        refused.extend(set.err());
+                    }
+                }
+                Err(StoreError::Limit { .. }) if part.len() > 1 => {
+                    let rest = part.split_off(part.len() / 2);
+                    pending.push(rest);
+                    pending.push(part);
+                }
+                Err(error) => {
+                    let why = Refused::from(error);
+                    if why.reason != RefusalReason::Limit {
+                        // The batches behind it would look undeclared: better to start again.
+                        return Err(Status::unavailable(why.message));
+                    }
+                    for (number, _) in &part {
+                        refused.extend(slots.set(*number, Slot::Refused).err());
+                    }
+                    refused.push(why);
+                }
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Takes note of an append that ended.
+    async fn finish(&mut self, done: Result<Done, tokio::task::JoinError>) -> Result<(), Status> {
+        let Done {
+            spool_id,
+            first,
+            last,
+            result,
+        } = done.map_err(|error| {
+            tracing::error!(host = %self.name, %error, "an append did not end");
+            Status::internal("an append did not end")
+        })?;
+        match result {
+            // A batch sent twice is acknowledged twice: the agent may have missed the first.
+            Ok(Appended::Stored | Appended::Duplicate) => {
+                self.acks.add(spool_id, first, last, Instant::now());
+                Ok(())
+            }
+            Err(error) => {
+                let sequence = if first == last { first } else { 0 };
+                self.refuse(&spool_id.0, sequence, error.into()).await
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), Status> {
+        for ack in self.acks.take() {
+            send(&self.answers, Answer::Ack(ack)).await?;
+        }
+        Ok(())
+    }
+
+    async fn refuse(
+        &mut self,
+        spool: &[u8],
+        sequence: u64,
+        refused: Refused,
+    ) -> Result<(), Status> {
+        // What is only put off is neither lost nor the host's doing.
+        if refused.reason != RefusalReason::TryLater {
+            self.count(refused.counted_as()).await;
+        }
+        self.refusals += 1;
+        let answer = refusal(&self.shared, spool, sequence, &refused);
+        if self.refusals <= LOGGED_REFUSALS || self.refusals.is_power_of_two() {
+            tracing::warn!(
+                host = %self.name, id = answer.id, sequence, reason = refused.counted_as(), so_far = self.refusals,
+                "refused: {}", refused.message
+            );
+        }
+        send(&self.answers, Answer::Refusal(answer)).await
+    }
+
+    /// Counts in the store. Awaited, so that a flood of refusals goes no faster than commits do.
+    async fn count(&self, reason: &'static str) {
+        if let Err(error) = self.shared.store.count_refusal(self.host_id, reason).await {
+            tracing::error!(host = %self.name, reason, error = format!("{error:#}"), "count a refusal");
+        }
+    }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the collector is stopping")
+}
+
+/// A message that could not be read ends the stream: its end cannot be found.
+fn unreadable(status: &Status, shared: &Shared) -> Status {
+    if status.code() == tonic::Code::OutOfRange {
+        return Status::resource_exhausted(format!(
+            "a message is over twice the limit of {} bytes (limits.message_bytes): {}",
+            shared.limits.message_bytes,
+            status.message()
+        ));
+    }
+    status.clone()
+}
