@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod ingest;
 pub mod listen;
+pub mod report;
 pub mod rules;
 pub mod series;
 pub mod store;

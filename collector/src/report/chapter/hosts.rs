@@ -1,0 +1,152 @@
+//! Each host with its five indicators; the worst in full, all in a table.
+
+use super::Context;
+use super::verdict::{host_columns, host_row};
+use crate::report::document::*;
+use crate::report::input::{HostInput, IndicatorInput};
+use crate::report::standing::Standing;
+use crate::report::words;
+
+/// The five, in reading order.
+pub(super) const INDICATORS: &[&str] = &["CPU", "Load", "Memory", "Network", "Disk"];
+/// Hosts shown with charts: about eight printed pages.
+const CARDS_MAX: usize = 16;
+/// Hosts in the table behind them.
+const ROWS_MAX: usize = 250;
+
+pub(super) fn blocks(context: &Context) -> Vec<Block> {
+    let hosts = &context.fleet.hosts;
+    if hosts.is_empty() {
+        return vec![paragraph("No host has reported yet.")];
+    }
+    let mut intro = String::from(
+        "Worst first. The line is the mean, the band around it runs from the lowest to the \
+         highest value; a dashed line is the level that is watched; hatching means that no data \
+         arrived. Times are UTC.",
+    );
+    if hosts.len() > CARDS_MAX {
+        intro = format!(
+            "{intro} Shown in full: the {CARDS_MAX} hosts that need attention most; the other {} \
+             are in the table that follows.",
+            words::count((hosts.len() - CARDS_MAX) as u64),
+        );
+    }
+    let mut blocks = vec![paragraph(intro)];
+    blocks.extend(
+        hosts
+            .iter()
+            .take(CARDS_MAX)
+            .map(|s| Block::HostCard(card(s, context))),
+    );
+    if hosts.len() > CARDS_MAX {
+        let rest = &hosts[CARDS_MAX..];
+        blocks.push(Block::Table(Table {
+            caption: "The other hosts, worst first".into(),
+            columns: host_columns(),
+            rows: rest.iter().take(ROWS_MAX).map(host_row).collect(),
+            omitted: rest.len().saturating_sub(ROWS_MAX),
+            omitted_hint: "hostwell hosts -o csv".into(),
+        }));
+    }
+    blocks
+}
+
+fn card(standing: &Standing, context: &Context) -> HostCard {
+    let host = standing.host;
+    HostCard {
+        name: host.name.clone(),
+        status: standing.status,
+        reason: standing.reason.clone(),
+        labels: host
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect(),
+        indicators: INDICATORS.iter().map(|name| view(host, name)).collect(),
+        facts: facts(host, context.input.now_ms),
+    }
+}
+
+fn view(host: &HostInput, name: &str) -> IndicatorView {
+    let Some(found) = host.indicators.iter().find(|i| i.name == name) else {
+        return IndicatorView {
+            name: name.into(),
+            status: Status::Unknown,
+            now: "no data".into(),
+            words: "Nothing was measured in this period.".into(),
+            chart: None,
+        };
+    };
+    IndicatorView {
+        name: name.into(),
+        status: if found.now.is_none() {
+            Status::Unknown
+        } else {
+            found.status
+        },
+        now: found
+            .now
+            .map_or("no data".into(), |now| words::value(now, found.unit)),
+        words: found.words.clone(),
+        chart: chart(host, found),
+    }
+}
+
+fn chart(host: &HostInput, indicator: &IndicatorInput) -> Option<Chart> {
+    let trend = indicator.trend.as_ref()?;
+    trend.points.iter().flatten().next()?;
+    Some(Chart {
+        title: format!("{} of {}", indicator.name, host.name),
+        unit: indicator.unit,
+        from_ms: trend.from_ms,
+        to_ms: trend.to_ms,
+        points: trend.points.clone(),
+        top: (indicator.unit == Unit::Ratio).then_some(1.0),
+        threshold: indicator.threshold,
+    })
+}
+
+fn facts(host: &HostInput, now_ms: i64) -> Vec<(String, String)> {
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    if host.cpus > 0 {
+        let memory = match host.memory_bytes {
+            0 => String::new(),
+            bytes => format!(", {} memory", words::bytes(bytes as f64)),
+        };
+        facts.push((
+            "Size",
+            format!(
+                "{}{memory}",
+                words::counted(host.cpus as usize, "CPU", "CPUs")
+            ),
+        ));
+    }
+    let system: Vec<&str> = [host.os.as_str(), host.kernel.as_str(), host.arch.as_str()]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
+    if !system.is_empty() {
+        facts.push(("System", system.join(" · ")));
+    }
+    if host.boot_time_ms > 0 {
+        facts.push(("Up for", words::duration(now_ms - host.boot_time_ms)));
+    }
+    let known_ms = host.availability.up_ms + host.availability.down_ms;
+    if known_ms > 0 {
+        let ratio = host.availability.up_ms as f64 / known_ms as f64;
+        facts.push(("Available", words::percent(ratio)));
+    }
+    if host.coverage.expected > 0 {
+        facts.push(("Data coverage", super::coverage::ratio_text(&host.coverage)));
+    }
+    if let Some(last_ms) = host.last_sample_ms {
+        facts.push((
+            "Newest sample",
+            format!("{} old", words::duration(now_ms - last_ms)),
+        ));
+    }
+    facts
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
