@@ -10,6 +10,7 @@
 //! * **A missing step stays missing.** Nothing is interpolated, carried on or zero-filled.
 
 mod counter;
+pub mod derived;
 mod resample;
 mod selector;
 #[cfg(test)]
@@ -181,6 +182,11 @@ impl Window {
     /// The newest value at `now_ms` of a series, unless a hole has opened behind it.
     pub fn current(&self, metric: &str, labels: &[(&str, &str)], now_ms: i64) -> Option<f64> {
         self.find(metric, labels)?.current(now_ms, self.interval_ms)
+    }
+
+    /// Without a sample for longer than this the host's data is stale.
+    pub fn hole_ms(&self) -> i64 {
+        self.interval_ms.max(1) * HOLE_CADENCES
     }
 
     /// The newest sample's time at or before `now_ms`, over all series.

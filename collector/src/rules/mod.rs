@@ -1,6 +1,81 @@
 //! Judges a window against a policy and says why, in evidence a human can check.
+//!
+//! A rule is one file: what it watches, its levels, how it judges, its advice and its
+//! documentation; and one row in [`RULES`]. [`assess`] runs them all and lives the findings:
+//! pending while the condition has not held for long enough, open, closed. Everything is a pure
+//! function of stored samples, the findings so far, the policy and the moment, so a collector
+//! that was away neither forgets nor invents, and a replay of the past says what would have been.
+//!
+//! Adding a rule: its file here, a row in [`RULES`], a field in [`Policy`], a script that fires
+//! and one that stays silent in `testdata/rules/`, and `docs/rules.md` printed anew.
+
+mod assess;
+mod docs;
+mod judge;
+mod level;
+mod policy;
+
+mod cpu_saturation;
+mod disk_full;
+pub mod host_down;
+mod memory_low;
 
 use serde::{Deserialize, Serialize};
+
+pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
+pub use docs::markdown;
+pub use level::Band;
+pub use policy::Policy;
+
+/// How much of the past the rules look at: fill [`RuleInput::window`] with this much, up to
+/// [`FUTURE_MS`] after now.
+pub const WINDOW_MS: i64 = 3_600_000;
+
+/// How far ahead of the collector's clock samples may lie: hosts whose clock is fast are judged
+/// by their own clock.
+pub const FUTURE_MS: i64 = 600_000;
+
+/// A rule: what it watches, how it judges, what it tells the reader.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name, in findings and in the policy.
+    pub name: &'static str,
+    /// A short title for people.
+    pub title: &'static str,
+    /// The metrics it looks at.
+    pub watches: &'static [&'static str],
+    /// Its documentation.
+    pub doc: Doc,
+    pub(crate) judge: fn(&judge::Case<'_>) -> judge::Judged,
+}
+
+/// A rule's documentation.
+#[derive(Debug)]
+pub struct Doc {
+    /// What it does: when it opens and when it closes.
+    pub what: &'static str,
+    /// Why it matters: what ignoring it costs.
+    pub why: &'static str,
+    /// What to do.
+    pub todo: &'static str,
+    /// A finding as it reads.
+    pub example: &'static str,
+    /// Where the thresholds come from.
+    pub source: &'static str,
+}
+
+/// Every rule, causes before their symptoms.
+pub static RULES: &[Rule] = &[
+    host_down::RULE,
+    disk_full::RULE,
+    memory_low::RULE,
+    cpu_saturation::RULE,
+];
+
+/// The rule of this name.
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.name == name)
+}
 
 /// How bad a finding is. Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,7 +112,7 @@ pub enum State {
     Pending,
     /// A risk.
     Open,
-    /// Over.
+    /// Over. One that never opened was only pending and needs no memory.
     Closed,
 }
 

@@ -1,0 +1,357 @@
+//! Runs every rule over every host and lives the findings.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::host_down;
+use super::judge::{Case, Condition, Judged, Subject};
+use super::level::Hold;
+use super::{Finding, Policy, RULES, Rule, Severity, State};
+use crate::series::Window;
+use crate::words;
+
+/// A skew below this is the network's and the batches' doing, not the clock's.
+const SKEW_MIN_MS: i64 = 60_000;
+
+/// A host as the rules see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleInput {
+    /// 32 hexadecimal digits.
+    pub host_id: String,
+    /// The last [`super::WINDOW_MS`] of the metrics in [`metrics`]; its `host` is the host's name.
+    pub window: Window,
+    /// First sample or greeting, collector's clock, milliseconds since the Unix epoch.
+    pub first_seen_ms: i64,
+    /// The newest sample's time, host's clock, however old.
+    pub last_sample_ms: Option<i64>,
+    /// When anything was last received, collector's clock.
+    pub last_received_ms: Option<i64>,
+    /// The host's clock minus the collector's, measured at the last greeting.
+    pub clock_skew_ms: i64,
+    /// Since when the collector has been watching without interruption, collector's clock;
+    /// nothing when it is not.
+    pub watching_since_ms: Option<i64>,
+    /// Set when retired: findings about it are closed, nothing is judged.
+    pub retired_ms: Option<i64>,
+}
+
+impl RuleInput {
+    /// The host's clock minus the collector's, as far as both the greeting and the arriving
+    /// samples say so; 0 when it is within a minute. The greeting alone is not believed: the
+    /// clock may have been set right since.
+    pub fn skew_ms(&self) -> i64 {
+        let apparent = match (self.last_sample_ms, self.last_received_ms) {
+            (Some(sample), Some(received)) => sample - received,
+            _ => self.clock_skew_ms,
+        };
+        // Samples from the future need no second witness.
+        if apparent > SKEW_MIN_MS {
+            return apparent;
+        }
+        let greeted = self.clock_skew_ms;
+        if greeted < -SKEW_MIN_MS && apparent < greeted / 2 {
+            return greeted;
+        }
+        0
+    }
+}
+
+/// What came out for one rule on one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Judged, nothing found.
+    Ok,
+    /// The host has nothing for this rule to judge.
+    NotApplicable,
+    /// Cannot be judged now.
+    NotEnoughData,
+    /// Judged, nothing found, and the data is doubtful (the host's clock is wrong).
+    DataSuspect,
+    /// Another finding explains why this rule cannot say anything or need not.
+    Silenced,
+    /// Something is pending or open.
+    Risk,
+}
+
+/// What came out for one rule on one host, in words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The rule's name.
+    pub rule: String,
+    /// 32 hexadecimal digits.
+    pub host_id: String,
+    /// The host's name.
+    pub host: String,
+    /// What came out.
+    pub verdict: Verdict,
+    /// Why.
+    pub words: String,
+}
+
+/// What [`assess`] answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assessment {
+    /// Every finding that is pending or open now or has closed just now, to be saved. Those of
+    /// hosts that were not among the inputs are not here and stay what they were.
+    pub findings: Vec<Finding>,
+    /// One for each rule and host.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Every metric a rule looks at, sorted: what the windows must hold.
+pub fn metrics() -> Vec<&'static str> {
+    let mut metrics: Vec<&str> = RULES
+        .iter()
+        .flat_map(|r| r.watches.iter().copied())
+        .collect();
+    metrics.sort_unstable();
+    metrics.dedup();
+    metrics
+}
+
+/// Judges every host by every rule at the moment `now_ms` (collector's clock). `previous` are the
+/// findings so far; closed ones among them are ignored.
+pub fn assess(
+    inputs: &[RuleInput],
+    previous: &[Finding],
+    policy: &Policy,
+    now_ms: i64,
+) -> Assessment {
+    let mut by_host: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in previous.iter().filter(|f| f.state != State::Closed) {
+        by_host.entry(&finding.host_id).or_default().push(finding);
+    }
+    let mut assessment = Assessment::default();
+    for input in inputs {
+        let previous = by_host
+            .get(input.host_id.as_str())
+            .map_or(&[][..], Vec::as_slice);
+        let host = Host {
+            input,
+            policy,
+            now_ms,
+            previous,
+        };
+        host.assess(&mut assessment);
+    }
+    assessment
+}
+
+/// One host before all rules.
+struct Host<'a> {
+    input: &'a RuleInput,
+    policy: &'a Policy,
+    now_ms: i64,
+    previous: &'a [&'a Finding],
+}
+
+impl Host<'_> {
+    fn assess(&self, out: &mut Assessment) {
+        let begin = out.findings.len();
+        for rule in RULES {
+            let previous: Vec<&Finding> = self
+                .previous
+                .iter()
+                .copied()
+                .filter(|f| f.rule == rule.name)
+                .collect();
+            let open: Vec<String> = out.findings[begin..]
+                .iter()
+                .filter(|f| f.state == State::Open)
+                .map(|f| f.rule.clone())
+                .collect();
+            let judged = self.judge(rule, &previous, &open);
+            let (verdict, words) = self.live(rule, judged, &previous, &open, &mut out.findings);
+            out.outcomes.push(Outcome {
+                rule: rule.name.to_owned(),
+                host_id: self.input.host_id.clone(),
+                host: self.input.window.host.clone(),
+                verdict,
+                words,
+            });
+        }
+        // A rule that this program no longer has leaves nothing open behind.
+        for finding in self.previous {
+            if super::rule(&finding.rule).is_none() {
+                out.findings.push(self.closed(finding));
+            }
+        }
+    }
+
+    fn judge(&self, rule: &Rule, previous: &[&Finding], open: &[String]) -> Judged {
+        if self
+            .input
+            .retired_ms
+            .is_some_and(|at_ms| at_ms <= self.now_ms)
+        {
+            return Judged::NotApplicable("the host is retired".into());
+        }
+        if self.policy.disabled.iter().any(|name| name == rule.name) {
+            return Judged::NotApplicable("the rule is disabled by the policy".into());
+        }
+        if rule.name != host_down::RULE.name && open.iter().any(|o| o == host_down::RULE.name) {
+            return Judged::NotEnoughData("the host is down".into());
+        }
+        (rule.judge)(&Case {
+            input: self.input,
+            policy: self.policy,
+            now_ms: self.now_ms + self.input.skew_ms(),
+            previous,
+        })
+    }
+
+    /// Carries findings on into `findings`; answers the outcome.
+    fn live(
+        &self,
+        rule: &Rule,
+        judged: Judged,
+        previous: &[&Finding],
+        open: &[String],
+        findings: &mut Vec<Finding>,
+    ) -> (Verdict, String) {
+        let subjects = match judged {
+            Judged::NotApplicable(why) => {
+                findings.extend(previous.iter().map(|finding| self.closed(finding)));
+                return (Verdict::NotApplicable, why);
+            }
+            Judged::NotEnoughData(why) => {
+                findings.extend(previous.iter().map(|finding| (*finding).clone()));
+                let down = open.iter().any(|o| o == host_down::RULE.name)
+                    && rule.name != host_down::RULE.name;
+                let verdict = if down {
+                    Verdict::Silenced
+                } else {
+                    Verdict::NotEnoughData
+                };
+                return (verdict, why);
+            }
+            Judged::Subjects(subjects) => subjects,
+        };
+        for finding in previous {
+            if !subjects.iter().any(|s| s.name == finding.subject) {
+                findings.push(self.closed(finding));
+            }
+        }
+        let mut worst: Option<(Verdict, Severity, String)> = None;
+        for subject in subjects {
+            let before = previous.iter().copied().find(|f| f.subject == subject.name);
+            let (verdict, finding) = self.step(rule, &subject, before, open);
+            let severity = finding.as_ref().map_or(Severity::Info, |f| f.severity);
+            findings.extend(finding);
+            if worst
+                .as_ref()
+                .is_none_or(|w| (verdict, severity) > (w.0, w.1))
+            {
+                worst = Some((verdict, severity, subject.summary));
+            }
+        }
+        match worst {
+            Some((verdict, _, words)) => (verdict, words),
+            None => (Verdict::NotApplicable, "nothing to judge".into()),
+        }
+    }
+
+    /// One subject's next state.
+    fn step(
+        &self,
+        rule: &Rule,
+        subject: &Subject,
+        before: Option<&Finding>,
+        open: &[String],
+    ) -> (Verdict, Option<Finding>) {
+        let hold = match subject.condition {
+            Condition::Clear => {
+                let verdict = match self.input.skew_ms() {
+                    0 => Verdict::Ok,
+                    _ => Verdict::DataSuspect,
+                };
+                return (verdict, before.map(|finding| self.closed(finding)));
+            }
+            Condition::Holds(hold) => hold,
+        };
+        let silenced = subject
+            .silenced_by
+            .iter()
+            .any(|by| open.iter().any(|o| o == by));
+        let finding = self.finding(rule, subject, hold, silenced, before);
+        let verdict = match finding.state {
+            State::Pending if silenced => Verdict::Silenced,
+            _ => Verdict::Risk,
+        };
+        (verdict, Some(finding))
+    }
+
+    fn finding(
+        &self,
+        rule: &Rule,
+        subject: &Subject,
+        hold: Hold,
+        silenced: bool,
+        before: Option<&Finding>,
+    ) -> Finding {
+        // What is open stays open while its condition holds, also when a cause turns up later:
+        // closing it would be news about nothing.
+        let was_open = before.is_some_and(|finding| finding.state == State::Open);
+        let open = was_open || (hold.matured && !silenced);
+        Finding {
+            id: before.map_or(0, |finding| finding.id),
+            rule: rule.name.to_owned(),
+            host_id: self.input.host_id.clone(),
+            host: self.input.window.host.clone(),
+            subject: subject.name.clone(),
+            severity: hold.severity,
+            state: if open { State::Open } else { State::Pending },
+            since_ms: hold.since_ms - self.input.skew_ms(),
+            opened_ms: match before.and_then(|finding| finding.opened_ms) {
+                Some(opened_ms) => Some(opened_ms),
+                None => open.then_some(self.now_ms),
+            },
+            closed_ms: None,
+            judged_ms: self.now_ms,
+            summary: subject.summary.clone(),
+            evidence: subject.evidence.clone(),
+            advice: subject.advice.clone(),
+        }
+    }
+
+    fn closed(&self, finding: &Finding) -> Finding {
+        Finding {
+            state: State::Closed,
+            closed_ms: Some(self.now_ms),
+            judged_ms: self.now_ms,
+            host: self.input.window.host.clone(),
+            ..finding.clone()
+        }
+    }
+}
+
+/// "3 of 12 judged": what the outcomes add up to, for logs and the register's footer.
+impl Assessment {
+    /// How many outcomes have this verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.outcomes
+            .iter()
+            .filter(|o| o.verdict == verdict)
+            .count()
+    }
+
+    /// One line: how many rules judged, found, could not say.
+    pub fn words(&self) -> String {
+        let open = self
+            .findings
+            .iter()
+            .filter(|f| f.state == State::Open)
+            .count();
+        format!(
+            "{} open; {} fine, {} not enough data, {} not applicable, {} data suspect, {} silenced",
+            words::number(open as f64),
+            self.count(Verdict::Ok),
+            self.count(Verdict::NotEnoughData),
+            self.count(Verdict::NotApplicable),
+            self.count(Verdict::DataSuspect),
+            self.count(Verdict::Silenced),
+        )
+    }
+}

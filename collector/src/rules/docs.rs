@@ -1,0 +1,115 @@
+//! Prints `docs/rules.md` from the rules themselves.
+
+use std::fmt::Write as _;
+
+use super::{Policy, RULES, Rule};
+
+const HEAD: &str = "\
+# Rules
+
+Printed from the rules themselves; `UPDATE_GENERATED=1 cargo test -p hostwell rules` writes it anew.
+
+Every rule has a raise and a clear level and a time for which its condition must hold. A finding is
+*pending* until it has, then *open*, then *closed*. For each host and rule the outcome is one of:
+ok, risk, not enough data, not applicable, data suspect (the host's clock is wrong), silenced
+(another finding explains it). The levels below are the defaults; a policy changes them by name.
+";
+
+/// The documentation of all rules, in Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    text.push_str("\n| rule | watches for |\n|---|---|\n");
+    for rule in RULES {
+        let _ = writeln!(text, "| [`{0}`](#{0}) | {1} |", rule.name, rule.title);
+    }
+    for rule in RULES {
+        section(rule, &mut text);
+    }
+    text
+}
+
+fn section(rule: &Rule, text: &mut String) {
+    let doc = &rule.doc;
+    let _ = write!(text, "\n## {}\n\n**{}**\n", rule.name, rule.title);
+    let parts = [
+        ("What it does", doc.what),
+        ("Why it matters", doc.why),
+        ("What to do", doc.todo),
+    ];
+    for (heading, body) in parts {
+        let _ = write!(text, "\n### {heading}\n\n{body}\n");
+    }
+    let _ = write!(text, "\n### Example\n\n> {}\n", doc.example);
+    let _ = write!(text, "\n### Source of the thresholds\n\n{}\n", doc.source);
+    let levels = levels(rule);
+    let _ = write!(
+        text,
+        "\n### Levels\n\n```toml\n[{}]\n{levels}```\n",
+        rule.name
+    );
+    if !rule.watches.is_empty() {
+        let names: Vec<String> = rule.watches.iter().map(|m| format!("`{m}`")).collect();
+        let _ = write!(text, "\nLooks at {}.\n", names.join(", "));
+    }
+}
+
+/// The default levels of a rule in TOML.
+fn levels(rule: &Rule) -> String {
+    let Ok(toml::Value::Table(policy)) = toml::Value::try_from(Policy::default()) else {
+        return String::new();
+    };
+    let Some(toml::Value::Table(levels)) = policy.get(rule.name) else {
+        return String::new();
+    };
+    levels
+        .iter()
+        .fold(String::new(), |mut text, (name, value)| {
+            let _ = writeln!(text, "{name} = {value}");
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_documentation_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
+        let printed = markdown();
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).unwrap();
+            std::fs::write(path, &printed).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            kept == printed,
+            "docs/rules.md differs from the rules: UPDATE_GENERATED=1 cargo test -p hostwell rules"
+        );
+    }
+
+    #[test]
+    fn every_rule_is_documented_and_has_levels() {
+        for rule in RULES {
+            let doc = &rule.doc;
+            for text in [
+                rule.title,
+                doc.what,
+                doc.why,
+                doc.todo,
+                doc.example,
+                doc.source,
+            ] {
+                assert!(text.len() > 5, "{}: a heading is empty", rule.name);
+                assert!(!text.contains("  "), "{}: {text:?}", rule.name);
+            }
+            assert!(
+                !levels(rule).is_empty(),
+                "{}: no levels in Policy",
+                rule.name
+            );
+        }
+        let names: std::collections::HashSet<_> = RULES.iter().map(|rule| rule.name).collect();
+        assert_eq!(names.len(), RULES.len());
+    }
+}

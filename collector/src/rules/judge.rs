@@ -1,0 +1,120 @@
+//! What a rule is given and what it answers.
+
+use super::level::{Band, Grade, Hold, Moment, held_since, hold};
+use super::{Evidence, Finding, Policy, RuleInput, Severity, State};
+
+/// One host before one rule.
+#[derive(Debug)]
+pub(crate) struct Case<'a> {
+    pub(crate) input: &'a RuleInput,
+    pub(crate) policy: &'a Policy,
+    /// The moment, by the host's own clock.
+    pub(crate) now_ms: i64,
+    /// This rule's pending and open findings on this host.
+    pub(crate) previous: &'a [&'a Finding],
+}
+
+/// What a rule says about a host.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// The host has nothing for this rule to judge; findings about it are over.
+    NotApplicable(String),
+    /// Cannot be said now; findings stay what they were.
+    NotEnoughData(String),
+    /// One entry for each thing looked at; findings about other things are over.
+    Subjects(Vec<Subject>),
+}
+
+/// One thing a rule looked at: a filesystem, a device, the host itself.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// Which, empty for the host itself.
+    pub(crate) name: String,
+    pub(crate) condition: Condition,
+    /// One sentence with the number in it.
+    pub(crate) summary: String,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) advice: String,
+    /// Rules whose open finding on this host explains this one.
+    pub(crate) silenced_by: &'static [&'static str],
+}
+
+/// How it stands with a subject.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Condition {
+    Clear,
+    Holds(Hold),
+}
+
+impl Case<'_> {
+    /// This rule's finding about a subject, pending or open.
+    pub(crate) fn previous(&self, subject: &str) -> Option<&Finding> {
+        self.previous
+            .iter()
+            .copied()
+            .find(|finding| finding.subject == subject && finding.state != State::Closed)
+    }
+
+    /// Since when a condition has held, going on from the finding so far. A severity that the
+    /// finding has not reached had not held before.
+    pub(crate) fn held(
+        &self,
+        subject: &str,
+        severity: Severity,
+        moments: impl IntoIterator<Item = Moment>,
+    ) -> Option<i64> {
+        let before = self
+            .previous(subject)
+            .filter(|finding| finding.severity >= severity)
+            .map(|finding| finding.since_ms + self.input.skew_ms());
+        held_since(moments, before)
+    }
+
+    /// Judges values against a warning and a critical band.
+    pub(crate) fn against(
+        &self,
+        subject: &str,
+        points: &[(i64, f64)],
+        grades: &[(Severity, Band, i64)],
+    ) -> Condition {
+        let grades: Vec<Grade> = grades
+            .iter()
+            .map(|(severity, band, for_seconds)| Grade {
+                severity: *severity,
+                since_ms: self.held(
+                    subject,
+                    *severity,
+                    points
+                        .iter()
+                        .map(|(time_ms, value)| band.at(*time_ms, *value)),
+                ),
+                for_ms: for_seconds * 1000,
+            })
+            .collect();
+        self.condition(&grades)
+    }
+
+    /// The condition that grades make.
+    pub(crate) fn condition(&self, grades: &[Grade]) -> Condition {
+        hold(grades, self.now_ms).map_or(Condition::Clear, Condition::Holds)
+    }
+}
+
+impl Evidence {
+    /// A measured number without a level.
+    pub(crate) fn new(what: &str, value: f64, unit: &str, selector: impl ToString) -> Evidence {
+        Evidence {
+            what: what.to_owned(),
+            value,
+            unit: unit.to_owned(),
+            threshold: None,
+            selector: selector.to_string(),
+        }
+    }
+
+    /// Held against a level.
+    pub(crate) fn against(mut self, threshold: f64) -> Evidence {
+        self.threshold = Some(threshold);
+        self
+    }
+}

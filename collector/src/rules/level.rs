@@ -1,0 +1,177 @@
+//! Hysteresis and duration: since when has a condition held.
+
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+
+/// A level at which a condition begins to hold, and one below which it is over. Between the two
+/// it stays what it was, so that a value that trembles around one level does not flap.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// Begins to hold at this value.
+    pub raise: f64,
+    /// Holds on until the value is below this one; at most `raise`.
+    pub clear: f64,
+}
+
+impl Band {
+    /// From its two levels.
+    pub const fn new(raise: f64, clear: f64) -> Band {
+        Band { raise, clear }
+    }
+
+    /// What a value means at a moment.
+    pub(crate) fn at(self, time_ms: i64, value: f64) -> Moment {
+        Moment {
+            time_ms,
+            raise: value >= self.raise,
+            keep: value >= self.clear,
+        }
+    }
+}
+
+/// Whether a condition would begin, and whether it would go on, at a moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Moment {
+    pub(crate) time_ms: i64,
+    pub(crate) raise: bool,
+    pub(crate) keep: bool,
+}
+
+/// Since when a condition has held at the last of these moments (ascending). `before_ms` tells
+/// that it held before the first of them, and since when.
+pub(crate) fn held_since(
+    moments: impl IntoIterator<Item = Moment>,
+    before_ms: Option<i64>,
+) -> Option<i64> {
+    moments
+        .into_iter()
+        .fold(before_ms, |held, moment| match held {
+            Some(_) if !moment.keep => None,
+            None if moment.raise => Some(moment.time_ms),
+            held => held,
+        })
+}
+
+/// A severity with what it takes: since when its condition has held, and how long it must.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Grade {
+    pub(crate) severity: Severity,
+    pub(crate) since_ms: Option<i64>,
+    pub(crate) for_ms: i64,
+}
+
+/// A condition that holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hold {
+    pub(crate) severity: Severity,
+    pub(crate) since_ms: i64,
+    /// It has held for long enough.
+    pub(crate) matured: bool,
+}
+
+/// The worst severity that has held for long enough; failing that, the worst that holds.
+pub(crate) fn hold(grades: &[Grade], now_ms: i64) -> Option<Hold> {
+    let holding = || {
+        grades
+            .iter()
+            .filter_map(|grade| grade.since_ms.map(|since_ms| (grade, since_ms)))
+    };
+    let since_ms = holding().map(|(_, since_ms)| since_ms).min()?;
+    let matured = holding()
+        .filter(|(grade, since_ms)| now_ms - since_ms >= grade.for_ms)
+        .map(|(grade, _)| grade.severity)
+        .max();
+    let worst = holding().map(|(grade, _)| grade.severity).max()?;
+    Some(Hold {
+        severity: matured.unwrap_or(worst),
+        since_ms,
+        matured: matured.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BAND: Band = Band::new(0.9, 0.8);
+
+    fn since(values: &[f64], before_ms: Option<i64>) -> Option<i64> {
+        held_since((0..).zip(values).map(|(t, v)| BAND.at(t, *v)), before_ms)
+    }
+
+    #[test]
+    fn a_condition_begins_at_one_level_and_ends_at_another() {
+        assert_eq!(since(&[0.5, 0.85, 0.89], None), None);
+        assert_eq!(since(&[0.5, 0.95, 0.85], None), Some(1));
+        assert_eq!(since(&[0.95, 0.75, 0.85], None), None);
+        assert_eq!(since(&[0.95, 0.75, 0.95, 0.85], None), Some(2));
+        // What held before goes on between the levels, and is forgotten below them.
+        assert_eq!(since(&[0.85, 0.85], Some(-7)), Some(-7));
+        assert_eq!(since(&[0.85, 0.75, 0.85], Some(-7)), None);
+        assert_eq!(since(&[], Some(-7)), Some(-7));
+    }
+
+    #[test]
+    fn the_worst_severity_that_held_long_enough_counts() {
+        let grades = |warning, critical| {
+            [
+                Grade {
+                    severity: Severity::Warning,
+                    since_ms: warning,
+                    for_ms: 100,
+                },
+                Grade {
+                    severity: Severity::Critical,
+                    since_ms: critical,
+                    for_ms: 50,
+                },
+            ]
+        };
+        let f = |warning, critical, now| {
+            hold(&grades(warning, critical), now).map(|h| (h.severity, h.since_ms, h.matured))
+        };
+        assert_eq!(f(None, None, 1000), None);
+        assert_eq!(f(Some(0), None, 99), Some((Severity::Warning, 0, false)));
+        assert_eq!(f(Some(0), None, 100), Some((Severity::Warning, 0, true)));
+        assert_eq!(
+            f(Some(0), Some(80), 99),
+            Some((Severity::Critical, 0, false))
+        );
+        assert_eq!(
+            f(Some(0), Some(80), 100),
+            Some((Severity::Warning, 0, true))
+        );
+        assert_eq!(
+            f(Some(0), Some(80), 130),
+            Some((Severity::Critical, 0, true))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_holds_below_the_clear_level(
+            values in prop::collection::vec(0.0..1.0f64, 1..50), before: Option<i64>,
+        ) {
+            if since(&values, before).is_some() {
+                prop_assert!(*values.last().unwrap() >= BAND.clear);
+            } else {
+                prop_assert!(*values.last().unwrap() < BAND.raise);
+            }
+        }
+
+        #[test]
+        fn cutting_the_past_in_two_changes_nothing(
+            values in prop::collection::vec(0.0..1.0f64, 2..50), cut in 0usize..50,
+        ) {
+            let cut = cut.min(values.len());
+            let moments: Vec<Moment> = (0..).zip(&values).map(|(t, v)| BAND.at(t, *v)).collect();
+            let first = held_since(moments[..cut].iter().copied(), None);
+            let both = held_since(moments[cut..].iter().copied(), first);
+            prop_assert_eq!(both, held_since(moments, None));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The thresholds of every rule, by name: what an operator may change.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Band, RULES, cpu_saturation, disk_full, host_down, memory_low};
+
+/// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
+/// `warning = { raise = 0.80, clear = 0.78 }`. What is left out keeps its default; an unknown
+/// key is an error.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Names of rules that do not run.
+    pub disabled: Vec<String>,
+    /// Host silent.
+    pub host_down: host_down::Levels,
+    /// Filesystem almost full.
+    pub disk_full: disk_full::Levels,
+    /// Memory almost used up.
+    pub memory_low: memory_low::Levels,
+    /// CPU busy for long.
+    pub cpu_saturation: cpu_saturation::Levels,
+}
+
+impl Policy {
+    /// What is wrong with these thresholds, one sentence each; empty when they can be used.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self
+            .disabled
+            .iter()
+            .filter(|name| super::rule(name).is_none())
+            .map(|name| {
+                let known: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+                format!("disabled: no rule {name:?}; there are {}", known.join(", "))
+            })
+            .collect();
+        // The serialised form has every level under its name, so that no rule is forgotten here.
+        if let Ok(serde_json::Value::Object(tables)) = serde_json::to_value(self) {
+            for (rule, table) in &tables {
+                check(rule, table, &mut problems);
+            }
+        }
+        problems
+    }
+}
+
+fn check(path: &str, value: &serde_json::Value, problems: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            let level = |name| fields.get(name).and_then(serde_json::Value::as_f64);
+            if let (Some(raise), Some(clear)) = (level("raise"), level("clear"))
+                && clear > raise
+            {
+                problems.push(format!(
+                    "{path}: clear {clear} is above raise {raise}; it must be at most as high"
+                ));
+            }
+            for (name, value) in fields {
+                check(&format!("{path}.{name}"), value, problems);
+            }
+        }
+        serde_json::Value::Number(number) if number.as_f64().is_some_and(|v| v < 0.0) => {
+            problems.push(format!("{path}: {number} is below 0"));
+        }
+        serde_json::Value::Null => problems.push(format!("{path}: not a finite number")),
+        _ => {}
+    }
+}
+
+impl Band {
+    /// A band whose raise level is looser by a share of what is left to 1.
+    pub(crate) fn scaled(self, factor: f64) -> Band {
+        let scale = |level: f64| 1.0 - (1.0 - level) * factor;
+        Band::new(scale(self.raise), scale(self.clear))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_problems() {
+        assert_eq!(Policy::default().problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let policy: Policy = toml::from_str(
+            "disabled = [\"disk_ful\"]\n[disk_full]\nwarning = { raise = 0.5, clear = 0.6 }\n\
+             [host_down]\nmissed_intervals = -1\n",
+        )
+        .unwrap();
+        let problems = policy.problems().join("\n");
+        assert!(problems.contains("no rule \"disk_ful\""), "{problems}");
+        assert!(
+            problems.contains("disk_full.warning: clear 0.6 is above raise 0.5"),
+            "{problems}"
+        );
+        assert!(
+            problems.contains("host_down.missed_intervals: -1 is below 0"),
+            "{problems}"
+        );
+        let error = toml::from_str::<Policy>("[disk_full]\nwarnin = 1\n").unwrap_err();
+        assert!(error.to_string().contains("warnin"), "{error}");
+    }
+}

@@ -1,0 +1,306 @@
+//! What everybody derives from the raw metrics, derived once: CPU shares, memory used, the
+//! writable filesystems. Rules, indicators and rollups take it from here.
+
+use super::{Grid, Series, Window, union_times_ms};
+
+/// What part of a whole fell between two moments: busy of all CPU seconds, waiting of all seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// When it began, milliseconds since the Unix epoch.
+    pub from_ms: i64,
+    /// When it ended.
+    pub to_ms: i64,
+    /// The part.
+    pub part: f64,
+    /// The whole, above zero.
+    pub whole: f64,
+}
+
+impl Share {
+    /// Part over whole.
+    pub fn ratio(&self) -> f64 {
+        self.part / self.whole
+    }
+}
+
+/// Part over whole of all shares that begin at or after `from_ms`.
+pub fn share_since(shares: &[Share], from_ms: i64) -> Option<f64> {
+    let start = shares.partition_point(|s| s.from_ms < from_ms);
+    let (part, whole) = sums(&shares[start..]);
+    (whole > 0.0).then(|| part / whole)
+}
+
+/// At the end of each share: part over whole of the `span_ms` before it. Moments with less than
+/// `covered_min_ms` of data behind them are left out: an average of nothing is no average.
+pub fn trailing(shares: &[Share], span_ms: i64, covered_min_ms: i64) -> Vec<(i64, f64)> {
+    let mut points = Vec::with_capacity(shares.len());
+    let mut start = 0;
+    let (mut part, mut whole, mut covered_ms) = (0.0, 0.0, 0);
+    for (i, share) in shares.iter().enumerate() {
+        part += share.part;
+        whole += share.whole;
+        covered_ms += share.to_ms - share.from_ms;
+        while start < i && shares[start].from_ms < share.to_ms - span_ms {
+            part -= shares[start].part;
+            whole -= shares[start].whole;
+            covered_ms -= shares[start].to_ms - shares[start].from_ms;
+            start += 1;
+        }
+        if covered_ms >= covered_min_ms && whole > 0.0 {
+            points.push((share.to_ms, (part / whole).max(0.0)));
+        }
+    }
+    points
+}
+
+/// Smallest, mean and largest share of each step of a grid; nothing where nothing was measured.
+pub fn share_steps(shares: &[Share], grid: Grid) -> Vec<Option<[f64; 3]>> {
+    let mut rest = shares;
+    grid.steps()
+        .map(|step| {
+            let start = rest.partition_point(|s| s.from_ms < step);
+            rest = &rest[start..];
+            let length = rest.partition_point(|s| s.from_ms < step + grid.step_ms);
+            let (here, after) = rest.split_at(length);
+            rest = after;
+            let (part, whole) = sums(here);
+            let ratios = || here.iter().map(Share::ratio);
+            let min = ratios().reduce(f64::min)?;
+            let max = ratios().reduce(f64::max)?;
+            Some([min, part / whole, max])
+        })
+        .collect()
+}
+
+fn sums(shares: &[Share]) -> (f64, f64) {
+    shares
+        .iter()
+        .fold((0.0, 0.0), |(p, w), s| (p + s.part, w + s.whole))
+}
+
+/// Seconds that all CPUs together spent between two neighbouring samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CpuTime {
+    /// Older sample.
+    pub from_ms: i64,
+    /// Newer sample.
+    pub to_ms: i64,
+    /// All modes.
+    pub total: f64,
+    /// Idle.
+    pub idle: f64,
+    /// Idle, with a disk request outstanding.
+    pub iowait: f64,
+    /// Wanted, and given to another guest by the hypervisor.
+    pub steal: f64,
+}
+
+impl CpuTime {
+    /// A share of the total.
+    pub fn share(&self, part: impl Fn(&CpuTime) -> f64) -> Share {
+        Share {
+            from_ms: self.from_ms,
+            to_ms: self.to_ms,
+            part: part(self),
+            whole: self.total,
+        }
+    }
+
+    /// Everything but idle and iowait.
+    pub fn busy(&self) -> f64 {
+        (self.total - self.idle - self.iowait).max(0.0)
+    }
+}
+
+/// How the CPUs spent their time, pair by pair; holes are left out.
+pub fn cpu_times(window: &Window) -> Vec<CpuTime> {
+    let all = window.all("node_cpu_seconds_total");
+    let times = union_times_ms(all);
+    let mut spent = vec![CpuTime::default(); times.len()];
+    for series in all {
+        let mode = series.label("mode").unwrap_or("");
+        let mut at = 0;
+        for pair in series.pairs(i64::MIN, i64::MAX, window.interval_ms) {
+            while times[at] < pair.to_ms {
+                at += 1;
+            }
+            if pair.hole {
+                continue;
+            }
+            let cpu = &mut spent[at];
+            cpu.from_ms = pair.from_ms;
+            cpu.to_ms = pair.to_ms;
+            cpu.total += pair.increase;
+            match mode {
+                "idle" => cpu.idle += pair.increase,
+                "iowait" => cpu.iowait += pair.increase,
+                "steal" => cpu.steal += pair.increase,
+                _ => {}
+            }
+        }
+    }
+    spent.retain(|cpu| cpu.total > 0.0);
+    spent
+}
+
+/// How many logical CPUs report at `now_ms`.
+pub fn cores(window: &Window, now_ms: i64) -> Option<usize> {
+    let count = window
+        .all("node_cpu_seconds_total")
+        .iter()
+        .filter(|s| s.label("mode") == Some("idle"))
+        .filter(|s| s.current(now_ms, window.interval_ms).is_some())
+        .count();
+    (count > 0).then_some(count)
+}
+
+/// The part of the time that a counter of seconds grew, pair by pair: pressure, disk busy.
+pub fn time_shares(series: &Series, interval_ms: i64) -> Vec<Share> {
+    series
+        .pairs(i64::MIN, i64::MAX, interval_ms)
+        .filter(|pair| !pair.hole && pair.to_ms > pair.from_ms)
+        .map(|pair| Share {
+            from_ms: pair.from_ms,
+            to_ms: pair.to_ms,
+            part: pair.increase,
+            whole: pair.seconds(),
+        })
+        .collect()
+}
+
+/// A gauge as shares, so that it averages over time and not over samples.
+pub fn gauge_shares(points: &[(i64, f64)], hole_ms: i64) -> Vec<Share> {
+    points
+        .windows(2)
+        .filter(|w| w[1].0 - w[0].0 <= hole_ms && w[1].0 > w[0].0)
+        .map(|w| {
+            let whole = (w[1].0 - w[0].0) as f64 / 1000.0;
+            Share {
+                from_ms: w[0].0,
+                to_ms: w[1].0,
+                part: w[1].1 * whole,
+                whole,
+            }
+        })
+        .collect()
+}
+
+/// Memory at one moment, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Memory {
+    /// When, milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// MemTotal.
+    pub total: f64,
+    /// MemAvailable, or what comes nearest.
+    pub available: f64,
+    /// The kernel is older than 3.14 and has no MemAvailable: free, buffers, cache and reclaimable
+    /// slab were added up instead, less shared memory.
+    pub estimated: bool,
+}
+
+impl Memory {
+    /// The part that is not available, 0 to 1.
+    pub fn used_ratio(&self) -> f64 {
+        (1.0 - self.available / self.total).clamp(0.0, 1.0)
+    }
+}
+
+/// Memory at every sample.
+pub fn memory(window: &Window) -> Vec<Memory> {
+    let Some(total) = window.find("node_memory_MemTotal_bytes", &[]) else {
+        return Vec::new();
+    };
+    let exact = window.find("node_memory_MemAvailable_bytes", &[]);
+    let find = |name: &str| window.find(name, &[]);
+    let added = [
+        find("node_memory_MemFree_bytes"),
+        find("node_memory_Buffers_bytes"),
+        find("node_memory_Cached_bytes"),
+        find("node_memory_SReclaimable_bytes"),
+    ];
+    let shared = find("node_memory_Shmem_bytes");
+    let at = |series: &Series, time_ms: i64| {
+        let index = series.times_ms.binary_search(&time_ms).ok()?;
+        Some(series.values[index])
+    };
+    let estimate = |time_ms: i64| {
+        let free = at(added[0]?, time_ms)?;
+        let rest: f64 = added[1..]
+            .iter()
+            .flatten()
+            .filter_map(|series| at(series, time_ms))
+            .sum();
+        let shared = shared.and_then(|series| at(series, time_ms)).unwrap_or(0.0);
+        Some((free + rest - shared).max(free))
+    };
+    total
+        .points()
+        .filter(|(_, total)| *total > 0.0)
+        .filter_map(|(time_ms, total)| {
+            let (available, estimated) = match exact {
+                Some(series) => (at(series, time_ms)?, false),
+                None => (estimate(time_ms)?, true),
+            };
+            Some(Memory {
+                time_ms,
+                total,
+                available,
+                estimated,
+            })
+        })
+        .collect()
+}
+
+/// A filesystem that can be written to, with its series.
+#[derive(Clone, Copy, Debug)]
+pub struct Filesystem<'a> {
+    /// Where it is mounted.
+    pub mountpoint: &'a str,
+    /// `node_filesystem_size_bytes`.
+    pub size: &'a Series,
+    /// `node_filesystem_avail_bytes`: what an unprivileged process may still write.
+    pub avail: &'a Series,
+}
+
+impl Filesystem<'_> {
+    /// At each sample of both: (time, size, available).
+    pub fn points(&self) -> impl Iterator<Item = (i64, f64, f64)> + '_ {
+        self.avail.points().filter_map(|(time_ms, avail)| {
+            let index = self.size.times_ms.binary_search(&time_ms).ok()?;
+            let size = self.size.values[index];
+            (size > 0.0).then_some((time_ms, size, avail))
+        })
+    }
+}
+
+/// The filesystems that report at `now_ms`, have a size and are not read-only.
+pub fn writable_filesystems(window: &Window, now_ms: i64) -> Vec<Filesystem<'_>> {
+    window
+        .all("node_filesystem_size_bytes")
+        .iter()
+        .filter(|size| {
+            size.current(now_ms, window.interval_ms)
+                .is_some_and(|v| v > 0.0)
+        })
+        .filter_map(|size| {
+            let avail = sibling(window, "node_filesystem_avail_bytes", size)?;
+            let readonly = sibling(window, "node_filesystem_readonly", size)
+                .and_then(|series| series.current(now_ms, window.interval_ms));
+            (readonly != Some(1.0)).then_some(Filesystem {
+                mountpoint: size.label("mountpoint").unwrap_or(""),
+                size,
+                avail,
+            })
+        })
+        .collect()
+}
+
+/// The series of another metric with the same labels.
+pub fn sibling<'a>(window: &'a Window, metric: &str, of: &Series) -> Option<&'a Series> {
+    let all = window.all(metric);
+    let index = all
+        .binary_search_by(|s| s.name.labels.cmp(&of.name.labels))
+        .ok()?;
+    all.get(index)
+}
