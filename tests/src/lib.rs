@@ -13,6 +13,7 @@ pub mod holdings;
 pub mod program;
 pub mod proxy;
 pub mod relay;
+pub mod site;
 pub mod skip;
 pub mod source;
 pub mod wait;

@@ -6,6 +6,7 @@ use crate::{none, product, room};
 
 /// The pure rooms.
 const CORE: &[&str] = &[
+    "collector::words",
     "collector::series",
     "collector::indicators",
     "collector::rules",

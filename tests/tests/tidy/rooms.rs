@@ -24,16 +24,20 @@ const AGENT: &[(&str, &[&str])] = &[
 
 /// The same for the collector.
 const COLLECTOR: &[(&str, &[&str])] = &[
+    ("words", &[]),
     ("series", &[]),
-    ("indicators", &["series"]),
-    ("rules", &["series", "indicators"]),
-    ("plan", &["series", "indicators", "rules"]),
-    ("report", &["series", "indicators", "rules", "plan"]),
+    ("indicators", &["series", "words"]),
+    ("rules", &["series", "indicators", "words"]),
+    ("plan", &["series", "indicators", "rules", "words"]),
+    (
+        "report",
+        &["series", "indicators", "rules", "plan", "words"],
+    ),
     ("store", &["series", "rules"]),
     ("clock", &[]),
-    ("auth", &["config"]),
     ("config", &["rules", "store"]),
-    ("listen", &["auth"]),
+    ("auth", &["config"]),
+    ("listen", &["auth", "config"]),
     ("ingest", &["store", "series", "auth", "config", "clock"]),
     (
         "upkeep",
@@ -41,10 +45,18 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ),
     (
         "answer",
-        &["store", "series", "indicators", "rules", "plan", "report"],
+        &[
+            "store",
+            "series",
+            "indicators",
+            "rules",
+            "plan",
+            "report",
+            "words",
+        ],
     ),
-    ("api", &["answer", "store", "auth", "clock"]),
-    ("web", &["answer", "store", "report", "listen", "clock"]),
+    ("api", &["answer", "store", "auth", "config", "clock"]),
+    ("web", &["answer", "store", "report", "clock", "words"]),
 ];
 
 /// Composition roots: they know everybody.
