@@ -8,6 +8,7 @@ pub mod config;
 pub mod indicators;
 pub mod ingest;
 pub mod listen;
+pub mod plan;
 pub mod report;
 pub mod rules;
 pub mod series;
