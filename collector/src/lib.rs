@@ -1,6 +1,7 @@
 //! The Hostwell collector and operator's command line as a library.
 
 pub mod answer;
+pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod clock;
@@ -12,5 +13,8 @@ pub mod plan;
 pub mod report;
 pub mod rules;
 pub mod series;
+pub mod serve;
 pub mod store;
+pub mod upkeep;
+pub mod web;
 pub mod words;

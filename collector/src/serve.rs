@@ -1,0 +1,270 @@
+//! The collector's composition root: the only file that knows every room.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use hostwell_proto::wire::intake_server::IntakeServer;
+use hostwell_proto::wire::operator_server::OperatorServer;
+use sd_notify::NotifyState;
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::api::Desk;
+use crate::auth::{self, Peer};
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::ingest::{Door, Live};
+use crate::listen::{Bounds, Connection, Listener};
+use crate::rules::Policy;
+use crate::store::{HostRecord, Store, StoreError, StoreOptions};
+use crate::upkeep::Upkeep;
+use crate::web;
+
+/// Open connections and streams have this long to end when the collector stops.
+const FAREWELL_TIME: Duration = Duration::from_secs(10);
+/// A connection on which nothing moves is asked this often whether it lives.
+const PING_EVERY: Duration = Duration::from_secs(60);
+/// A stream's receive window: many agents are connected, each sends little at a time.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Browsers open a few connections each.
+const WEB_CONNECTIONS_MAX: usize = 256;
+
+/// Where a collector listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Agents and the command line.
+    pub grpc: SocketAddr,
+    /// Pages.
+    pub web: SocketAddr,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer().clone()
+    }
+}
+
+/// Runs a collector until `shutdown`; `ready` hears where it listens once it does.
+///
+/// # Errors
+/// A configuration that does not hold, an address that is taken, a database that cannot be opened,
+/// or a server that failed. However it ends, what was acknowledged is in the database.
+pub async fn run(
+    config: ServerConfig,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(Bound),
+) -> anyhow::Result<()> {
+    run_by(config, Clock::system(), shutdown, ready).await
+}
+
+/// As [`run`], by another clock; for tests.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_by(
+    config: ServerConfig,
+    clock: Clock,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(Bound),
+) -> anyhow::Result<()> {
+    config.check()?;
+    // A child, so that a server that fails ends the others and not the caller's other work.
+    let shutdown = shutdown.child_token();
+    let _ends_all = shutdown.clone().drop_guard();
+    let (grpc, web) = open_listeners(&config, &shutdown).await?;
+    let bound = Bound {
+        grpc: grpc.address(),
+        web: web.address(),
+    };
+    let store = open_store(&config).await?;
+    let healthy = Arc::new(AtomicBool::new(true));
+    let mut tasks = JoinSet::new();
+    let live = Live::default();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<IntakeServer<Door>>().await;
+    reporter.set_serving::<OperatorServer<Desk>>().await;
+
+    let door = Door::new(
+        store.clone(),
+        clock.clone(),
+        &config,
+        live.clone(),
+        shutdown.clone(),
+    );
+    let desk = Desk::new(store.clone(), clock.clone(), config.data.clone());
+    let server = grpc_server(&config)
+        .add_service(door.into_service())
+        .add_service(desk.into_service())
+        .add_service(health);
+    let incoming = ReceiverStream::new(grpc.into_receiver()).map(Ok::<_, std::io::Error>);
+    let stop = shutdown.clone().cancelled_owned();
+    tasks.spawn(async move {
+        let served = server.serve_with_incoming_shutdown(incoming, stop).await;
+        served.context("serve gRPC")
+    });
+    let pages = web::Pages::new(
+        store.clone(),
+        clock.clone(),
+        bound.web,
+        Arc::clone(&healthy),
+    );
+    let stop = shutdown.clone().cancelled_owned();
+    tasks.spawn(async move { pages.serve(web, stop).await.context("serve pages") });
+
+    let turns = {
+        let (live, healthy) = (live.clone(), Arc::clone(&healthy));
+        let upkeep = Upkeep::new(store.clone(), Policy::default());
+        upkeep.run(clock, shutdown.clone(), move |turn| {
+            after_turn(turn, &live, &healthy, &reporter);
+        })
+    };
+    tasks.spawn(async move {
+        turns.await;
+        Ok(())
+    });
+    tracing::info!(grpc = %bound.grpc, web = %bound.web, data = %config.data.display(), "listening");
+    notify(&[NotifyState::Ready]);
+    ready(bound);
+    let ended = attend(&mut tasks, &shutdown).await;
+    notify(&[NotifyState::Stopping]);
+    tracing::info!(agents = live.count(), "stopping");
+    let closed = store.close().await.context("close the database");
+    ended.and(closed)
+}
+
+/// Waits for the shutdown, or for a server that ends before it; then for the others.
+async fn attend(
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let first = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        ended = tasks.join_next() => match ended {
+            Some(Ok(result)) => result,
+            Some(Err(error)) => Err(error).context("a part of the collector ended"),
+            None => Ok(()),
+        },
+    };
+    shutdown.cancel();
+    let rest = async {
+        let mut result = first;
+        while let Some(ended) = tasks.join_next().await {
+            let ended = ended.context("a part of the collector ended").flatten();
+            result = result.and(ended);
+        }
+        result
+    };
+    match tokio::time::timeout(FAREWELL_TIME, rest).await {
+        Ok(result) => result,
+        Err(_) => {
+            tracing::warn!("connections that did not end are cut");
+            tasks.shutdown().await;
+            Ok(())
+        }
+    }
+}
+
+async fn open_listeners(
+    config: &ServerConfig,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<(Listener, Listener)> {
+    let (grpc_tls, web_tls) = match &config.tls {
+        Some(tls) => (
+            Some(auth::server_tls(tls, &["h2"])?),
+            Some(auth::server_tls(tls, &["http/1.1"])?),
+        ),
+        None => (None, None),
+    };
+    let handshake = Duration::from_secs(config.limits.handshake_seconds.into());
+    let grpc_bounds = Bounds {
+        connections: config.limits.connections,
+        handshake,
+    };
+    let web_bounds = Bounds {
+        connections: WEB_CONNECTIONS_MAX,
+        handshake,
+    };
+    let (grpc, web) = (config.listen.grpc, config.listen.web);
+    Ok((
+        Listener::open("agents", grpc, grpc_tls, grpc_bounds, shutdown.clone()).await?,
+        Listener::open("pages", web, web_tls, web_bounds, shutdown.clone()).await?,
+    ))
+}
+
+async fn open_store(config: &ServerConfig) -> anyhow::Result<Store> {
+    let store = Store::open(StoreOptions {
+        path: config.database(),
+        retention_ms: i64::from(config.retention.raw_days) * 86_400_000,
+        series_per_host_max: config.limits.series_per_host,
+        hosts_max: config.limits.hosts,
+    });
+    store.await.with_context(|| {
+        let path = config.database();
+        format!("open the database {}", path.display())
+    })
+}
+
+fn grpc_server(config: &ServerConfig) -> Server {
+    let limits = &config.limits;
+    Server::builder()
+        .concurrency_limit_per_connection(limits.streams_per_connection as usize)
+        .max_concurrent_streams(limits.streams_per_connection)
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+}
+
+/// What the rest of the collector learns from a turn of the clockwork.
+fn after_turn(
+    turn: Result<Vec<HostRecord>, StoreError>,
+    live: &Live,
+    healthy: &AtomicBool,
+    reporter: &HealthReporter,
+) {
+    let well = turn.is_ok();
+    match turn {
+        Ok(hosts) => {
+            // A host that was retired while it was connected hears of it at its next greeting.
+            for host in hosts.iter().filter(|h| h.retired_ms.is_some()) {
+                if let Ok(id) = host.id.parse() {
+                    live.dismiss(id);
+                }
+            }
+            notify(&[NotifyState::Watchdog]);
+        }
+        Err(error) => {
+            tracing::error!("periodic work failed: {:#}", anyhow::Error::new(error));
+        }
+    }
+    if healthy.swap(well, Ordering::Relaxed) != well {
+        let status = if well {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        let reporter = reporter.clone();
+        tokio::spawn(async move { reporter.set_service_status("", status).await });
+    }
+}
+
+/// Tells systemd, where it listens.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "tell systemd");
+    }
+}

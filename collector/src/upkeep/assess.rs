@@ -1,0 +1,132 @@
+//! From what the store remembers to what the rules judge, and the findings back.
+
+use std::collections::BTreeMap;
+
+use crate::rules::{self, FUTURE_MS, Finding, Policy, RuleInput, State, WINDOW_MS};
+use crate::series::Window;
+use crate::store::{HostRecord, Store, StoreError, WindowQuery};
+
+/// Samples held in memory at a time, about 32 MB; hosts are judged in parts of that size.
+const SAMPLES_PART: i64 = 2_000_000;
+/// What a host is expected to have of the series that rules watch.
+const SERIES_EXPECTED: i64 = 150;
+/// A part may hold this many times what was expected before the store refuses it.
+const SURPRISE: i64 = 20;
+/// How far back the beginning of the current watch is looked for.
+const WATCH_MS: i64 = 86_400_000;
+/// A beat older than this does not count as watching.
+const BEAT_MS: i64 = 60_000;
+
+/// Judges every host and saves what was found.
+pub(super) async fn assess(
+    store: &Store,
+    hosts: &[HostRecord],
+    policy: &Policy,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let spans = store.watch_spans(now_ms - WATCH_MS, now_ms).await?;
+    let watching_since_ms = spans
+        .last()
+        .filter(|span| now_ms - span.to_ms <= BEAT_MS)
+        .map(|span| span.from_ms);
+    let previous = store.findings(None).await?;
+    for part in parts(hosts) {
+        let mut windows = windows(store, part, now_ms).await?;
+        let inputs: Vec<RuleInput> = part
+            .iter()
+            .map(|host| RuleInput {
+                host_id: host.id.clone(),
+                window: windows
+                    .remove(&host.name)
+                    .unwrap_or_else(|| empty(host, now_ms)),
+                first_seen_ms: host.first_seen_ms,
+                last_sample_ms: host.last_sample_ms,
+                last_received_ms: host.last_received_ms,
+                clock_skew_ms: host.clock_skew_ms,
+                watching_since_ms,
+                retired_ms: host.retired_ms,
+            })
+            .collect();
+        let found = rules::assess(&inputs, &previous, policy, now_ms).findings;
+        announce(&found, &previous);
+        if !found.is_empty() {
+            store.save_findings(found, now_ms).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Hosts in parts that fit in memory.
+fn parts(hosts: &[HostRecord]) -> Vec<&[HostRecord]> {
+    let mut parts = Vec::new();
+    let (mut begin, mut samples) = (0, 0);
+    for (i, host) in hosts.iter().enumerate() {
+        let expected = WINDOW_MS / host.interval_ms.max(1) * SERIES_EXPECTED;
+        if samples + expected > SAMPLES_PART && i > begin {
+            parts.push(&hosts[begin..i]);
+            (begin, samples) = (i, 0);
+        }
+        samples += expected;
+    }
+    if begin < hosts.len() {
+        parts.push(&hosts[begin..]);
+    }
+    parts
+}
+
+async fn windows(
+    store: &Store,
+    part: &[HostRecord],
+    now_ms: i64,
+) -> Result<BTreeMap<String, Window>, StoreError> {
+    let judged = part.iter().filter(|host| host.retired_ms.is_none());
+    let hosts: Vec<String> = judged.map(|host| host.name.clone()).collect();
+    if hosts.is_empty() {
+        // No names would mean all hosts.
+        return Ok(BTreeMap::new());
+    }
+    let query = WindowQuery {
+        hosts,
+        metrics: rules::metrics().into_iter().map(str::to_owned).collect(),
+        from_ms: now_ms - WINDOW_MS,
+        to_ms: now_ms + FUTURE_MS,
+        samples_max: (SAMPLES_PART * SURPRISE) as usize,
+    };
+    let windows = store.windows(query).await?;
+    Ok(windows.into_iter().map(|w| (w.host.clone(), w)).collect())
+}
+
+/// What is known of a host that has sent nothing.
+fn empty(host: &HostRecord, now_ms: i64) -> Window {
+    Window {
+        host: host.name.clone(),
+        from_ms: now_ms - WINDOW_MS,
+        to_ms: now_ms + FUTURE_MS,
+        interval_ms: host.interval_ms,
+        series: Vec::new(),
+    }
+}
+
+/// Tells the log what opened and what closed.
+fn announce(found: &[Finding], previous: &[Finding]) {
+    let same = |a: &Finding, b: &Finding| {
+        a.rule == b.rule
+            && a.host_id == b.host_id
+            && a.subject == b.subject
+            && a.since_ms == b.since_ms
+    };
+    for finding in found.iter().filter(|f| f.state != State::Pending) {
+        let before = previous.iter().find(|p| same(p, finding)).map(|p| p.state);
+        let was_open = before == Some(State::Open);
+        let (host, rule, subject) = (&finding.host, &finding.rule, &finding.subject);
+        match finding.state {
+            State::Open if !was_open => {
+                tracing::warn!(host, rule, subject, severity = ?finding.severity, "risk: {}", finding.summary);
+            }
+            State::Closed if was_open => {
+                tracing::info!(host, rule, subject, "risk closed: {}", finding.summary);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The clockwork: everything periodic, in a fixed order, at its own pace.
+//!
+//! beat (the collector is watching) → seal and prune → assess → save the findings. A step that
+//! fails is logged and tried again at the next turn; nothing here ends the collector.
+
+mod assess;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::rules::Policy;
+use crate::store::{HostRecord, Store, StoreError};
+
+/// Time between two turns. Well below the 90 s after which a silent host is down.
+pub const EVERY: Duration = Duration::from_secs(15);
+/// Assessing takes at most one part in so many of the time: a large fleet is judged less often.
+const SHARE: u32 = 20;
+
+/// The clockwork of one collector.
+#[derive(Debug)]
+pub struct Upkeep {
+    store: Store,
+    policy: Policy,
+    /// No assessment before this moment.
+    rest_until: Option<Instant>,
+}
+
+impl Upkeep {
+    /// A clockwork that judges by `policy`.
+    pub fn new(store: Store, policy: Policy) -> Self {
+        Upkeep {
+            store,
+            policy,
+            rest_until: None,
+        }
+    }
+
+    /// Turns until `shutdown`; `after` hears how each turn went.
+    pub async fn run(
+        mut self,
+        clock: Clock,
+        shutdown: CancellationToken,
+        mut after: impl FnMut(Result<Vec<HostRecord>, StoreError>),
+    ) {
+        let mut turns = interval(EVERY);
+        // After a stall one turn is enough.
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = turns.tick() => after(self.turn(clock.now_ms()).await),
+            }
+        }
+    }
+
+    /// One turn; answers the hosts it looked at.
+    ///
+    /// # Errors
+    /// The first step that failed; later steps are tried nevertheless.
+    pub async fn turn(&mut self, now_ms: i64) -> Result<Vec<HostRecord>, StoreError> {
+        let beaten = self.store.beat(now_ms).await;
+        let sealed = self.store.upkeep(now_ms).await;
+        let hosts = self.store.hosts().await?;
+        let begun = Instant::now();
+        let assessed = if self.rest_until.is_none_or(|until| until <= begun) {
+            let assessed = assess::assess(&self.store, &hosts, &self.policy, now_ms).await;
+            self.rest_until = Some(begun + begun.elapsed() * SHARE);
+            assessed
+        } else {
+            Ok(())
+        };
+        beaten.and(sealed).and(assessed).map(|()| hosts)
+    }
+}
