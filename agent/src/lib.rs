@@ -1,7 +1,120 @@
 //! The Hostwell agent as a library: `hostwell up` runs it beside the collector.
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+pub mod config;
 pub mod expose;
 pub mod facts;
+pub mod identity;
 pub mod probe;
 pub mod sample;
+pub mod sampler;
 pub mod source;
+pub mod spool;
+pub mod tls;
+pub mod uplink;
+
+pub use config::Config;
+
+/// How long a stopping agent waits for a tick that is under way.
+const LAST_TICK_MAX: Duration = Duration::from_secs(2);
+
+/// Runs the agent until `shutdown`, then hands over what it has and stops cleanly.
+///
+/// # Errors
+/// When it cannot start: the state folder, the spool or a file of the configuration.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if let Some(url) = &config.collector {
+        // Wrong key files are an error at the start, not a warning in the night.
+        tls::endpoint(url, &config.tls)?;
+    }
+    let state = identity::open(&config.state_dir)?;
+    let source = Arc::new(source(&config)?);
+    let (spool, table) = spool::open(
+        &config.state_dir.join("spool"),
+        config.spool.clone(),
+        now_ms(),
+    )?;
+    let handoff = Arc::new(spool::Handoff::new(spool, table, config.ticks_per_batch()));
+    let finished = CancellationToken::new();
+    let sampler = sampler::start(
+        sampler::Rhythm {
+            interval: config.interval,
+            probes: config.probes.clone(),
+            disabled: config.probes_disabled.clone(),
+            sign_of_life: sd_notify::watchdog_enabled().map(|limit| limit / 2),
+        },
+        source.clone(),
+        handoff.clone(),
+        finished.clone(),
+    )?;
+    let introduction = uplink::Introduction {
+        host_id: state.host_id,
+        host_name: host_name(&config, &source),
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let stop = shutdown.clone();
+    let ending = async {
+        stop.cancelled().await;
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        sampler.stop();
+        // A tick that hangs does not keep the agent from stopping.
+        if tokio::time::timeout(LAST_TICK_MAX, finished.cancelled())
+            .await
+            .is_err()
+        {
+            finished.cancel();
+        }
+    };
+    let tokens = (shutdown, finished.clone());
+    let sending = uplink::run(&config, introduction, &source, &handoff, tokens);
+    tokio::join!(ending, sending);
+    handoff.close().context("stop cleanly")
+}
+
+/// Where the configuration says that readings come from.
+///
+/// # Errors
+/// When the fixture is not there or does not parse.
+pub fn source(config: &Config) -> anyhow::Result<source::Source> {
+    match &config.fixture {
+        Some(dir) => source::Source::fixture(dir),
+        None => Ok(source::Source::live(&config.root)),
+    }
+}
+
+fn host_name(config: &Config, source: &source::Source) -> String {
+    let name = config.host_name.clone();
+    let name = name.unwrap_or_else(|| facts::host_name(source));
+    if name.is_empty() {
+        "unnamed".into()
+    } else {
+        name
+    }
+}
+
+/// The wall clock, milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| d.as_millis() as i64)
+}
+
+/// An error and everything behind it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        // tonic repeats its source in its own words; once is enough.
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}

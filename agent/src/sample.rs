@@ -17,7 +17,7 @@ pub struct SeriesKey {
 }
 
 /// Every series this agent has sampled since it started. A number stays valid for the process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SeriesTable {
     keys: Vec<SeriesKey>,
     numbers: HashMap<SeriesKey, SeriesNumber>,

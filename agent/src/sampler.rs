@@ -1,0 +1,328 @@
+//! When to sample, and that nothing can stop it.
+//!
+//! One thread sleeps to the tick, runs every probe inline, hands the readings to the spool and
+//! sleeps again: one wake-up a tick. At the end of a tick it pushes a timer ahead (the dead man's
+//! handle). A probe that hangs in the kernel keeps that from happening; the timer goes off, and the
+//! watchdog leaves the hanging thread behind and starts another with fresh probes, without the
+//! stuck one until it comes back. At most one thread hangs for each probe.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::probe::ProbeOptions;
+use crate::sample::{Readings, Sample, SeriesTable};
+use crate::source::Source;
+use crate::spool::Handoff;
+
+mod deadman;
+mod own;
+mod round;
+mod schedule;
+
+use deadman::Handle;
+use own::Own;
+use round::{Round, Stuck, Watch};
+use schedule::{Now, Schedule, Tick, Turn};
+
+/// The agent's own readings are taken this often.
+const OWN_EVERY_MS: u64 = 10_000;
+/// Enough for the deepest probe, small enough not to matter.
+const STACK_BYTES: usize = 512 << 10;
+
+/// What the sampler needs to know.
+#[derive(Clone, Debug)]
+pub struct Rhythm {
+    /// Time between two ticks.
+    pub interval: Duration,
+    /// What is sampled.
+    pub probes: ProbeOptions,
+    /// Probes that do not run.
+    pub disabled: Vec<String>,
+    /// How often the service manager wants a sign of life, if at all.
+    pub sign_of_life: Option<Duration>,
+}
+
+/// A running sampler.
+#[derive(Debug)]
+pub struct Sampler {
+    control: Arc<Control>,
+}
+
+#[derive(Debug)]
+struct Control {
+    rhythm: Rhythm,
+    source: Arc<Source>,
+    handoff: Arc<Handoff>,
+    handle: Handle,
+    start: Instant,
+    stop: AtomicBool,
+    /// Cancelled when the last tick is in the spool.
+    finished: CancellationToken,
+    current: Mutex<Option<(Thread, Arc<Watch>)>>,
+}
+
+/// Starts sampling into the spool. `finished` is cancelled once a stopped sampler has handed over
+/// its last tick.
+///
+/// # Errors
+/// When the kernel gives no timer or no thread.
+pub fn start(
+    rhythm: Rhythm,
+    source: Arc<Source>,
+    handoff: Arc<Handoff>,
+    finished: CancellationToken,
+) -> anyhow::Result<Sampler> {
+    let control = Arc::new(Control {
+        rhythm,
+        source,
+        handoff,
+        handle: Handle::new().context("make the sampler's timer")?,
+        start: Instant::now(),
+        stop: AtomicBool::new(false),
+        finished,
+        current: Mutex::new(None),
+    });
+    spawn_worker(&control, 0, Stuck::new()).context("start the sampler's thread")?;
+    let watched = control.clone();
+    thread::Builder::new()
+        .name("watchdog".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || watchdog(&watched))
+        .context("start the sampler's watchdog")?;
+    Ok(Sampler { control })
+}
+
+impl Sampler {
+    /// Asks the sampler to hand over what it has and end.
+    pub fn stop(&self) {
+        self.control.stop.store(true, Ordering::Release);
+        let current = self.control.current.lock();
+        if let Some((thread, _)) = &*current.unwrap_or_else(PoisonError::into_inner) {
+            thread.unpark();
+        }
+        self.control.handle.push(Duration::ZERO);
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn spawn_worker(control: &Arc<Control>, tick: u64, stuck: Stuck) -> std::io::Result<()> {
+    let watch = Watch::new(control.start);
+    let worker = Worker {
+        control: control.clone(),
+        watch: watch.clone(),
+        tick,
+        stuck,
+    };
+    let thread = thread::Builder::new()
+        .name("sampler".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || worker.live())?;
+    let mut current = control
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    *current = Some((thread.thread().clone(), watch));
+    Ok(())
+}
+
+/// Sleeps until the handle goes off; then somebody has to be looked at.
+fn watchdog(control: &Arc<Control>) {
+    let mut stuck = Stuck::new();
+    let mut tick = 0;
+    loop {
+        control.handle.wait();
+        if control.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let watch = {
+            let current = control
+                .current
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            current.as_ref().map(|(_, watch)| watch.clone())
+        };
+        let Some(watch) = watch else { return };
+        let deadline = |probe: usize| {
+            let spec = crate::probe::PROBES.get(probe);
+            Duration::from_millis(spec.map_or(1000, |spec| spec.deadline_ms))
+        };
+        match watch.running() {
+            Some((probe, ran)) if ran >= deadline(probe) => {
+                let name = crate::probe::PROBES
+                    .get(probe)
+                    .map_or("?", |spec| spec.name);
+                tracing::warn!(
+                    "probe {name} does not come back; sampling goes on without it until it does"
+                );
+                watch.abandon();
+                control.handoff.missed(1);
+                stuck.retain(|_, watch| watch.running().is_some());
+                stuck.insert(probe, watch);
+                tick += 1_000_000;
+                if let Err(error) = spawn_worker(control, tick, stuck.clone()) {
+                    tracing::error!("cannot start another sampler, trying again: {error}");
+                }
+                control.handle.push(deadline(probe));
+            }
+            Some((probe, ran)) => control.handle.push(deadline(probe) - ran),
+            // It overslept: a busy machine, or a clock that was set back.
+            None => control
+                .handle
+                .push(control.rhythm.interval + Duration::from_secs(1)),
+        }
+    }
+}
+
+/// One life of the sampling thread.
+struct Worker {
+    control: Arc<Control>,
+    watch: Arc<Watch>,
+    tick: u64,
+    stuck: Stuck,
+}
+
+impl Worker {
+    fn live(mut self) {
+        let control = self.control.clone();
+        let rhythm = &control.rhythm;
+        let mut round = Round::new(
+            control.source.clone(),
+            &rhythm.probes,
+            &rhythm.disabled,
+            SeriesTable::clone(&control.handoff.table()),
+            (self.watch.clone(), std::mem::take(&mut self.stuck)),
+        );
+        let interval_ms = rhythm.interval.as_millis() as i64;
+        let mut schedule = Schedule::new(interval_ms, Now::read(control.start));
+        let mut own = Own::default();
+        let mut sample = Sample::default();
+        let mut beat = Instant::now();
+        loop {
+            if self.watch.abandoned() {
+                return;
+            }
+            if control.stop.load(Ordering::Acquire) {
+                break;
+            }
+            if let Some(every) = rhythm.sign_of_life.filter(|every| beat.elapsed() >= *every) {
+                beat += every;
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            }
+            match schedule.turn(Now::read(control.start)) {
+                Turn::Sleep(ns) => {
+                    let nap = Duration::from_nanos(ns);
+                    let beat_due = rhythm
+                        .sign_of_life
+                        .map(|e| e.saturating_sub(beat.elapsed()));
+                    thread::park_timeout(nap.min(beat_due.unwrap_or(nap)));
+                }
+                Turn::Tick(tick) => {
+                    if !self.tick(&tick, &mut round, &mut own, &mut sample) {
+                        return;
+                    }
+                    let ahead = Duration::from_nanos(schedule.ahead_ns(Now::read(control.start)));
+                    control.handle.push(ahead + round.deadline_min());
+                }
+            }
+        }
+        control
+            .handoff
+            .flush(Now::read(control.start).wall_ns / 1_000_000);
+        control.finished.cancel();
+    }
+
+    /// One tick; `false` when the watchdog has given this thread up meanwhile.
+    fn tick(&mut self, tick: &Tick, round: &mut Round, own: &mut Own, sample: &mut Sample) -> bool {
+        let handoff = &self.control.handoff;
+        if let Some(jump_ms) = tick.jump_ms {
+            tracing::warn!(
+                "the clock was set by {} s; sampling goes on",
+                jump_ms as f64 / 1e3
+            );
+        }
+        handoff.missed(tick.missed);
+        sample.time_ms = tick.time_ms;
+        sample.readings.clear();
+        if !round.run(self.tick, sample) {
+            return false;
+        }
+        let interval_ms = self.control.rhythm.interval.as_millis() as u64;
+        if self
+            .tick
+            .is_multiple_of((OWN_EVERY_MS / interval_ms.max(1)).max(1))
+        {
+            let mut out = Readings {
+                table: &mut round.table,
+                readings: &mut sample.readings,
+            };
+            own.read(&handoff.progress(), tick.time_ms, &mut out);
+        }
+        self.tick += 1;
+        handoff.add(&round.table, sample, tick.time_ms);
+        true
+    }
+}
+
+/// Reads everything once, for `hostwell-agent once`. A probe that hangs is left behind and shows
+/// as failed.
+///
+/// # Errors
+/// When the kernel gives no thread.
+pub fn once(
+    source: Source,
+    options: &ProbeOptions,
+    disabled: &[String],
+    time_ms: i64,
+) -> anyhow::Result<(SeriesTable, Sample)> {
+    let source = Arc::new(source);
+    let mut stuck = Stuck::new();
+    loop {
+        let watch = Watch::new(Instant::now());
+        let (done, result) = std::sync::mpsc::channel();
+        let mut round = Round::new(
+            source.clone(),
+            options,
+            disabled,
+            SeriesTable::default(),
+            (watch.clone(), stuck.clone()),
+        );
+        thread::Builder::new()
+            .name("sampler".into())
+            .spawn(move || {
+                let mut sample = Sample {
+                    time_ms,
+                    readings: Vec::new(),
+                };
+                if round.run(0, &mut sample) {
+                    let _ = done.send((round.table, sample));
+                }
+            })
+            .context("start the sampler's thread")?;
+        loop {
+            if let Ok(done) = result.recv_timeout(Duration::from_millis(50)) {
+                return Ok(done);
+            }
+            if let Some((probe, ran)) = watch.running() {
+                let spec = crate::probe::PROBES.get(probe);
+                if ran >= Duration::from_millis(spec.map_or(1000, |spec| spec.deadline_ms)) {
+                    watch.abandon();
+                    stuck.insert(probe, watch);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

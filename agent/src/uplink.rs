@@ -1,0 +1,134 @@
+//! How samples leave: one long stream to the collector.
+//!
+//! Fresh batches go first; what the collector missed follows behind, at most half of the window the
+//! collector grants, so that a long backfill never delays the present. A batch is forgotten when
+//! the collector acknowledges it. After every connect `Welcome` names what the collector already
+//! holds, so nothing is sent twice without need.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostwell_proto::id::HostId;
+use hostwell_proto::wire;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::source::Source;
+use crate::spool::Handoff;
+
+mod backoff;
+mod session;
+
+use backoff::Backoff;
+
+/// How long a stopping agent waits for its last batches to be acknowledged.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// What introduces this agent.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// Who the host is.
+    pub host_id: HostId,
+    /// What it calls itself.
+    pub host_name: String,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// The agent stops.
+    #[error("stopped")]
+    Stopped,
+    /// Before the collector said Welcome.
+    #[error("cannot connect")]
+    Connect(#[source] anyhow::Error),
+    /// The collector does not want this agent as it is.
+    #[error("the collector refuses this agent: {0}")]
+    Refused(String),
+    /// After Welcome.
+    #[error("connection lost")]
+    Lost(#[source] anyhow::Error),
+}
+
+/// Sends until the sampler has finished and everything is acknowledged, or the time for that is up.
+///
+/// `stop` is cancelled when the agent shall end, `finished` when the last batch is in the spool.
+pub async fn run(
+    config: &Config,
+    introduction: Introduction,
+    source: &Source,
+    handoff: &Arc<Handoff>,
+    (stop, finished): (CancellationToken, CancellationToken),
+) {
+    let Some(url) = &config.collector else {
+        tracing::info!("no collector is configured: samples stay in the spool");
+        finished.cancelled().await;
+        return;
+    };
+    let mut backoff = Backoff::default();
+    let mut was_connected = false;
+    let mut last_failure = String::new();
+    while !stop.is_cancelled() {
+        let hello = hello(config, &introduction, source, handoff);
+        let session = session::Session::new(handoff, was_connected);
+        let ended = session
+            .run(url, &config.tls, hello, (&stop, &finished))
+            .await;
+        handoff.disconnected();
+        let wait = match &ended {
+            Ended::Stopped => return,
+            Ended::Lost(_) => {
+                was_connected = true;
+                last_failure.clear();
+                backoff.reset();
+                backoff.next()
+            }
+            Ended::Connect(_) => backoff.next(),
+            Ended::Refused(_) => backoff.longest(),
+        };
+        // Once for each change, not for each attempt: an outage may last a week.
+        let failure = crate::chain(&ended);
+        if failure != last_failure {
+            tracing::warn!("{url}: {failure}; samples stay in the spool, trying again");
+            last_failure = failure;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    finished.cancelled().await;
+}
+
+fn hello(
+    config: &Config,
+    introduction: &Introduction,
+    source: &Source,
+    handoff: &Handoff,
+) -> wire::Hello {
+    let mut facts = crate::facts::read(source);
+    facts.labels = config
+        .labels
+        .iter()
+        .map(|(name, value)| wire::Label {
+            name: name.clone(),
+            value: value.clone(),
+        })
+        .collect();
+    wire::Hello {
+        protocol: hostwell_proto::PROTOCOL,
+        host_id: introduction.host_id.to_string(),
+        host_name: introduction.host_name.clone(),
+        interval_ms: config.interval.as_millis() as u32,
+        facts: Some(facts),
+        spool_ids: handoff.spool_ids().iter().map(|id| id.0.to_vec()).collect(),
+        sent_ms: crate::now_ms(),
+    }
+}
+
+/// Which series the collector knows of each spool, on one connection.
+type Declared = HashMap<hostwell_proto::id::SpoolId, u32>;
+
+#[cfg(test)]
+mod tests;
