@@ -1,410 +1,571 @@
 //! Remembers: the registry (hosts, findings) and the history (points), in one SQLite file.
+//!
+//! [`Store`] is a cheap handle with coarse calls. Behind it are two halves that no SQL statement
+//! joins: `registry` (small, transactional) and `history` (large, append-only; it knows a host
+//! only by number). Each can get another backend without the other noticing.
+//!
+//! # Locking
+//! One process writes a file: it holds a kernel lock on `hostwell.db.lock`, which ends with the
+//! process however it ends; a second one gets [`StoreError::Busy`]. Inside, one thread owns the
+//! one writing connection (`writer`). Readers have connections of their own (`readers`), each
+//! sees one moment of the file; in write-ahead mode they never wait for the writer, nor it for
+//! them. Other processes may read at any time ([`Store::open_read_only`]).
+//!
+//! # Durability
+//! [`Store::append`] answers after the `fsync` of the transaction that holds the batch *and* its
+//! spool's watermark: a batch is stored exactly once whatever is killed when. Whatever waits
+//! while one commit runs goes into the next one together. Points then live in the journal table
+//! and, packed the same way, in memory (the head), until their host's turn comes to be sealed
+//! into compressed blocks, about once an hour. After a kill the head is rebuilt from the journal.
+//! Of two samples of one series with the same time the first committed wins, everywhere.
+//! A full disk refuses ([`StoreError::Full`]) and leaves what is committed as it was.
+//!
+//! While a collector runs, the newest commits are in `hostwell.db-wal`: copy both files, or use
+//! [`Store::backup`]. After [`Store::close`] the one file is everything.
+//!
+//! # Compatibility
+//! `PRAGMA application_id` says the file is ours, `PRAGMA user_version` its format. Formats only
+//! move forward, one numbered migration in one transaction each (`schema`); a newer file is
+//! refused. The bytes inside are described in docs/format/.
+//!
+//! # Limits
+//! Hosts, series of a host, labels given to a host, samples in one answer, readers at once, jobs
+//! waiting for the writer, ranges of one spool: each has a bound, and the refusal says which.
 
-use std::collections::BTreeMap;
+mod backup;
+mod check;
+mod error;
+mod history;
+mod open;
+mod readers;
+mod registry;
+mod schema;
+mod types;
+mod writer;
+
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use hostwell_proto::column::Block;
 use hostwell_proto::id::{HostId, SpoolId};
-use serde::{Deserialize, Serialize};
+
+pub use error::StoreError;
+pub use types::{
+    Append, Appended, GapRecord, Greeting, HostEdit, HostFacts, HostRecord, SeriesId, StoreFacts,
+    StoreOptions, WatchSpan, WindowQuery,
+};
 
 use crate::rules::Finding;
 use crate::series::{Kind, SeriesName, Window};
+use error::Fault;
+use history::{gaps, head::Head, journal, retention, seal, series, spools, window};
+use readers::Readers;
+use registry::{edit, findings, hosts, watch};
+use writer::{Ledger, Writer};
 
-/// What the agent said about a host when it connected.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct HostFacts {
-    /// `uname -r`.
-    pub kernel: String,
-    /// PRETTY_NAME of os-release.
-    pub os: String,
-    /// `uname -m`.
-    pub arch: String,
-    /// Logical CPUs.
-    pub cpus: u32,
-    /// MemTotal in bytes.
-    pub memory_bytes: u64,
-    /// The kernel's boot id: a fact, never part of a key.
-    pub boot_id: String,
-    /// When the host booted, host's clock, milliseconds since the Unix epoch.
-    pub boot_time_ms: i64,
-    /// Version of the agent.
-    pub agent_version: String,
-    /// "none", "container", "vm", or empty.
-    pub virtualisation: String,
-}
-
-/// A host introducing itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Greeting {
-    /// Who it is.
-    pub host_id: HostId,
-    /// What it calls itself.
-    pub host_name: String,
-    /// Its declared sampling interval.
-    pub interval_ms: u32,
-    /// What it is.
-    pub facts: HostFacts,
-    /// Labels from the agent; the operator's win.
-    pub labels: BTreeMap<String, String>,
-    /// The host's clock minus the collector's, measured at the greeting.
-    pub clock_skew_ms: i64,
-}
-
-/// A host as the registry knows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HostRecord {
-    /// 32 hexadecimal digits.
-    pub id: String,
-    /// Unique among hosts that are not merged away; the operator may rename it.
-    pub name: String,
-    /// What it is.
-    pub facts: HostFacts,
-    /// Merged labels: the operator's over the agent's.
-    pub labels: BTreeMap<String, String>,
-    /// Declared sampling interval.
-    pub interval_ms: i64,
-    /// First sample or greeting, milliseconds since the Unix epoch, collector's clock.
-    pub first_seen_ms: i64,
-    /// When anything was last received from it, collector's clock.
-    pub last_received_ms: Option<i64>,
-    /// The newest sample's time, host's clock.
-    pub last_sample_ms: Option<i64>,
-    /// The host's clock minus the collector's at the last greeting.
-    pub clock_skew_ms: i64,
-    /// Set when retired: history kept, no findings, out of availability from then on.
-    pub retired_ms: Option<i64>,
-    /// What was refused, by reason, since the host is known.
-    pub refused: BTreeMap<String, u64>,
-    /// Samples its agent reported as dropped from its spool.
-    pub dropped_samples: u64,
-}
-
-/// A change an operator makes to a host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HostEdit {
-    /// Keep the history, stop judging, leave availability from then on.
-    Retire,
-    /// Undo a retirement.
-    Revive,
-    /// Call it by another name; the agent's own name does not come back.
-    Rename {
-        /// The new name.
-        to: String,
-    },
-    /// The other host's history becomes part of this one; where both have a sample, this one wins.
-    MergeInto {
-        /// Name of the host that stays.
-        into: String,
-    },
-    /// Set labels (value) or remove the operator's label (None).
-    Label {
-        /// Name → value.
-        set: BTreeMap<String, Option<String>>,
-    },
-}
-
-/// The store's number for a series of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesId(pub i64);
-
-/// A validated batch on its way in. Columns are numbered by the *store's* series ids.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Append {
-    /// Whose.
-    pub host_id: HostId,
-    /// From which spool.
-    pub spool_id: SpoolId,
-    /// Which batch of it.
-    pub sequence: u64,
-    /// When it arrived, collector's clock.
-    pub received_ms: i64,
-    /// Times and values; `Column::number` is a position in `series`.
-    pub block: Block,
-    /// The series of the block's columns.
-    pub series: Vec<SeriesId>,
-}
-
-/// Batches a spool will never deliver.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GapRecord {
-    /// 32 hexadecimal digits.
-    pub spool_id: String,
-    /// First dropped sequence.
-    pub first_sequence: u64,
-    /// Last dropped sequence.
-    pub last_sequence: u64,
-    /// The time they covered, host's clock.
-    pub from_ms: i64,
-    /// Its end.
-    pub to_ms: i64,
-    /// How many samples.
-    pub samples: u64,
-    /// Which bound was reached.
-    pub reason: String,
-}
-
-/// What `append` did, once it is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// Committed now.
-    Stored,
-    /// This (host, spool, sequence) was committed before; nothing changed.
-    Duplicate,
-}
-
-/// Which hosts and series a question is about.
-#[derive(Clone, Debug, Default)]
-pub struct WindowQuery {
-    /// Names of hosts; empty means all that are not retired.
-    pub hosts: Vec<String>,
-    /// Names of metrics; empty means all.
-    pub metrics: Vec<String>,
-    /// First moment, included, milliseconds since the Unix epoch.
-    pub from_ms: i64,
-    /// Last moment, included.
-    pub to_ms: i64,
-    /// Most samples the answer may hold; more is an error that says how to narrow.
-    pub samples_max: usize,
-}
-
-/// When the collector itself was alive: outages are only counted while it was watching.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WatchSpan {
-    /// Start, collector's clock, milliseconds since the Unix epoch.
-    pub from_ms: i64,
-    /// Last beat.
-    pub to_ms: i64,
-}
-
-/// What the file holds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct StoreFacts {
-    /// `PRAGMA user_version`.
-    pub schema_version: i64,
-    /// Size of the database and its log.
-    pub file_bytes: u64,
-    /// Samples in sealed blocks and in the journal.
-    pub samples: u64,
-    /// Series known.
-    pub series: u64,
-    /// Hosts known.
-    pub hosts: u64,
-    /// Oldest sample.
-    pub oldest_ms: Option<i64>,
-    /// Newest sample.
-    pub newest_ms: Option<i64>,
-    /// Batches in the journal, not sealed yet.
-    pub journal_batches: u64,
-    /// Problems found by the check, empty when sound.
-    pub problems: Vec<String>,
-}
-
-/// What went wrong in the store, in our words.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// No database at this path.
-    #[error("no database at {0}")]
-    Absent(PathBuf),
-    /// Another collector has it open for writing.
-    #[error("another collector is using {0}")]
-    Busy(PathBuf),
-    /// The file is not ours, or is cut or damaged.
-    #[error("{path} is damaged: {what}")]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What was found.
-        what: String,
-    },
-    /// Written by a newer collector.
-    #[error("{path} has format {found}, this program reads up to {known}")]
-    Newer {
-        /// Which file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// The disk is full: nothing committed is lost, nothing new is taken.
-    #[error("no space left for {0}")]
-    Full(PathBuf),
-    /// A limit was reached.
-    #[error("{what}: {got} is over the limit of {max}; {remedy}")]
-    Limit {
-        /// What is limited.
-        what: &'static str,
-        /// How much was asked.
-        got: u64,
-        /// The limit.
-        max: u64,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// No host of this name.
-    #[error("no host named {name:?}{}", .nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
-    NoHost {
-        /// What was asked for.
-        name: String,
-        /// The nearest known name.
-        nearest: Option<String>,
-    },
-    /// The change contradicts what is stored.
-    #[error("{0}")]
-    Conflict(String),
-    /// Reading or writing failed.
-    #[error("{doing}")]
-    Io {
-        /// The operation.
-        doing: &'static str,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
+/// How long one call of [`Store::upkeep`] seals before it leaves the rest to the next one.
+const UPKEEP_TIME_MAX: Duration = Duration::from_millis(250);
+/// Packed bytes the head may hold: above it the largest journals are sealed early.
+const HEAD_BYTES_MAX: usize = 256 << 20;
 
 /// A handle to the store; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store {}
-
-/// How a store is opened for writing.
-#[derive(Clone, Debug)]
-pub struct StoreOptions {
-    /// The database file; its folder is created.
-    pub path: PathBuf,
-    /// Raw samples older than this are dropped, whole blocks at a time.
-    pub retention_ms: i64,
-    /// Most series a host may have.
-    pub series_per_host_max: usize,
-    /// Most hosts.
-    pub hosts_max: usize,
+pub struct Store {
+    inner: Arc<Inner>,
 }
 
-#[allow(
-    unused_variables,
-    clippy::unused_async,
-    missing_docs,
-    reason = "signatures while the room is built"
-)]
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    readers: Arc<Readers>,
+    /// `None` when opened for reading only.
+    writing: Option<Writing>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    options: StoreOptions,
+    writer: Writer,
+    head: Arc<Head>,
+    /// One sealing at a time: two would make blocks of the same entries.
+    sealing: tokio::sync::Mutex<()>,
+    /// The watch span of this handle, once it has begun.
+    span: Arc<Mutex<Option<i64>>>,
+}
+
+async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| error::io(doing, std::io::Error::other(e)))?
+}
+
+/// The record of the host that stands for a number, both halves put together.
+fn record(conn: &rusqlite::Connection, number: i64) -> Result<HostRecord, Fault> {
+    let fleet = hosts::all(conn)?;
+    let seen = hosts::Seen {
+        last: spools::last_seen(conn)?,
+        dropped: gaps::dropped(conn)?,
+    };
+    let host = fleet
+        .standing_for(number)
+        .ok_or_else(|| Fault::damaged(format!("host number {number} is nobody")))?;
+    Ok(fleet.record(host, &seen))
+}
+
 impl Store {
-    /// Opens for writing, creating and migrating. One writer a file: a second one gets `Busy`.
+    /// Opens for writing, creating and migrating. One writer a file.
+    ///
+    /// # Errors
+    /// `Busy` when another process has it, `Damaged` with what was found, `Newer`, `Full`, `Io`.
     pub async fn open(options: StoreOptions) -> Result<Store, StoreError> {
-        gone()
+        blocking("open the database", move || {
+            let opened = open::writer(&options.path)?;
+            let path = options.path.clone();
+            let head = Arc::new(opened.head);
+            let readers = Readers::new(path.clone(), readers::Access::Shared, opened.reader);
+            let writer = Writer::start(opened.conn, opened.lock, path.clone(), Arc::clone(&head))?;
+            let sealing = tokio::sync::Mutex::new(());
+            let writing = Writing {
+                options,
+                writer,
+                head,
+                sealing,
+                span: Arc::default(),
+            };
+            Ok(Store {
+                inner: Arc::new(Inner {
+                    path,
+                    readers,
+                    writing: Some(writing),
+                }),
+            })
+        })
+        .await
     }
+
     /// Opens for reading, also beside a running collector. Sees everything committed when called.
+    ///
+    /// # Errors
+    /// `Absent`, `Damaged`, `Newer`, `Conflict` (an older format that a collector must migrate).
     pub async fn open_read_only(path: &Path) -> Result<Store, StoreError> {
-        gone()
+        let path = path.to_owned();
+        blocking("open the database for reading", move || {
+            let (conn, access) = open::reader(&path)?;
+            let readers = Readers::new(path.clone(), access, conn);
+            Ok(Store {
+                inner: Arc::new(Inner {
+                    path,
+                    readers,
+                    writing: None,
+                }),
+            })
+        })
+        .await
     }
-    /// Registers or refreshes a host; answers its record.
+
+    fn writing(&self) -> Result<&Writing, StoreError> {
+        self.inner
+            .writing
+            .as_ref()
+            .ok_or_else(|| StoreError::Conflict("the database is open for reading only".into()))
+    }
+
+    /// A change of several rows: whole or not at all.
+    async fn change<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        job: impl FnOnce(&mut Ledger) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writing()?
+            .writer
+            .submit(doing, true, job, |value, _| value)
+            .await
+    }
+
+    /// Registers or refreshes a host; answers its record. A name that another host has gets the
+    /// first free number behind it, for good.
+    ///
+    /// # Errors
+    /// `Limit` when there are too many hosts.
     pub async fn greet(&self, greeting: Greeting, now_ms: i64) -> Result<HostRecord, StoreError> {
-        gone()
+        let hosts_max = self.writing()?.options.hosts_max;
+        self.change("register a host", move |ledger| {
+            let number = hosts::greet(&ledger.conn, &greeting, hosts_max, now_ms)?;
+            record(&ledger.conn, number)
+        })
+        .await
     }
-    /// Every host, by name.
+
+    /// Every host that is not merged into another one, by name; retired ones too.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
     pub async fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
-        gone()
+        let read = |conn: &rusqlite::Connection| {
+            let fleet = hosts::all(conn)?;
+            let seen = hosts::Seen {
+                last: spools::last_seen(conn)?,
+                dropped: gaps::dropped(conn)?,
+            };
+            Ok(fleet.standing().map(|h| fleet.record(h, &seen)).collect())
+        };
+        self.inner.readers.snapshot("list the hosts", read).await
     }
-    /// Changes a host.
+
+    /// Changes a host; answers the record of the host that stands afterwards. Retiring and
+    /// merging close the host's findings.
+    ///
+    /// # Errors
+    /// `NoHost` with the nearest name, `Conflict` when the name is taken or makes no sense.
     pub async fn edit_host(
         &self,
         name: &str,
         edit: HostEdit,
         now_ms: i64,
     ) -> Result<HostRecord, StoreError> {
-        gone()
+        let name = name.to_owned();
+        self.change("change a host", move |ledger| {
+            let number = edit::apply(&ledger.conn, &name, &edit, now_ms)?;
+            record(&ledger.conn, number)
+        })
+        .await
     }
-    /// The ids of series, given out on first sight, in the order asked; limits apply.
+
+    /// The ids of series, given out on first sight, in the order asked: all or none.
+    ///
+    /// # Errors
+    /// `NoHost` before the host's greeting; `Limit` when it would have too many series.
     pub async fn series_ids(
         &self,
         host_id: HostId,
         names: Vec<(SeriesName, Kind)>,
     ) -> Result<Vec<SeriesId>, StoreError> {
-        gone()
+        let per_host_max = self.writing()?.options.series_per_host_max;
+        let doing = "find series";
+        // A host that declares again after a reconnect costs the writer nothing.
+        let look = move |conn: &rusqlite::Connection| {
+            let Some(host) = hosts::number_of(conn, host_id)? else {
+                return Ok((names, None));
+            };
+            let mut ids = Vec::with_capacity(names.len());
+            for (name, _) in &names {
+                match series::find(conn, host, name)? {
+                    Some(id) => ids.push(SeriesId(id)),
+                    None => return Ok((names, None)),
+                }
+            }
+            Ok((names, Some(ids)))
+        };
+        let (names, found) = self.inner.readers.snapshot(doing, look).await?;
+        if let Some(ids) = found {
+            return Ok(ids);
+        }
+        self.change(doing, move |ledger| {
+            let host = ledger.host(host_id)?;
+            let ids = series::find_or_add(&ledger.conn, host, &names, per_host_max)?;
+            Ok(ids.into_iter().map(SeriesId).collect())
+        })
+        .await
     }
+
     /// Commits a batch; answers only when it is durable. Concurrent calls share one commit.
+    ///
+    /// # Errors
+    /// `NoHost` before the host's greeting; `Full`: try again later; `Conflict`, `Limit`: never.
     pub async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        gone()
+        let writing = self.writing()?;
+        let ready = journal::Ready::new(append)?;
+        let job = move |ledger: &mut Ledger| journal::append(ledger, ready);
+        let publish = journal::Committed::publish;
+        writing
+            .writer
+            .submit("append a batch", false, job, publish)
+            .await
     }
-    /// Records batches that will never come, once each.
+
+    /// Records batches that will never come, once each; they count as dealt with from then on.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
     pub async fn append_gap(
         &self,
         host_id: HostId,
         gap: GapRecord,
         received_ms: i64,
     ) -> Result<Appended, StoreError> {
-        gone()
+        let job = move |ledger: &mut Ledger| gaps::append(ledger, host_id, &gap, received_ms);
+        self.writing()?
+            .writer
+            .submit("record a gap", false, job, |appended, _| appended)
+            .await
     }
+
     /// Which batches of a spool are dealt with: disjoint, ascending (first, last).
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
     pub async fn holding(
         &self,
         host_id: HostId,
         spool_id: SpoolId,
     ) -> Result<Vec<(u64, u64)>, StoreError> {
-        gone()
+        let read = move |conn: &rusqlite::Connection| match hosts::number_of(conn, host_id)? {
+            Some(host) => spools::held(conn, host, spool_id),
+            None => Ok(Vec::new()),
+        };
+        self.inner
+            .readers
+            .snapshot("read a spool's watermark", read)
+            .await
     }
+
     /// Counts a refusal for a host.
+    ///
+    /// # Errors
+    /// `NoHost`, `Full`, `Io`.
     pub async fn count_refusal(
         &self,
         host_id: HostId,
         reason: &'static str,
     ) -> Result<(), StoreError> {
-        gone()
+        self.change("count a refusal", move |ledger| {
+            let host = ledger.host(host_id)?;
+            hosts::count_refusal(&ledger.conn, host, reason)
+        })
+        .await
     }
-    /// Samples of many hosts, one window a host, hosts and series sorted by name.
+
+    /// Samples of many hosts, one window a host, hosts and series sorted by name. A host without
+    /// samples in the range has a window without series.
+    ///
+    /// # Errors
+    /// `NoHost` with the nearest name; `Limit` when the answer would be too large.
     pub async fn windows(&self, query: WindowQuery) -> Result<Vec<Window>, StoreError> {
-        gone()
+        let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let read = move |conn: &rusqlite::Connection| {
+            let fleet = hosts::all(conn)?;
+            let mut chosen: Vec<&hosts::HostRow> = if query.hosts.is_empty() {
+                fleet
+                    .standing()
+                    .filter(|h| h.retired_ms.is_none())
+                    .collect()
+            } else {
+                query
+                    .hosts
+                    .iter()
+                    .map(|n| fleet.named(n))
+                    .collect::<Result<_, _>>()?
+            };
+            chosen.sort_by(|a, b| a.name.cmp(&b.name));
+            chosen.dedup_by_key(|h| h.number);
+            let ask = |h: &&hosts::HostRow| window::Ask {
+                host: h.name.clone(),
+                interval_ms: h.interval_ms,
+                numbers: fleet.numbers(h.number),
+            };
+            window::read(
+                conn,
+                head.as_deref(),
+                chosen.iter().map(ask).collect(),
+                &query,
+            )
+        };
+        self.inner.readers.with("read samples", read).await
     }
-    /// Gaps reported for a host (all hosts when None) that overlap a range.
+
+    /// Gaps reported for a host (all hosts when None) that overlap a range, with the host's name.
+    ///
+    /// # Errors
+    /// `NoHost`, `Damaged`, `Io`.
     pub async fn gaps(
         &self,
         host: Option<&str>,
         from_ms: i64,
         to_ms: i64,
     ) -> Result<Vec<(String, GapRecord)>, StoreError> {
-        gone()
+        let host = host.map(str::to_owned);
+        let read = move |conn: &rusqlite::Connection| {
+            let fleet = hosts::all(conn)?;
+            let only = host
+                .map(|name| fleet.named(&name).map(|h| h.number))
+                .transpose()?;
+            let mut found = Vec::new();
+            for (number, gap) in gaps::overlapping(conn, from_ms, to_ms)? {
+                if let Some(standing) = fleet.standing_for(number)
+                    && only.is_none_or(|n| n == standing.number)
+                {
+                    found.push((standing.name.clone(), gap));
+                }
+            }
+            Ok(found)
+        };
+        self.inner.readers.snapshot("read gaps", read).await
     }
-    /// Notes that the collector is alive and watching at `now_ms`; starts a span on the first call of this handle.
+
+    /// Notes that the collector is alive and watching at `now_ms`; starts a span on the first call
+    /// of this handle, and after a silence of more than 90 s.
+    ///
+    /// # Errors
+    /// `Full`, `Io`.
     pub async fn beat(&self, now_ms: i64) -> Result<(), StoreError> {
-        gone()
+        let span = Arc::clone(&self.writing()?.span);
+        self.change("note that the collector is watching", move |ledger| {
+            let mut span = span.lock().unwrap_or_else(PoisonError::into_inner);
+            *span = Some(watch::beat(&ledger.conn, *span, now_ms)?);
+            Ok(())
+        })
+        .await
     }
+
     /// When the collector was watching, within a range, ascending.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
     pub async fn watch_spans(
         &self,
         from_ms: i64,
         to_ms: i64,
     ) -> Result<Vec<WatchSpan>, StoreError> {
-        gone()
+        let read = move |conn: &rusqlite::Connection| watch::spans(conn, from_ms, to_ms);
+        self.inner
+            .readers
+            .snapshot("read when the collector was watching", read)
+            .await
     }
+
     /// The register: pending and open findings, and with `closed` those that closed since.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
     pub async fn findings(&self, closed_since_ms: Option<i64>) -> Result<Vec<Finding>, StoreError> {
-        gone()
+        let read = move |conn: &rusqlite::Connection| findings::list(conn, closed_since_ms);
+        self.inner.readers.snapshot("read the findings", read).await
     }
+
     /// Writes findings back by id (0 = new), keeping each state change in the history for ever.
+    /// A new one with the rule, host and subject of a live one becomes that one.
+    ///
+    /// # Errors
+    /// `Conflict` for an id that was never given out.
     pub async fn save_findings(
         &self,
         findings: Vec<Finding>,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        gone()
+        if findings.is_empty() {
+            return Ok(());
+        }
+        self.change("save the findings", move |ledger| {
+            findings
+                .iter()
+                .try_for_each(|f| findings::save(&ledger.conn, f, now_ms))
+        })
+        .await
     }
+
     /// Seals what is due (staggered), drops what is past retention. Short; call it often.
+    ///
+    /// # Errors
+    /// `Full`, `Damaged`, `Io`: what was not done is done by a later call.
     pub async fn upkeep(&self, now_ms: i64) -> Result<(), StoreError> {
-        gone()
+        let writing = self.writing()?;
+        let begun = Instant::now();
+        let crowded = writing.head.bytes() > HEAD_BYTES_MAX;
+        let due = writing
+            .head
+            .due(|host, oldest_ms, bytes| crowded || seal::is_due(host, oldest_ms, bytes, now_ms));
+        for one in due {
+            let enough = crowded && writing.head.bytes() < HEAD_BYTES_MAX / 4 * 3;
+            if enough || begun.elapsed() > UPKEEP_TIME_MAX {
+                break;
+            }
+            self.seal(one.host).await?;
+        }
+        let retention_ms = writing.options.retention_ms;
+        self.change("drop what is past the retention", move |ledger| {
+            let dropped = retention::prune(&ledger.conn, now_ms, retention_ms)?;
+            if dropped > 0 {
+                tracing::info!(blocks = dropped, "dropped blocks past the retention");
+            }
+            Ok(())
+        })
+        .await
     }
-    /// Writes a consistent copy of the database to a new file while others write.
+
+    /// Seals all of a host's journal.
+    async fn seal(&self, host: i64) -> Result<(), StoreError> {
+        let writing = self.writing()?;
+        let _one_at_a_time = writing.sealing.lock().await;
+        let entries = writing.head.entries(host, i64::MIN, i64::MAX);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let prepare = move |conn: &rusqlite::Connection| seal::prepare(conn, host, &entries);
+        let sealed = self.inner.readers.snapshot("make blocks", prepare).await?;
+        let commit = move |ledger: &mut Ledger| seal::commit(ledger, sealed);
+        let forget = |(host, numbers): (i64, std::collections::HashSet<i64>), head: &Head| {
+            head.remove(host, &numbers);
+        };
+        writing
+            .writer
+            .submit("write blocks", true, commit, forget)
+            .await
+    }
+
+    /// Writes a consistent copy of the database to a new file while others write; answers its
+    /// size in bytes. The copy alone is whole.
+    ///
+    /// # Errors
+    /// `Conflict` when the file exists; `Full`, `Io`.
     pub async fn backup(&self, to: &Path) -> Result<u64, StoreError> {
-        gone()
+        let to = to.to_owned();
+        self.inner
+            .readers
+            .with("write the backup", move |conn| backup::run(conn, &to))
+            .await
     }
+
     /// Counts; with `check` also verifies every checksum and invariant.
+    ///
+    /// # Errors
+    /// `Damaged` only when not even the counts can be read.
     pub async fn facts(&self, check: bool) -> Result<StoreFacts, StoreError> {
-        gone()
+        let path = self.inner.path.clone();
+        let read = move |conn: &rusqlite::Connection| {
+            let mut facts = check::facts(conn, &path)?;
+            if check {
+                facts.problems = check::problems(conn);
+            }
+            Ok(facts)
+        };
+        self.inner
+            .readers
+            .snapshot("check the database", read)
+            .await
     }
-    /// Seals the journal and closes; the one file is then the whole history.
+
+    /// Seals the journal and closes; the one file is then the whole history. Every other clone of
+    /// the handle answers `Conflict` afterwards. Closing twice is fine.
+    ///
+    /// # Errors
+    /// What sealing met; the file is closed all the same, and the journal keeps what is not sealed.
     pub async fn close(&self) -> Result<(), StoreError> {
-        gone()
+        let mut sealed = Ok(());
+        if let Some(writing) = &self.inner.writing {
+            for due in writing.head.due(|_, _, _| true) {
+                sealed = sealed.and(self.seal(due.host).await);
+            }
+        }
+        self.inner.readers.close().await;
+        match &self.inner.writing {
+            Some(writing) => sealed.and(writing.writer.stop().await),
+            None => Ok(()),
+        }
     }
 }
 
-fn gone<T>() -> Result<T, StoreError> {
-    Err(StoreError::Conflict("the room is being built".into()))
-}
+#[cfg(test)]
+mod tests;

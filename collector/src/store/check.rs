@@ -1,0 +1,216 @@
+//! Facts about the file, and the check that reads every byte of it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::error::{Fault, Trouble};
+use super::history::parcel::Parcel;
+use super::history::ranges::Ranges;
+use super::open::beside;
+use super::types::StoreFacts;
+
+/// Most problems told; a damaged file has thousands, and the first few say it.
+const PROBLEMS_MAX: usize = 50;
+
+/// Counts, without reading payloads.
+pub(super) fn facts(conn: &Connection, path: &Path) -> Result<StoreFacts, Fault> {
+    type Totals = (i64, Option<i64>, Option<i64>, i64);
+    let totals = |sql: &str| -> rusqlite::Result<Totals> {
+        conn.query_row(sql, [], |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+        })
+    };
+    let columns = "SELECT coalesce(sum(samples), 0), min(start_ms), max(end_ms), count(*)";
+    let sealed = totals(&format!("{columns} FROM block INDEXED BY block_of"))?;
+    let journal = totals(&format!("{columns} FROM journal"))?;
+    let count = |sql: &str| {
+        conn.query_row(sql, [], |r| r.get::<_, i64>(0))
+            .map(|n| n as u64)
+    };
+    let size = |p: &Path| std::fs::metadata(p).map_or(0, |m| m.len());
+    Ok(StoreFacts {
+        schema_version: conn.pragma_query_value(None, "user_version", |r| r.get(0))?,
+        file_bytes: size(path) + size(&beside(path, "-wal")),
+        samples: (sealed.0 + journal.0) as u64,
+        series: count("SELECT count(*) FROM series")?,
+        hosts: count("SELECT count(*) FROM host WHERE merged_into IS NULL")?,
+        oldest_ms: [sealed.1, journal.1].into_iter().flatten().min(),
+        newest_ms: sealed.2.max(journal.2),
+        journal_batches: journal.3 as u64,
+        problems: Vec::new(),
+    })
+}
+
+/// Problems in plain words, at most [`PROBLEMS_MAX`].
+#[derive(Debug, Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, text: String) {
+        if self.0.len() < PROBLEMS_MAX {
+            self.0.push(text);
+        } else if self.0.len() == PROBLEMS_MAX {
+            self.0.push("and more".into());
+        }
+    }
+
+    /// Runs one part; trouble that stops it is a problem too, the other parts still run.
+    fn part(&mut self, name: &str, check: impl FnOnce(&mut Self) -> Result<(), Fault>) {
+        match check(self) {
+            Ok(()) => {}
+            Err(Fault::Sql(Trouble::Damaged(what) | Trouble::Other(what))) => {
+                self.add(format!("{name}: {what}"));
+            }
+            Err(Fault::Sql(Trouble::Full)) => self.add(format!("{name}: no space to check it")),
+            Err(Fault::Ours(error)) => self.add(format!("{name}: {error}")),
+        }
+    }
+}
+
+/// Verifies SQLite's structure, every checksum, and what must be true between the tables.
+pub(super) fn problems(conn: &Connection) -> Vec<String> {
+    let mut problems = Problems::default();
+    problems.part("file structure", |p| structure(conn, p));
+    problems.part("journal", |p| payloads(conn, "journal", Parcel::unpack, p));
+    problems.part("blocks", |p| payloads(conn, "block", Parcel::unseal, p));
+    problems.part("repeated samples", |p| repeats(conn, p));
+    problems.part("spools", |p| spools(conn, p));
+    problems.part("hosts", |p| hosts(conn, p));
+    problems.0
+}
+
+fn structure(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut check = conn.prepare(&format!("PRAGMA integrity_check({PROBLEMS_MAX})"))?;
+    let mut rows = check.query([])?;
+    while let Some(r) = rows.next()? {
+        let verdict: String = r.get(0)?;
+        if verdict != "ok" {
+            problems.add(format!("file structure: {verdict}"));
+        }
+    }
+    let mut check = conn.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = check.query([])?;
+    while let Some(r) = rows.next()? {
+        let (table, row): (String, Option<i64>) = (r.get(0)?, r.get(1)?);
+        problems.add(format!(
+            "{table} {}: names a row that is gone",
+            row.unwrap_or(0)
+        ));
+    }
+    Ok(())
+}
+
+/// Checksums, codecs and the columns that repeat what is inside.
+fn payloads(
+    conn: &Connection,
+    table: &str,
+    open: impl Fn(&[u8]) -> Result<Parcel, Fault>,
+    problems: &mut Problems,
+) -> Result<(), Fault> {
+    let mut owners: HashMap<i64, i64> = HashMap::new();
+    let mut select = conn.prepare("SELECT id, host FROM series")?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        owners.insert(r.get(0)?, r.get(1)?);
+    }
+    let mut select = conn.prepare(&format!(
+        "SELECT number, host, start_ms, end_ms, samples, crc32c, payload FROM {table}"
+    ))?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let (number, host): (i64, i64) = (r.get(0)?, r.get(1)?);
+        let said: (i64, i64, i64) = (r.get(2)?, r.get(3)?, r.get(4)?);
+        let payload = r.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?;
+        if crc32c::crc32c(payload) != r.get::<_, u32>(5)? {
+            problems.add(format!("{table} {number}: its checksum is wrong"));
+            continue;
+        }
+        let parcel = match open(payload) {
+            Ok(parcel) => parcel,
+            Err(Fault::Sql(Trouble::Damaged(what))) => {
+                problems.add(format!("{table} {number}: {what}"));
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
+        let (start_ms, end_ms) = parcel.span().unwrap_or((0, 0));
+        if said != (start_ms, end_ms, parcel.block.samples() as i64) {
+            problems.add(format!(
+                "{table} {number}: its times or count are not what it holds"
+            ));
+        }
+        if parcel.series.iter().any(|id| owners.get(id) != Some(&host)) {
+            problems.add(format!(
+                "{table} {number}: holds a series that is not its host's"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// No sample may be in two blocks. Only blocks that overlap in time can hold one twice.
+fn repeats(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut pairs = conn.prepare(
+        "SELECT a.number, b.number FROM block a JOIN block b
+         ON a.host = b.host AND a.family = b.family AND a.number < b.number
+         AND b.end_ms >= a.start_ms AND b.start_ms <= a.end_ms",
+    )?;
+    let mut one = conn.prepare("SELECT payload FROM block WHERE number = ?1")?;
+    let mut open = |number: i64| -> Result<Option<HashSet<(i64, i64)>>, Fault> {
+        let payload: Vec<u8> = one.query_row([number], |r| r.get(0))?;
+        // What does not open was told about already.
+        Ok(Parcel::unseal(&payload).ok().map(|parcel| {
+            let mut samples = HashSet::new();
+            parcel.each(|id, time, _| {
+                samples.insert((id, time));
+            });
+            samples
+        }))
+    };
+    let mut rows = pairs.query([])?;
+    while let Some(r) = rows.next()? {
+        let (a, b): (i64, i64) = (r.get(0)?, r.get(1)?);
+        if let (Some(first), Some(second)) = (open(a)?, open(b)?) {
+            let twice = first.intersection(&second).count();
+            if twice > 0 {
+                problems.add(format!("block {b}: repeats {twice} samples of block {a}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn spools(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut select = conn.prepare("SELECT number, held FROM spool")?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let held: String = r.get(1)?;
+        if let Err(Fault::Sql(Trouble::Damaged(what))) = Ranges::parse(&held) {
+            problems.add(format!("spool {}: {what}", r.get::<_, i64>(0)?));
+        }
+    }
+    Ok(())
+}
+
+/// The history half names hosts by number only: each number must be somebody.
+fn hosts(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut known: HashSet<i64> = HashSet::new();
+    let mut select = conn.prepare("SELECT number FROM host")?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        known.insert(r.get(0)?);
+    }
+    for table in ["series", "spool", "gap", "journal", "block"] {
+        let mut select = conn.prepare(&format!("SELECT DISTINCT host FROM {table}"))?;
+        let mut rows = select.query([])?;
+        while let Some(r) = rows.next()? {
+            let host: i64 = r.get(0)?;
+            if !known.contains(&host) {
+                problems.add(format!("{table}: host number {host} is nobody"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The journal: committed batches that are not sealed yet.
+
+use hostwell_proto::id::SpoolId;
+use rusqlite::{Connection, params};
+
+use super::super::error::{Fault, StoreError};
+use super::super::types::{Append, Appended};
+use super::super::writer::Ledger;
+use super::head::{Entry, Head};
+use super::parcel::Parcel;
+
+/// A batch made ready on its caller's thread, so that the writer only writes.
+#[derive(Debug)]
+pub(in crate::store) struct Ready {
+    append_of: (hostwell_proto::id::HostId, SpoolId, u64),
+    received_ms: i64,
+    /// Times of the first and last tick; `None` for a batch without samples.
+    span: Option<(i64, i64)>,
+    samples: usize,
+    crc32c: u32,
+    payload: Vec<u8>,
+}
+
+impl Ready {
+    /// Packs a batch.
+    pub(in crate::store) fn new(append: Append) -> Result<Ready, StoreError> {
+        let parcel = Parcel {
+            series: append.series.iter().map(|s| s.0).collect(),
+            block: append.block,
+        };
+        if !parcel.is_sound() {
+            return Err(StoreError::Conflict(
+                "a column of the batch names no series".into(),
+            ));
+        }
+        let samples = parcel.block.samples();
+        let payload = parcel.pack();
+        Ok(Ready {
+            append_of: (append.host_id, append.spool_id, append.sequence),
+            received_ms: append.received_ms,
+            span: if samples == 0 { None } else { parcel.span() },
+            samples,
+            crc32c: crc32c::crc32c(&payload),
+            payload,
+        })
+    }
+}
+
+/// What a commit added to the journal: goes to the head once it is durable.
+#[derive(Debug)]
+pub(in crate::store) enum Committed {
+    /// A new batch; without samples there is no entry.
+    Fresh(Option<(i64, Entry)>),
+    /// Known before.
+    Known,
+}
+
+impl Committed {
+    /// Moves the batch into the head.
+    pub(in crate::store) fn publish(self, head: &Head) -> Appended {
+        match self {
+            Committed::Known => Appended::Duplicate,
+            Committed::Fresh(entry) => {
+                if let Some((host, entry)) = entry {
+                    head.push(host, entry);
+                }
+                Appended::Stored
+            }
+        }
+    }
+}
+
+/// Adds a batch and its watermark, unless it is known.
+pub(in crate::store) fn append(ledger: &mut Ledger, ready: Ready) -> Result<Committed, Fault> {
+    let (host_id, spool_id, sequence) = ready.append_of;
+    let host = ledger.host(host_id)?;
+    let (spool, range) = ((host, spool_id), (sequence, sequence));
+    if ledger.spools.holds(&ledger.conn, spool, range)? {
+        return Ok(Committed::Known);
+    }
+    let mut fresh = None;
+    if let Some((start_ms, end_ms)) = ready.span {
+        let mut insert = ledger.conn.prepare_cached(
+            "INSERT INTO journal (host, received_ms, start_ms, end_ms, samples, crc32c, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        insert.execute(params![
+            host,
+            ready.received_ms,
+            start_ms,
+            end_ms,
+            ready.samples as i64,
+            ready.crc32c,
+            ready.payload
+        ])?;
+        let number = ledger.conn.last_insert_rowid();
+        let (received_ms, payload) = (ready.received_ms, ready.payload);
+        fresh = Some((
+            host,
+            Entry {
+                number,
+                start_ms,
+                end_ms,
+                received_ms,
+                payload,
+            },
+        ));
+    }
+    let seen = (ready.received_ms, ready.span.map(|s| s.1));
+    ledger.spools.hold(&ledger.conn, spool, range, seen)?;
+    Ok(Committed::Fresh(fresh))
+}
+
+/// Visits the journal's rows in the order of commits: (host, entry), checksum verified.
+pub(in crate::store) fn each(
+    conn: &Connection,
+    mut visit: impl FnMut(i64, Entry) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut select = conn.prepare(
+        "SELECT number, host, received_ms, start_ms, end_ms, crc32c, payload
+         FROM journal ORDER BY number",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let (number, crc): (i64, u32) = (r.get(0)?, r.get(5)?);
+        let payload: Vec<u8> = r.get(6)?;
+        if crc32c::crc32c(&payload) != crc {
+            return Err(Fault::damaged(format!(
+                "journal entry {number} fails its checksum"
+            )));
+        }
+        let entry = Entry {
+            number,
+            received_ms: r.get(2)?,
+            start_ms: r.get(3)?,
+            end_ms: r.get(4)?,
+            payload,
+        };
+        visit(r.get(1)?, entry)?;
+    }
+    Ok(())
+}
+
+/// Reads the journal of some hosts where there is no head: at rest, or beside a collector.
+pub(in crate::store) fn of_hosts(
+    conn: &Connection,
+    hosts: &std::collections::HashSet<i64>,
+    (from_ms, to_ms): (i64, i64),
+) -> Result<std::collections::HashMap<i64, Vec<Entry>>, Fault> {
+    let mut found: std::collections::HashMap<i64, Vec<Entry>> = Default::default();
+    let mut numbers = Vec::new();
+    {
+        let mut select = conn.prepare_cached(
+            "SELECT number, host FROM journal WHERE end_ms >= ?1 AND start_ms <= ?2
+             ORDER BY number",
+        )?;
+        let mut rows = select.query([from_ms, to_ms])?;
+        while let Some(r) = rows.next()? {
+            let (number, host): (i64, i64) = (r.get(0)?, r.get(1)?);
+            if hosts.contains(&host) {
+                numbers.push((number, host));
+            }
+        }
+    }
+    let mut one = conn.prepare_cached(
+        "SELECT received_ms, start_ms, end_ms, crc32c, payload FROM journal WHERE number = ?1",
+    )?;
+    for (number, host) in numbers {
+        let entry = one.query_row([number], |r| {
+            let entry = Entry {
+                number,
+                received_ms: r.get(0)?,
+                start_ms: r.get(1)?,
+                end_ms: r.get(2)?,
+                payload: r.get(4)?,
+            };
+            Ok((r.get::<_, u32>(3)?, entry))
+        })?;
+        if crc32c::crc32c(&entry.1.payload) != entry.0 {
+            return Err(Fault::damaged(format!(
+                "journal entry {number} fails its checksum"
+            )));
+        }
+        found.entry(host).or_default().push(entry.1);
+    }
+    Ok(found)
+}

@@ -1,0 +1,16 @@
+//! The history half: points by series and time. Knows a host only by its number.
+//!
+//! The life of a batch: `journal` (a row, with the spool's watermark in the same transaction) →
+//! `head` (the same bytes in memory) → `seal` (one block for each family and stretch of time) →
+//! `retention` (whole blocks dropped). `window` merges what is sealed with what is not.
+
+pub(super) mod gaps;
+pub(super) mod head;
+pub(super) mod journal;
+pub(super) mod parcel;
+pub(super) mod ranges;
+pub(super) mod retention;
+pub(super) mod seal;
+pub(super) mod series;
+pub(super) mod spools;
+pub(super) mod window;

@@ -1,0 +1,262 @@
+//! Sealing: a host's journal becomes compressed, immutable blocks.
+//!
+//! A block holds one family (CPU, memory, …) of one host over one stretch of time, so that a
+//! question about CPU reads no disk counters. Late data gets blocks of its own, which may overlap
+//! older ones in time but never repeat a sample of theirs: what is sealed already came first.
+//! Blocks are made on a reading thread; the writer only inserts them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use super::super::error::Fault;
+use super::super::writer::Ledger;
+use super::head::Entry;
+use super::parcel::Parcel;
+use super::series;
+
+/// A journal is sealed at the next turn of its host's hour, …
+const PERIOD_MS: i64 = 3_600_000;
+/// … or earlier when it is this large.
+const HOST_BYTES_MAX: usize = 8 << 20;
+/// Most ticks in a block: two hours at 10 s is 720, at 1 s there are two blocks an hour.
+const TICKS_MAX: usize = 2048;
+/// A hole this long ends a block, so that retention can drop what is before it.
+const HOLE_MS: i64 = 3_600_000;
+
+/// A block that is not in the file yet.
+#[derive(Debug)]
+struct Fresh {
+    family: i64,
+    start_ms: i64,
+    end_ms: i64,
+    samples: usize,
+    payload: Vec<u8>,
+}
+
+/// Blocks and the journal entries they replace.
+#[derive(Debug)]
+pub(in crate::store) struct Sealed {
+    host: i64,
+    numbers: HashSet<i64>,
+    blocks: Vec<Fresh>,
+}
+
+/// Whether a host's journal should be sealed now. Every host's hour turns at its own moment, so
+/// that a thousand hosts are not sealed at once.
+pub(in crate::store) fn is_due(host: i64, oldest_ms: i64, bytes: usize, now_ms: i64) -> bool {
+    // Fibonacci hashing spreads neighbouring numbers over the hour.
+    let phase = (host as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % PERIOD_MS as u64;
+    let turn = |ms: i64| ms.saturating_add(phase as i64).div_euclid(PERIOD_MS);
+    // "Not equal": a clock that jumped back must not keep a journal growing.
+    bytes > HOST_BYTES_MAX || turn(oldest_ms) != turn(now_ms)
+}
+
+type Points = Vec<(i64, f64)>;
+
+/// Puts points in order; of equal times the first given wins.
+pub(in crate::store) fn settle(points: &mut Points) {
+    if !points.is_sorted_by(|a, b| a.0 < b.0) {
+        points.sort_by_key(|p| p.0);
+        points.dedup_by_key(|p| p.0);
+    }
+}
+
+/// Makes the blocks for some entries of a host, given in the order of commits.
+pub(in crate::store) fn prepare(
+    conn: &Connection,
+    host: i64,
+    entries: &[Arc<Entry>],
+) -> Result<Sealed, Fault> {
+    let families = series::families(conn, host)?;
+    let mut points: BTreeMap<i64, BTreeMap<i64, Points>> = BTreeMap::new();
+    for entry in entries {
+        Parcel::unpack(&entry.payload)?.each(|id, time, value| {
+            let family = families.get(&id).copied().unwrap_or(0);
+            points
+                .entry(family)
+                .or_default()
+                .entry(id)
+                .or_default()
+                .push((time, value));
+        });
+    }
+    let mut blocks = Vec::new();
+    for (family, mut members) in points {
+        members.values_mut().for_each(settle);
+        for (start_ms, end_ms) in stretches(&members) {
+            let fresh = block(conn, (host, family), (start_ms, end_ms), &members)?;
+            blocks.extend(fresh);
+        }
+    }
+    Ok(Sealed {
+        host,
+        numbers: entries.iter().map(|e| e.number).collect(),
+        blocks,
+    })
+}
+
+/// Cuts the times of a family into stretches without long holes and with bounded ticks.
+fn stretches(members: &BTreeMap<i64, Points>) -> Vec<(i64, i64)> {
+    let mut times: Vec<i64> = members.values().flatten().map(|p| p.0).collect();
+    times.sort_unstable();
+    times.dedup();
+    times
+        .chunk_by(|a, b| b.saturating_sub(*a) <= HOLE_MS)
+        .flat_map(|stretch| stretch.chunks(TICKS_MAX))
+        .filter_map(|ticks| Some((*ticks.first()?, *ticks.last()?)))
+        .collect()
+}
+
+/// One block of a stretch, without the samples that overlapping blocks hold already.
+fn block(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    (start_ms, end_ms): (i64, i64),
+    members: &BTreeMap<i64, Points>,
+) -> Result<Option<Fresh>, Fault> {
+    let mut held: HashSet<(i64, i64)> = HashSet::new();
+    each_block(conn, (host, family), (start_ms, end_ms), |parcel| {
+        parcel.each(|id, time, _| {
+            if (start_ms..=end_ms).contains(&time) {
+                held.insert((id, time));
+            }
+        });
+        Ok(())
+    })?;
+    let mut kept: Vec<(i64, Points)> = Vec::new();
+    for (id, points) in members {
+        let from = points.partition_point(|p| p.0 < start_ms);
+        let to = points.partition_point(|p| p.0 <= end_ms);
+        let mut points = points[from..to].to_vec();
+        if !held.is_empty() {
+            points.retain(|p| !held.contains(&(*id, p.0)));
+        }
+        if !points.is_empty() {
+            kept.push((*id, points));
+        }
+    }
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, p.as_slice())).collect();
+    let parcel = Parcel::of(&borrowed);
+    // Without the repeated samples the stretch may be shorter than it was.
+    let (start_ms, end_ms) = parcel.span().unwrap_or((start_ms, end_ms));
+    let samples = parcel.block.samples();
+    Ok(Some(Fresh {
+        family,
+        start_ms,
+        end_ms,
+        samples,
+        payload: parcel.seal()?,
+    }))
+}
+
+/// Visits the sealed blocks of a family that touch a range, oldest commit first.
+pub(in crate::store) fn each_block(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    (from_ms, to_ms): (i64, i64),
+    mut visit: impl FnMut(Parcel) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT number, crc32c, payload FROM block
+         WHERE host = ?1 AND family = ?2 AND end_ms >= ?3 AND start_ms <= ?4 ORDER BY number",
+    )?;
+    let mut rows = select.query(params![host, family, from_ms, to_ms])?;
+    while let Some(r) = rows.next()? {
+        let (number, crc): (i64, u32) = (r.get(0)?, r.get(1)?);
+        let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        if crc32c::crc32c(payload) != crc {
+            return Err(Fault::damaged(format!("block {number} fails its checksum")));
+        }
+        visit(Parcel::unseal(payload)?)?;
+    }
+    Ok(())
+}
+
+/// Writes the blocks and deletes what they replace; answers what the head may forget.
+pub(in crate::store) fn commit(
+    ledger: &mut Ledger,
+    sealed: Sealed,
+) -> Result<(i64, HashSet<i64>), Fault> {
+    let mut insert = ledger.conn.prepare_cached(
+        "INSERT INTO block (host, family, start_ms, end_ms, samples, crc32c, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for b in &sealed.blocks {
+        insert.execute(params![
+            sealed.host,
+            b.family,
+            b.start_ms,
+            b.end_ms,
+            b.samples as i64,
+            crc32c::crc32c(&b.payload),
+            b.payload
+        ])?;
+    }
+    let mut delete = ledger
+        .conn
+        .prepare_cached("DELETE FROM journal WHERE number = ?1")?;
+    for number in &sealed.numbers {
+        delete.execute([number])?;
+    }
+    Ok((sealed.host, sealed.numbers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_sealed_once_an_hour_each_at_its_own_moment() {
+        let turns = |host: i64| -> Vec<i64> {
+            (1..=120)
+                .filter(|m| is_due(host, (m - 1) * 60_000, 0, m * 60_000))
+                .collect()
+        };
+        let mut moments = HashSet::new();
+        for host in 1..=40 {
+            let turns = turns(host);
+            assert_eq!(turns.len(), 2, "host {host}: {turns:?}");
+            assert_eq!(turns[1] - turns[0], 60, "host {host}");
+            moments.insert(turns[0]);
+        }
+        assert!(
+            moments.len() > 20,
+            "only {} different minutes",
+            moments.len()
+        );
+    }
+
+    #[test]
+    fn a_large_journal_and_a_clock_that_jumped_back_are_due() {
+        assert!(is_due(1, 0, HOST_BYTES_MAX + 1, 0));
+        assert!(is_due(1, 10 * PERIOD_MS, 0, 0));
+    }
+
+    #[test]
+    fn a_hole_ends_a_stretch_and_so_do_too_many_ticks() {
+        let points = |times: &[i64]| times.iter().map(|t| (*t, 0.0)).collect::<Points>();
+        let members = BTreeMap::from([
+            (1, points(&[0, 10, HOLE_MS + 11])),
+            (2, points(&[5, HOLE_MS + 20])),
+        ]);
+        assert_eq!(stretches(&members), [(0, 10), (HOLE_MS + 11, HOLE_MS + 20)]);
+        let long: Vec<i64> = (0..TICKS_MAX as i64 + 1).collect();
+        let cut = TICKS_MAX as i64;
+        assert_eq!(
+            stretches(&BTreeMap::from([(1, points(&long))])),
+            [(0, cut - 1), (cut, cut)]
+        );
+    }
+
+    #[test]
+    fn of_equal_times_the_first_wins() {
+        let mut points = vec![(3, 1.0), (1, 2.0), (3, 9.0), (2, 4.0), (1, 8.0)];
+        settle(&mut points);
+        assert_eq!(points, [(1, 2.0), (2, 4.0), (3, 1.0)]);
+    }
+}

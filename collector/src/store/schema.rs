@@ -1,0 +1,133 @@
+//! The file's format: pragmas, and migrations that are only ever appended to.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::{Fault, StoreError, Trouble};
+
+/// "HWel" in the file's header: this SQLite file is ours.
+pub(super) const APPLICATION_ID: i64 = 0x4857_656c;
+
+/// Position in this list = `PRAGMA user_version` after it. Released entries never change.
+const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql")];
+
+/// The newest format this program reads and writes.
+pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
+
+/// What the file says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// No tables yet.
+    Empty,
+    /// Ours, at this version.
+    Ours(i64),
+    /// A SQLite database of some other program.
+    Foreign(i64),
+}
+
+/// Reads the header. The first touch of the file: a cut or foreign one fails here.
+pub(super) fn format(conn: &Connection) -> Result<Format, Fault> {
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    let application: i64 = conn.pragma_query_value(None, "application_id", |r| r.get(0))?;
+    let version: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    Ok(if application == APPLICATION_ID {
+        Format::Ours(version)
+    } else if tables == 0 && application == 0 {
+        Format::Empty
+    } else {
+        Format::Foreign(application)
+    })
+}
+
+/// Refuses what this program cannot read.
+pub(super) fn readable(format: Format, path: &std::path::Path) -> Result<i64, StoreError> {
+    match format {
+        Format::Empty => Ok(0),
+        Format::Ours(found) if found > KNOWN => Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: KNOWN,
+        }),
+        Format::Ours(found) => Ok(found),
+        Format::Foreign(id) => Err(Trouble::Damaged(format!(
+            "it is a SQLite database of another program (application id {id:#x})"
+        ))
+        .at(path, "")),
+    }
+}
+
+/// Settings of the writing connection. The first two only take effect in an empty file.
+pub(super) fn prepare_writer(conn: &Connection) -> Result<(), Fault> {
+    conn.pragma_update(None, "page_size", 4096)?;
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Fault::Sql(Trouble::Other(format!(
+            "this file system does not allow SQLite's write-ahead log (got {mode})"
+        ))));
+    }
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    // The log is folded in every 16 MiB and cut back after a burst.
+    conn.pragma_update(None, "wal_autocheckpoint", 4096)?;
+    conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Brings the file up to [`KNOWN`], one transaction for each step.
+pub(super) fn migrate(conn: &mut Connection, from: i64) -> Result<(), Fault> {
+    migrate_with(conn, from, MIGRATIONS)
+}
+
+fn migrate_with(conn: &mut Connection, from: i64, steps: &[&str]) -> Result<(), Fault> {
+    let done = usize::try_from(from).unwrap_or(0);
+    for (i, step) in steps.iter().enumerate().skip(done) {
+        let change = conn.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+        change.execute_batch(step)?;
+        change.pragma_update(None, "application_id", APPLICATION_ID)?;
+        change.pragma_update(None, "user_version", i as i64 + 1)?;
+        change.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, 0).unwrap();
+        assert_eq!(format(&conn).unwrap(), Format::Ours(KNOWN));
+        migrate(&mut conn, KNOWN).unwrap();
+        assert_eq!(format(&conn).unwrap(), Format::Ours(KNOWN));
+    }
+
+    #[test]
+    fn a_failing_step_leaves_the_format_before_it() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        let steps = ["CREATE TABLE a (x)", "CREATE TABLE b (x); SELECT nonsense"];
+        assert!(migrate_with(&mut conn, 0, &steps).is_err());
+        assert_eq!(format(&conn).unwrap(), Format::Ours(1));
+        let b: i64 = conn
+            .query_row(
+                "SELECT count(*) FROM sqlite_schema WHERE name = 'b'",
+                [],
+                |r| r.get(0),
+            )
+            .unwrap();
+        assert_eq!(b, 0, "half a step is no step");
+    }
+
+    #[test]
+    fn another_programs_database_is_named_as_such() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        let refused = readable(format(&conn).unwrap(), std::path::Path::new("x.db"));
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("another program"), "{text}");
+    }
+}

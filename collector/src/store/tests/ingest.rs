@@ -1,0 +1,299 @@
+use super::*;
+
+#[tokio::test]
+async fn what_is_appended_is_read_back_at_once_by_this_and_another_handle() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let sent = [(T0, 0.5), (T0 + 10_000, -0.0), (T0 + 20_000, 1e300)];
+    assert_eq!(
+        store.append(batch(1, 1, &ids, &sent)).await.unwrap(),
+        Appended::Stored
+    );
+    assert_eq!(points(&store, "web", "node_load1").await, sent);
+    let other = Store::open_read_only(&folder.path().join("hostwell.db"))
+        .await
+        .unwrap();
+    assert_eq!(points(&other, "web", "custom_level").await, sent);
+    assert_eq!(store.holding(host(1), spool(1)).await.unwrap(), [(1, 1)]);
+    assert_eq!(store.holding(host(1), spool(9)).await.unwrap(), []);
+    assert!(
+        other.append(batch(1, 2, &ids, &sent)).await.is_err(),
+        "read only means read only"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_sent_again_is_stored_once_also_after_sealing_and_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let first = batch(1, 1, &ids, &[(T0, 1.0)]);
+    assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Stored);
+    // The same identity with other content: a sequence never names other content, so it is lost.
+    let again = batch(1, 1, &ids, &[(T0 + 1, 2.0)]);
+    assert_eq!(
+        store.append(again.clone()).await.unwrap(),
+        Appended::Duplicate
+    );
+    store.upkeep(T0 + 2 * HOUR).await.unwrap();
+    assert_eq!(
+        store.append(again.clone()).await.unwrap(),
+        Appended::Duplicate
+    );
+    store.close().await.unwrap();
+    let store = open(folder.path()).await;
+    assert_eq!(store.append(again).await.unwrap(), Appended::Duplicate);
+    assert_eq!(points(&store, "web", "node_load1").await, [(T0, 1.0)]);
+    assert_eq!(
+        store
+            .append(batch(1, 2, &ids, &[(T0 + 5, 3.0)]))
+            .await
+            .unwrap(),
+        Appended::Stored
+    );
+    assert_eq!(
+        points(&store, "web", "node_load1").await,
+        [(T0, 1.0), (T0 + 5, 3.0)]
+    );
+}
+
+#[tokio::test]
+async fn of_two_samples_with_the_same_time_the_first_wins_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    store
+        .append(batch(1, 1, &ids, &[(T0, 1.0), (T0 + 10, 1.0)]))
+        .await
+        .unwrap();
+    store
+        .append(batch(1, 2, &ids[..1], &[(T0 + 10, 2.0), (T0 + 20, 2.0)]))
+        .await
+        .unwrap();
+    let wanted = [(T0, 1.0), (T0 + 10, 1.0), (T0 + 20, 2.0)];
+    assert_eq!(
+        points(&store, "web", "node_load1").await,
+        wanted,
+        "in the journal"
+    );
+    store.upkeep(T0 + 2 * HOUR).await.unwrap();
+    assert_eq!(points(&store, "web", "node_load1").await, wanted, "sealed");
+    store
+        .append(batch(1, 3, &ids, &[(T0 + 20, 9.0), (T0 + 5, 5.0)]))
+        .await
+        .unwrap();
+    let late = [(T0, 1.0), (T0 + 5, 5.0), (T0 + 10, 1.0), (T0 + 20, 2.0)];
+    assert_eq!(
+        points(&store, "web", "node_load1").await,
+        late,
+        "late, beside a block"
+    );
+    store.upkeep(T0 + 4 * HOUR).await.unwrap();
+    assert_eq!(
+        points(&store, "web", "node_load1").await,
+        late,
+        "overlapping blocks"
+    );
+    let facts = store.facts(true).await.unwrap();
+    assert_eq!(facts.problems, Vec::<String>::new());
+    assert_eq!(
+        (facts.samples, facts.journal_batches),
+        (4 + 4, 0),
+        "and is counted once"
+    );
+}
+
+#[tokio::test]
+async fn concurrent_batches_are_each_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for sequence in (1..=100u64).chain(1..=100) {
+        let (store, ids) = (store.clone(), ids.clone());
+        tasks.spawn(async move {
+            let point = (T0 + sequence as i64 * 10_000, sequence as f64);
+            store
+                .append(batch(1, sequence, &ids, &[point]))
+                .await
+                .unwrap()
+        });
+    }
+    let outcomes = tasks.join_all().await;
+    assert_eq!(
+        outcomes.iter().filter(|o| **o == Appended::Stored).count(),
+        100
+    );
+    assert_eq!(store.holding(host(1), spool(1)).await.unwrap(), [(1, 100)]);
+    assert_eq!(points(&store, "web", "node_load1").await.len(), 100);
+}
+
+#[tokio::test]
+async fn a_gap_is_recorded_once_and_never_over_what_arrived() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let gap = |first, last| GapRecord {
+        spool_id: spool(1).to_string(),
+        first_sequence: first,
+        last_sequence: last,
+        from_ms: T0,
+        to_ms: T0 + 60_000,
+        samples: 40,
+        reason: "bytes".into(),
+    };
+    store.append(batch(1, 1, &ids, &[(T0, 1.0)])).await.unwrap();
+    let tell = |g| store.append_gap(host(1), g, T0);
+    assert_eq!(
+        tell(gap(1, 1)).await.unwrap(),
+        Appended::Duplicate,
+        "it arrived after all"
+    );
+    assert_eq!(tell(gap(2, 5)).await.unwrap(), Appended::Stored);
+    assert_eq!(tell(gap(2, 5)).await.unwrap(), Appended::Duplicate);
+    assert!(matches!(
+        tell(gap(9, 8)).await,
+        Err(StoreError::Conflict(_))
+    ));
+    assert_eq!(store.holding(host(1), spool(1)).await.unwrap(), [(1, 5)]);
+    assert_eq!(
+        store.gaps(None, T0, T0).await.unwrap(),
+        [("web".to_owned(), gap(2, 5))]
+    );
+    assert_eq!(
+        store
+            .gaps(Some("web"), T0 + 60_001, T0 + DAY)
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(store.hosts().await.unwrap()[0].dropped_samples, 40);
+}
+
+#[tokio::test]
+async fn limits_refuse_and_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let many = (0..99).map(|i| gauge(&format!("m{i}"))).collect();
+    let refused = store
+        .series_ids(host(1), many)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        refused,
+        "series of one host: 101 is over the limit of 100; exclude devices on the agent, or raise \
+         the collector's limit"
+    );
+    assert_eq!(store.facts(false).await.unwrap().series, 2, "all or none");
+    store
+        .append(batch(1, 1, &ids, &[(T0, 1.0), (T0 + 1, 2.0)]))
+        .await
+        .unwrap();
+    store
+        .append(batch(1, 2, &ids, &[(T0, 1.0), (T0 + 1, 2.0)]))
+        .await
+        .unwrap();
+    assert!(
+        store
+            .windows(WindowQuery {
+                samples_max: 4,
+                ..all()
+            })
+            .await
+            .is_ok(),
+        "twice is once"
+    );
+    let refused = store
+        .windows(WindowQuery {
+            samples_max: 3,
+            ..all()
+        })
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Limit { max: 3, got: 4, .. }),
+        "{refused}"
+    );
+    for n in 2..=20 {
+        store.greet(greeting(n, "more"), T0).await.unwrap();
+    }
+    assert!(matches!(
+        store.greet(greeting(21, "one too many"), T0).await,
+        Err(StoreError::Limit { what: "hosts", .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_window_holds_its_range_and_its_metrics_sorted_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    store.greet(greeting(2, "api"), T0).await.unwrap();
+    let sent: Vec<(i64, f64)> = (0..10).map(|i| (T0 + i * 1000, i as f64)).collect();
+    store.append(batch(1, 1, &ids, &sent)).await.unwrap();
+    for sealed in [false, true] {
+        if sealed {
+            store.upkeep(T0 + 2 * HOUR).await.unwrap();
+        }
+        let query = WindowQuery {
+            from_ms: T0 + 2000,
+            to_ms: T0 + 4000,
+            ..all()
+        };
+        let windows = store.windows(query).await.unwrap();
+        let names: Vec<&str> = windows.iter().map(|w| w.host.as_str()).collect();
+        assert_eq!(names, ["api", "web"]);
+        assert!(
+            windows[0].series.is_empty(),
+            "a host without samples has an empty window"
+        );
+        let metrics: Vec<&str> = windows[1]
+            .series
+            .iter()
+            .map(|s| s.name.metric.as_str())
+            .collect();
+        assert_eq!(metrics, ["custom_level", "node_load1"]);
+        assert_eq!(
+            windows[1].series[0].times_ms,
+            [T0 + 2000, T0 + 3000, T0 + 4000]
+        );
+        assert_eq!(windows[1].interval_ms, 10_000);
+    }
+}
+
+#[tokio::test]
+async fn retention_drops_whole_blocks_and_a_clock_that_jumps_ahead_drops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    for day in 0..20 {
+        store
+            .append(batch(1, day + 1, &ids, &[(T0 + day as i64 * DAY, 1.0)]))
+            .await
+            .unwrap();
+    }
+    store.upkeep(T0 + 19 * DAY + 2 * HOUR).await.unwrap();
+    assert_eq!(points(&store, "web", "node_load1").await[0].0, T0 + 4 * DAY);
+    store.upkeep(T0 + 4000 * DAY).await.unwrap();
+    assert_eq!(points(&store, "web", "node_load1").await.len(), 16);
+    assert_eq!(
+        store.facts(true).await.unwrap().problems,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_taken_from_a_host_that_did_not_introduce_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let refused = store.append(batch(7, 1, &ids, &[(T0, 1.0)])).await;
+    assert!(matches!(refused, Err(StoreError::NoHost { .. })));
+    assert!(
+        store
+            .series_ids(host(7), vec![gauge("node_load1")])
+            .await
+            .is_err()
+    );
+    let mut wrong = batch(1, 1, &ids, &[(T0, 1.0)]);
+    wrong.series.truncate(1);
+    assert!(matches!(
+        store.append(wrong).await,
+        Err(StoreError::Conflict(_))
+    ));
+    assert_eq!(store.facts(true).await.unwrap().samples, 0);
+}

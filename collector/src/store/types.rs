@@ -1,0 +1,211 @@
+//! The words of the store: what goes in, what comes out. No SQL, no behaviour.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hostwell_proto::column::Block;
+use hostwell_proto::id::{HostId, SpoolId};
+use serde::{Deserialize, Serialize};
+
+/// How a store is opened for writing.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The database file; its folder is created.
+    pub path: PathBuf,
+    /// Raw samples older than this are dropped, whole blocks at a time.
+    pub retention_ms: i64,
+    /// Most series a host may have.
+    pub series_per_host_max: usize,
+    /// Most hosts.
+    pub hosts_max: usize,
+}
+
+/// What the agent said about a host when it connected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// `uname -r`.
+    pub kernel: String,
+    /// PRETTY_NAME of os-release.
+    pub os: String,
+    /// `uname -m`.
+    pub arch: String,
+    /// Logical CPUs.
+    pub cpus: u32,
+    /// MemTotal in bytes.
+    pub memory_bytes: u64,
+    /// The kernel's boot id: a fact, never part of a key.
+    pub boot_id: String,
+    /// When the host booted, host's clock, milliseconds since the Unix epoch.
+    pub boot_time_ms: i64,
+    /// Version of the agent.
+    pub agent_version: String,
+    /// "none", "container", "vm", or empty.
+    pub virtualisation: String,
+}
+
+/// A host introducing itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Greeting {
+    /// Who it is.
+    pub host_id: HostId,
+    /// What it calls itself.
+    pub host_name: String,
+    /// Its declared sampling interval.
+    pub interval_ms: u32,
+    /// What it is.
+    pub facts: HostFacts,
+    /// Labels from the agent; the operator's win.
+    pub labels: BTreeMap<String, String>,
+    /// The host's clock minus the collector's, measured at the greeting.
+    pub clock_skew_ms: i64,
+}
+
+/// A host as the registry knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// Unique among hosts that are not merged away; the operator may rename it.
+    pub name: String,
+    /// What it is.
+    pub facts: HostFacts,
+    /// Merged labels: the operator's over the agent's.
+    pub labels: BTreeMap<String, String>,
+    /// Declared sampling interval.
+    pub interval_ms: i64,
+    /// First sample or greeting, milliseconds since the Unix epoch, collector's clock.
+    pub first_seen_ms: i64,
+    /// When anything was last received from it, collector's clock.
+    pub last_received_ms: Option<i64>,
+    /// The newest sample's time, host's clock.
+    pub last_sample_ms: Option<i64>,
+    /// The host's clock minus the collector's at the last greeting.
+    pub clock_skew_ms: i64,
+    /// Set when retired: history kept, no findings, out of availability from then on.
+    pub retired_ms: Option<i64>,
+    /// What was refused, by reason, since the host is known.
+    pub refused: BTreeMap<String, u64>,
+    /// Samples its agent reported as dropped from its spool.
+    pub dropped_samples: u64,
+}
+
+/// A change an operator makes to a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostEdit {
+    /// Keep the history, stop judging, leave availability from then on.
+    Retire,
+    /// Undo a retirement.
+    Revive,
+    /// Call it by another name; the agent's own name does not come back.
+    Rename {
+        /// The new name.
+        to: String,
+    },
+    /// The other host's history becomes part of this one; where both have a sample, this one wins.
+    MergeInto {
+        /// Name of the host that stays.
+        into: String,
+    },
+    /// Set labels (value) or remove the operator's label (None).
+    Label {
+        /// Name → value.
+        set: BTreeMap<String, Option<String>>,
+    },
+}
+
+/// The store's number for a series of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesId(pub i64);
+
+/// A validated batch on its way in. Columns are numbered by the *store's* series ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Append {
+    /// Whose.
+    pub host_id: HostId,
+    /// From which spool.
+    pub spool_id: SpoolId,
+    /// Which batch of it.
+    pub sequence: u64,
+    /// When it arrived, collector's clock.
+    pub received_ms: i64,
+    /// Times and values; `Column::number` is a position in `series`.
+    pub block: Block,
+    /// The series of the block's columns.
+    pub series: Vec<SeriesId>,
+}
+
+/// Batches a spool will never deliver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GapRecord {
+    /// 32 hexadecimal digits.
+    pub spool_id: String,
+    /// First dropped sequence.
+    pub first_sequence: u64,
+    /// Last dropped sequence.
+    pub last_sequence: u64,
+    /// The time they covered, host's clock.
+    pub from_ms: i64,
+    /// Its end.
+    pub to_ms: i64,
+    /// How many samples.
+    pub samples: u64,
+    /// Which bound was reached.
+    pub reason: String,
+}
+
+/// What `append` did, once it is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// Committed now.
+    Stored,
+    /// This (host, spool, sequence) was committed before; nothing changed.
+    Duplicate,
+}
+
+/// Which hosts and series a question is about.
+#[derive(Clone, Debug, Default)]
+pub struct WindowQuery {
+    /// Names of hosts; empty means all that are not retired.
+    pub hosts: Vec<String>,
+    /// Names of metrics; empty means all.
+    pub metrics: Vec<String>,
+    /// First moment, included, milliseconds since the Unix epoch.
+    pub from_ms: i64,
+    /// Last moment, included.
+    pub to_ms: i64,
+    /// Most samples the answer may hold; more is an error that says how to narrow.
+    pub samples_max: usize,
+}
+
+/// When the collector itself was alive: outages are only counted while it was watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchSpan {
+    /// Start, collector's clock, milliseconds since the Unix epoch.
+    pub from_ms: i64,
+    /// Last beat.
+    pub to_ms: i64,
+}
+
+/// What the file holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoreFacts {
+    /// `PRAGMA user_version`.
+    pub schema_version: i64,
+    /// Size of the database and its log.
+    pub file_bytes: u64,
+    /// Samples in sealed blocks and in the journal.
+    pub samples: u64,
+    /// Series known.
+    pub series: u64,
+    /// Hosts known.
+    pub hosts: u64,
+    /// Oldest sample.
+    pub oldest_ms: Option<i64>,
+    /// Newest sample.
+    pub newest_ms: Option<i64>,
+    /// Batches in the journal, not sealed yet.
+    pub journal_batches: u64,
+    /// Problems found by the check, empty when sound.
+    pub problems: Vec<String>,
+}
