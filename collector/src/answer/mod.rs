@@ -5,17 +5,22 @@
 //! what the store remembers into inputs of the core and hands on what the core says; it computes
 //! nothing itself.
 
+mod doctor;
 mod host;
 mod hosts;
+mod presence;
 mod query;
 pub mod range;
+mod report;
 mod risks;
 
 use serde::{Deserialize, Serialize};
 
-pub use host::HostInDepth;
-pub use hosts::{HostLine, HostState, Worst};
+pub use doctor::{Check, Health};
+pub use host::{Filesystem, HostInDepth, Interface};
+pub use hosts::{HostLine, HostState, IndicatorLine, Worst};
 pub use query::{SampleQuestion, SampleSeries, Samples};
+pub use report::{PrintedReport, ReportFormat, ReportQuestion};
 pub use risks::{Open, RiskQuestion, Risks};
 
 use crate::store::{HostEdit, HostRecord, Store, StoreError};
@@ -41,6 +46,10 @@ pub enum Question {
     Query(SampleQuestion),
     /// The register of risks.
     Risks(RiskQuestion),
+    /// The planning report.
+    Report(ReportQuestion),
+    /// What is wrong with this set-up.
+    Doctor {},
     /// Change a host's registration.
     EditHost {
         /// Its name.
@@ -65,6 +74,18 @@ pub struct Answer {
     pub body: Body,
 }
 
+impl Answer {
+    /// An answer for the moment `as_of_ms`.
+    pub fn new(body: Body, as_of_ms: i64) -> Answer {
+        Answer {
+            schema_version: SCHEMA_VERSION,
+            as_of: range::rfc3339(as_of_ms),
+            as_of_ms,
+            body,
+        }
+    }
+}
+
 /// The answer itself; `kind` names the question it belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -80,6 +101,13 @@ pub enum Body {
     Samples(Samples),
     /// To [`Question::Risks`].
     Risks(Risks),
+    /// To [`Question::Report`].
+    Report(PrintedReport),
+    /// To [`Question::Doctor`].
+    Doctor {
+        /// One a subject that was looked at.
+        checks: Vec<Check>,
+    },
     /// To [`Question::EditHost`].
     Edited {
         /// The host as it is now.
@@ -115,16 +143,15 @@ pub async fn answer(store: &Store, question: Question, now_ms: i64) -> Result<An
         }
         Question::Query(question) => Body::Samples(query::samples(store, question, now_ms).await?),
         Question::Risks(question) => Body::Risks(risks::risks(store, question, now_ms).await?),
+        Question::Report(question) => Body::Report(report::report(store, question, now_ms).await?),
+        Question::Doctor {} => Body::Doctor {
+            checks: doctor::checks(store, now_ms).await?,
+        },
         Question::EditHost { name, edit } => Body::Edited {
             host: Box::new(store.edit_host(&name, edit, now_ms).await?),
         },
     };
-    Ok(Answer {
-        schema_version: SCHEMA_VERSION,
-        as_of: range::rfc3339(now_ms),
-        as_of_ms: now_ms,
-        body,
-    })
+    Ok(Answer::new(body, now_ms))
 }
 
 /// Answers a question that came as JSON, with JSON.

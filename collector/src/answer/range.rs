@@ -9,6 +9,8 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
+use crate::words;
+
 /// A moment, said relatively or absolutely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +68,23 @@ impl Range {
         Range::Between {
             from: Moment::AgoMs(duration_ms),
             to: Moment::AgoMs(0),
+        }
+    }
+
+    /// What it is called: "last 7 d", "2026-Q4", "last week".
+    pub fn name(&self) -> String {
+        match self {
+            Range::Between {
+                from: Moment::AgoMs(ago_ms),
+                to: Moment::AgoMs(0),
+            } => format!("last {}", words::duration(*ago_ms)),
+            Range::Between { .. } => "as asked".into(),
+            Range::Quarter { year, quarter } => format!("{year}-Q{quarter}"),
+            Range::Month { year, month } => format!("{year}-{month:02}"),
+            Range::Year { year } => year.to_string(),
+            Range::LastWeek => "last week".into(),
+            Range::LastMonth => "last month".into(),
+            Range::LastQuarter => "last quarter".into(),
         }
     }
 

@@ -44,9 +44,8 @@ pub(super) fn print(samples: &Samples, console: &mut Console) -> io::Result<()> 
     Ok(())
 }
 
-/// The mean of each cell's samples as one of eight blocks between the smallest and largest mean.
+/// The mean of each cell's samples as one of eight blocks.
 fn line(series: &SampleSeries, (from_ms, to_ms): (i64, i64), width: usize) -> String {
-    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let mut cells = vec![(0.0, 0u32); width];
     let span = (to_ms - from_ms).max(1) as f64;
     for (time_ms, value) in series.times_ms.iter().zip(&series.values) {
@@ -60,15 +59,31 @@ fn line(series: &SampleSeries, (from_ms, to_ms): (i64, i64), width: usize) -> St
         .iter()
         .map(|(sum, count)| (*count > 0).then(|| sum / f64::from(*count)))
         .collect();
-    let known = || means.iter().copied().flatten();
+    blocks(&means)
+}
+
+/// Steps squeezed into so many cells: the largest of each, because a peak must stay visible.
+pub(super) fn course(steps: &[Option<f64>], width: usize) -> String {
+    let cell = steps.len().div_ceil(width).max(1);
+    let cells: Vec<Option<f64>> = steps
+        .chunks(cell)
+        .map(|some| some.iter().copied().flatten().reduce(f64::max))
+        .collect();
+    blocks(&cells)
+}
+
+/// Each value as one of eight blocks between the smallest and the largest; a blank for none.
+fn blocks(cells: &[Option<f64>]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let known = || cells.iter().copied().flatten();
     let low = known().reduce(f64::min).unwrap_or(0.0);
     let high = known().reduce(f64::max).unwrap_or(0.0);
-    means
+    cells
         .iter()
-        .map(|mean| match mean {
+        .map(|cell| match cell {
             None => ' ',
             Some(_) if high <= low => BLOCKS[0],
-            Some(mean) => BLOCKS[((mean - low) / (high - low) * 7.0).round() as usize],
+            Some(value) => BLOCKS[((value - low) / (high - low) * 7.0).round() as usize],
         })
         .collect()
 }

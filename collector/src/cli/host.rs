@@ -1,21 +1,20 @@
 //! `hostwell host NAME`: one host in depth, and the life of a host.
 
+mod page;
+
 use std::collections::BTreeMap;
-use std::io;
 
 use anyhow::bail;
 use serde_json::json;
 
 use super::Exit;
 use super::console::Console;
+use super::hosts::labels;
 use super::output::{self, OutputArgs, Records};
 use super::source::SourceArgs;
-use super::table::{Align, Cell, Table, Tone};
 use super::text;
 use super::time::{DAY_MS, RangeArgs};
-use super::words;
-use crate::answer::range::format_ms;
-use crate::answer::{Body, HostInDepth, Question};
+use crate::answer::{Body, Question};
 use crate::store::{HostEdit, HostRecord};
 
 /// Show one host in depth, or change its registration
@@ -128,8 +127,8 @@ pub(super) async fn run(args: HostArgs, console: &mut Console) -> anyhow::Result
         console,
         args.output.output,
         &answer,
-        || records(host),
-        |console| page(host, console),
+        || page::records(host),
+        |console| page::print(host, console),
     )?;
     Ok(Exit::Fine)
 }
@@ -167,7 +166,7 @@ async fn change(edit: Edit, console: &mut Console) -> anyhow::Result<Exit> {
             } else {
                 format!(" → {}", host.name)
             };
-            let line = format!("{done} {name}{change}  {}", labels_text(&host.labels));
+            let line = format!("{done} {name}{change}  {}", labels(&host.labels));
             console.line(text::clean(line.trim_end()).as_ref())
         },
     )?;
@@ -198,157 +197,13 @@ fn parse_labels(words: &[String]) -> anyhow::Result<BTreeMap<String, Option<Stri
     Ok(set)
 }
 
-fn labels_text(labels: &BTreeMap<String, String>) -> String {
-    let words: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    words.join(" ")
-}
-
 fn edited_records(host: &HostRecord) -> Records {
     let mut records = Records::new(&["host", "id", "retired", "labels"]);
     records.row(vec![
         json!(host.name),
         json!(host.id),
         json!(host.retired_ms.is_some()),
-        json!(labels_text(&host.labels)),
+        json!(labels(&host.labels)),
     ]);
     records
-}
-
-fn records(depth: &HostInDepth) -> Records {
-    let mut records = Records::new(&["section", "name", "value"]);
-    let mut add = |section: &str, name: &str, value: serde_json::Value| {
-        records.row(vec![json!(section), json!(name), value]);
-    };
-    let host = &depth.host;
-    add("host", "name", json!(host.name));
-    add("host", "id", json!(host.id));
-    add("host", "state", json!(depth.state));
-    add("host", "last_sample_ms", json!(host.last_sample_ms));
-    add("fact", "os", json!(host.facts.os));
-    add("fact", "kernel", json!(host.facts.kernel));
-    add("fact", "arch", json!(host.facts.arch));
-    add("fact", "cpus", json!(host.facts.cpus));
-    add("fact", "memory_bytes", json!(host.facts.memory_bytes));
-    add("fact", "agent_version", json!(host.facts.agent_version));
-    add("clock", "skew_ms", json!(host.clock_skew_ms));
-    for (name, value) in &host.labels {
-        add("label", name, json!(value));
-    }
-    for (reason, count) in &host.refused {
-        add("refused", reason, json!(count));
-    }
-    add("spool", "dropped_samples", json!(host.dropped_samples));
-    for finding in &depth.findings {
-        let name = format!("{} {}", finding.rule, finding.subject);
-        add("finding", name.trim_end(), json!(finding.summary));
-    }
-    records
-}
-
-fn page(depth: &HostInDepth, console: &mut Console) -> io::Result<()> {
-    heading(depth, console)?;
-    findings(depth, console)?;
-    delivery(depth, console)
-}
-
-fn heading(depth: &HostInDepth, console: &mut Console) -> io::Result<()> {
-    let host = &depth.host;
-    let facts = &host.facts;
-    let mut table = Table::new(&[("HOST", Align::Left), ("", Align::Flexible)]);
-    let age = match host.last_sample_ms {
-        Some(ms) => format!("newest sample {}", format_ms(ms)),
-        None => "no sample yet".to_string(),
-    };
-    table.row(vec!["name".into(), (&host.name).into()]);
-    table.row(vec!["state".into(), words::state(depth.state)]);
-    table.row(vec!["data".into(), age.into()]);
-    if let Some(retired_ms) = host.retired_ms {
-        table.row(vec!["retired".into(), format_ms(retired_ms).into()]);
-    }
-    let machine = format!(
-        "{} CPUs, {} memory, {}",
-        facts.cpus,
-        words::bytes(facts.memory_bytes as f64),
-        facts.arch
-    );
-    table.row(vec!["machine".into(), machine.into()]);
-    let system = format!("{}, kernel {}", facts.os, facts.kernel);
-    table.row(vec!["system".into(), system.into()]);
-    table.row(vec!["booted".into(), format_ms(facts.boot_time_ms).into()]);
-    if !host.labels.is_empty() {
-        table.row(vec!["labels".into(), labels_text(&host.labels).into()]);
-    }
-    table.row(vec![
-        "agent".into(),
-        format!(
-            "{}, every {}, first seen {}",
-            facts.agent_version,
-            words::duration(host.interval_ms),
-            format_ms(host.first_seen_ms)
-        )
-        .into(),
-    ]);
-    table.row(vec!["id".into(), Cell::toned(&host.id, Tone::Faint)]);
-    console.table(&table)
-}
-
-fn findings(depth: &HostInDepth, console: &mut Console) -> io::Result<()> {
-    console.line("")?;
-    if depth.findings.is_empty() {
-        return console.line("No open findings.");
-    }
-    let mut table = Table::new(&[
-        ("FINDING", Align::Left),
-        ("SEVERITY", Align::Left),
-        ("SINCE", Align::Left),
-        ("WHAT", Align::Flexible),
-    ]);
-    for finding in &depth.findings {
-        table.row(vec![
-            finding.id.to_string().into(),
-            words::severity(finding),
-            format_ms(finding.since_ms).into(),
-            (&finding.summary).into(),
-        ]);
-    }
-    console.table(&table)
-}
-
-/// How well its data arrives: clock, refusals, drops.
-fn delivery(depth: &HostInDepth, console: &mut Console) -> io::Result<()> {
-    let host = &depth.host;
-    let mut table = Table::new(&[("DELIVERY", Align::Left), ("", Align::Flexible)]);
-    let skew = match host.clock_skew_ms {
-        0 => "as the collector's".to_string(),
-        ms if ms > 0 => format!("{} ahead of the collector", words::duration(ms)),
-        ms => format!("{} behind the collector", words::duration(-ms)),
-    };
-    table.row(vec!["clock".into(), skew.into()]);
-    let refused: Vec<String> = host
-        .refused
-        .iter()
-        .map(|(reason, count)| format!("{count} {reason}"))
-        .collect();
-    let refused = if refused.is_empty() {
-        "nothing".to_string()
-    } else {
-        refused.join(", ")
-    };
-    table.row(vec!["refused".into(), refused.into()]);
-    table.row(vec![
-        "dropped".into(),
-        format!("{} samples from its spool", host.dropped_samples).into(),
-    ]);
-    for gap in &depth.gaps {
-        let line = format!(
-            "{} to {}: {} samples, {}",
-            format_ms(gap.from_ms),
-            format_ms(gap.to_ms),
-            gap.samples,
-            gap.reason
-        );
-        table.row(vec!["gap".into(), line.into()]);
-    }
-    console.line("")?;
-    console.table(&table)
 }

@@ -1,5 +1,6 @@
 //! `hostwell hosts`: every host in one line.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::json;
@@ -8,13 +9,15 @@ use super::Exit;
 use super::console::Console;
 use super::output::{self, OutputArgs, Records};
 use super::source::SourceArgs;
-use super::table::{Align, Cell, Table};
+use super::table::{Align, Cell, Table, Tone};
 use super::words;
 use crate::answer::{Body, HostLine, Question};
 
 /// List every host: state, age of its data, the five indicators, worst finding
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+An indicator marked ! is worth an eye, one marked !! is at the level where the rules begin to count.
+
 Examples:
   hostwell hosts
   hostwell hosts -o json | jq -r '.hosts[] | select(.state == \"down\") | .name'
@@ -43,29 +46,54 @@ pub(super) async fn run(args: HostsArgs, console: &mut Console) -> anyhow::Resul
     Ok(Exit::Fine)
 }
 
+/// The five, in the order of [`crate::indicators::Indicators::all`].
+const INDICATORS: [&str; 5] = ["CPU", "LOAD", "MEMORY", "NETWORK", "DISK"];
+
 fn records(hosts: &[HostLine]) -> Records {
-    let mut records = Records::new(&[
-        "host",
-        "state",
-        "age_seconds",
-        "open_findings",
-        "worst_severity",
-        "worst_rule",
-        "worst_summary",
-    ]);
+    let mut columns: Vec<String> = ["host", "state", "age_seconds"].map(str::to_owned).into();
+    for name in INDICATORS.map(str::to_lowercase) {
+        columns.extend([name.clone(), format!("{name}_verdict")]);
+    }
+    columns.extend(
+        [
+            "open_findings",
+            "worst_severity",
+            "worst_rule",
+            "worst_summary",
+            "labels",
+        ]
+        .map(str::to_owned),
+    );
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut records = Records::new(&columns);
     for host in hosts {
-        let worst = host.worst.as_ref();
-        records.row(vec![
+        let mut row = vec![
             json!(host.name),
             json!(host.state),
             json!(host.age_ms.map(|ms| ms as f64 / 1000.0)),
+        ];
+        for i in 0..INDICATORS.len() {
+            let indicator = host.indicators.get(i);
+            row.push(json!(indicator.and_then(|i| i.value)));
+            row.push(json!(indicator.map(|i| i.verdict)));
+        }
+        let worst = host.worst.as_ref();
+        row.extend([
             json!(host.open_findings),
             json!(worst.map(|w| w.severity)),
             json!(worst.map(|w| w.rule.as_str())),
             json!(worst.map(|w| w.summary.as_str())),
+            json!(labels(&host.labels)),
         ]);
+        records.row(row);
     }
     records
+}
+
+/// "role=web site=berlin".
+pub(super) fn labels(labels: &BTreeMap<String, String>) -> String {
+    let words: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    words.join(" ")
 }
 
 fn table(hosts: &[HostLine], console: &mut Console) -> io::Result<()> {
@@ -73,23 +101,42 @@ fn table(hosts: &[HostLine], console: &mut Console) -> io::Result<()> {
         console.message("no host has reported yet; start an agent with `hostwell-agent run`");
         return Ok(());
     }
-    let mut table = Table::new(&[
+    let mut columns = vec![
         ("HOST", Align::Flexible),
         ("STATE", Align::Left),
         ("AGE", Align::Right),
-        ("WORST FINDING", Align::Flexible),
-    ]);
+    ];
+    columns.extend(INDICATORS.map(|name| (name, Align::Left)));
+    columns.push(("WORST FINDING", Align::Flexible));
+    let mut table = Table::new(&columns);
     for host in hosts {
-        let worst = match &host.worst {
-            Some(worst) => Cell::toned(&worst.summary, words::severity_tone(worst.severity)),
-            None => Cell::default(),
-        };
-        table.row(vec![
-            (&host.name).into(),
+        let mut row = vec![
+            Cell::from(&host.name),
             words::state(host.state),
-            host.age_ms.map_or("-".into(), words::duration).into(),
-            worst,
-        ]);
+            host.age_ms
+                .map_or("-".into(), crate::words::duration)
+                .into(),
+        ];
+        for i in 0..INDICATORS.len() {
+            row.push(match host.indicators.get(i) {
+                Some(indicator) => words::indicator(&indicator.short, indicator.verdict),
+                None => Cell::toned("-", Tone::Faint),
+            });
+        }
+        row.push(match &host.worst {
+            Some(worst) => {
+                let others = match host.open_findings {
+                    0 | 1 => String::new(),
+                    n => format!(" (+{})", n - 1),
+                };
+                Cell::toned(
+                    format!("{}{others}", worst.summary),
+                    words::severity_tone(worst.severity),
+                )
+            }
+            None => Cell::default(),
+        });
+        table.row(row);
     }
     console.table(&table)
 }

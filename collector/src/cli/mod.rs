@@ -4,14 +4,19 @@
 //! (a running collector or a file at rest) and lays the answer out; what is found is computed on
 //! the other side of the question. Messages go to standard error, answers to standard output.
 
+mod backup;
 mod chart;
 mod completions;
+mod config;
 mod console;
+mod doctor;
 mod host;
 mod hosts;
 mod output;
 mod query;
+mod report;
 mod risks;
+mod serve;
 mod source;
 mod table;
 mod text;
@@ -61,10 +66,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::ServeArgs),
     Hosts(hosts::HostsArgs),
     Host(host::HostArgs),
     Query(query::QueryArgs),
     Risks(risks::RisksArgs),
+    Report(report::ReportArgs),
+    Backup(backup::BackupArgs),
+    Doctor(doctor::DoctorArgs),
+    Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
 }
@@ -112,10 +122,15 @@ pub fn run(words: impl IntoIterator<Item = OsString>, console: &mut Console) -> 
 
 async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exit> {
     match command {
+        Command::Serve(args) => serve::run(args).await,
         Command::Hosts(args) => hosts::run(args, console).await,
         Command::Host(args) => host::run(args, console).await,
         Command::Query(args) => query::run(args, console).await,
         Command::Risks(args) => risks::run(args, console).await,
+        Command::Report(args) => report::run(args, console).await,
+        Command::Backup(args) => backup::run(args, console).await,
+        Command::Doctor(args) => doctor::run(args, console).await,
+        Command::Config(args) => config::run(&args, console),
         Command::Completions(args) => completions::run(&args, Cli::command(), console),
         Command::Man(args) => completions::man(&args, &Cli::command(), console),
     }

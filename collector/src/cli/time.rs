@@ -26,6 +26,12 @@ impl RangeArgs {
         });
         Range::Between { from, to }
     }
+
+    /// What was asked for, if anything was.
+    pub(super) fn given(&self, default_ms: i64) -> Option<Range> {
+        let any = self.since.or(self.from).or(self.to).is_some();
+        any.then(|| self.range(default_ms))
+    }
 }
 
 /// An hour, in milliseconds.

@@ -2,42 +2,11 @@
 
 use crate::answer::HostState;
 use crate::answer::range::rfc3339;
+use crate::indicators::Verdict;
 use crate::rules::{Finding, Severity, State};
+use crate::words;
 
 use super::table::{Cell, Tone};
-
-/// A length of time in its one or two largest units: "42 s", "3 min", "5 h 20 min", "12 d 4 h".
-pub(super) fn duration(ms: i64) -> String {
-    let s = ms.max(0) / 1_000;
-    let two = |big: i64, unit: &str, small: i64, small_unit: &str| match small {
-        0 => format!("{big} {unit}"),
-        _ => format!("{big} {unit} {small} {small_unit}"),
-    };
-    match s {
-        _ if ms < 1_000 => format!("{} ms", ms.max(0)),
-        0..=119 => format!("{s} s"),
-        120..=7_199 => format!("{} min", s / 60),
-        7_200..=172_799 => two(s / 3_600, "h", s % 3_600 / 60, "min"),
-        _ => two(s / 86_400, "d", s % 86_400 / 3_600, "h"),
-    }
-}
-
-/// Bytes in binary units with three significant digits: "512 B", "1.50 GiB".
-pub(super) fn bytes(bytes: f64) -> String {
-    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let mut value = bytes;
-    let mut unit = 0;
-    while value.abs() >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match value.abs() {
-        _ if unit == 0 => format!("{value:.0} B"),
-        v if v < 10.0 => format!("{value:.2} {}", UNITS[unit]),
-        v if v < 100.0 => format!("{value:.1} {}", UNITS[unit]),
-        _ => format!("{value:.0} {}", UNITS[unit]),
-    }
-}
 
 /// A plain number, with as many digits as tell something.
 pub(super) fn number(value: f64) -> String {
@@ -54,8 +23,9 @@ pub(super) fn number(value: f64) -> String {
 /// A value of a metric in its unit.
 pub(super) fn quantity(value: f64, unit: &str) -> String {
     match unit {
-        "bytes" => bytes(value),
-        "bytes/s" => format!("{}/s", bytes(value)),
+        "bytes" => words::bytes(value),
+        "bytes/s" => format!("{}/s", words::bytes(value)),
+        "ratio" => words::percent(value),
         _ => number(value),
     }
 }
@@ -81,6 +51,27 @@ pub(super) fn state(state: HostState) -> Cell {
         HostState::Down => Cell::toned("DOWN", Tone::Bad),
         HostState::Waiting => Cell::toned("waiting", Tone::Watch),
         HostState::Retired => Cell::toned("retired", Tone::Faint),
+    }
+}
+
+/// An indicator's headline with the mark of its verdict: `!` watch, `!!` risk, so that it reads
+/// without colour too.
+pub(super) fn indicator(short: &str, verdict: Verdict) -> Cell {
+    match verdict {
+        Verdict::Ok => Cell::from(short),
+        Verdict::Unknown => Cell::toned(short, Tone::Faint),
+        Verdict::Watch => Cell::toned(format!("{short} !"), Tone::Watch),
+        Verdict::Risk => Cell::toned(format!("{short} !!"), Tone::Bad),
+    }
+}
+
+/// A verdict as one word.
+pub(super) fn verdict(verdict: Verdict) -> Cell {
+    match verdict {
+        Verdict::Ok => Cell::toned("ok", Tone::Good),
+        Verdict::Unknown => Cell::toned("unknown", Tone::Faint),
+        Verdict::Watch => Cell::toned("watch !", Tone::Watch),
+        Verdict::Risk => Cell::toned("risk !!", Tone::Bad),
     }
 }
 
@@ -115,36 +106,6 @@ pub(super) fn severity_tone(severity: Severity) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_show_their_two_largest_units() {
-        for (ms, words) in [
-            (0, "0 ms"),
-            (999, "999 ms"),
-            (-5, "0 ms"),
-            (42_000, "42 s"),
-            (119_999, "119 s"),
-            (120_000, "2 min"),
-            (7_200_000, "2 h"),
-            (19_200_000, "5 h 20 min"),
-            (1_051_200_000, "12 d 4 h"),
-        ] {
-            assert_eq!(duration(ms), words);
-        }
-    }
-
-    #[test]
-    fn bytes_show_three_digits_in_binary_units() {
-        for (value, words) in [
-            (0.0, "0 B"),
-            (512.0, "512 B"),
-            (1536.0, "1.50 KiB"),
-            (53_687_091_200.0, "50.0 GiB"),
-            (536_870_912_000.0, "500 GiB"),
-        ] {
-            assert_eq!(bytes(value), words);
-        }
-    }
 
     #[test]
     fn numbers_show_what_tells_something() {

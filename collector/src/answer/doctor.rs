@@ -1,0 +1,242 @@
+//! What is wrong with this set-up, as far as the store knows, and what to do about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::hosts::Moment;
+use super::range::format_ms;
+use super::{AnswerError, HostState};
+use crate::store::{HostRecord, Store, StoreFacts};
+use crate::words;
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// As it should be.
+    Fine,
+    /// Works, and somebody should look.
+    Watch,
+    /// Does not work as it should.
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// What: "database", "host web-1", ….
+    pub subject: String,
+    /// How it came out.
+    pub health: Health,
+    /// What was found.
+    pub found: String,
+    /// What to do; empty where nothing is to be done.
+    pub remedy: String,
+}
+
+impl Check {
+    /// Nothing to do.
+    pub fn fine(subject: impl Into<String>, found: impl Into<String>) -> Check {
+        Check {
+            subject: subject.into(),
+            health: Health::Fine,
+            found: found.into(),
+            remedy: String::new(),
+        }
+    }
+
+    /// Somebody should look.
+    pub fn watch(
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Check {
+        Check {
+            health: Health::Watch,
+            remedy: remedy.into(),
+            ..Check::fine(subject, found)
+        }
+    }
+
+    /// Somebody must act.
+    pub fn wrong(
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Check {
+        Check {
+            health: Health::Wrong,
+            remedy: remedy.into(),
+            ..Check::fine(subject, found)
+        }
+    }
+}
+
+/// A clock further off than this misplaces samples visibly.
+const SKEW_MS_MAX: i64 = 60_000;
+/// How far back absences of the collector count.
+const DAY_MS: i64 = 86_400_000;
+
+/// Looks at everything.
+pub(super) async fn checks(store: &Store, now_ms: i64) -> Result<Vec<Check>, AnswerError> {
+    let facts = store.facts(true).await?;
+    let hosts = store.hosts().await?;
+    let mut checks = vec![database(&facts), watching(store, now_ms).await?];
+    let moment = Moment::of(store, now_ms).await?;
+    checks.push(fleet(&hosts, moment));
+    for host in hosts.iter().filter(|host| host.retired_ms.is_none()) {
+        checks.extend(host_checks(host, moment));
+    }
+    Ok(checks)
+}
+
+fn database(facts: &StoreFacts) -> Check {
+    if !facts.problems.is_empty() {
+        return Check::wrong(
+            "database",
+            facts.problems.join("; "),
+            "stop the collector, put the last backup in its place, keep the damaged file for \
+             whoever looks into it",
+        );
+    }
+    let newest = facts.newest_ms.map_or("no sample yet".into(), |ms| {
+        format!("newest {}", format_ms(ms))
+    });
+    Check::fine(
+        "database",
+        format!(
+            "sound: format {}, {}, {} samples of {} series, {newest}",
+            facts.schema_version,
+            words::bytes(facts.file_bytes as f64),
+            facts.samples,
+            facts.series,
+        ),
+    )
+}
+
+/// Whether the collector was there over the last day.
+async fn watching(store: &Store, now_ms: i64) -> Result<Check, AnswerError> {
+    let spans = store.watch_spans(now_ms - DAY_MS, now_ms).await?;
+    let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
+        return Ok(Check::watch(
+            "watching",
+            "no collector has been watching for a day",
+            "start one: `hostwell serve --config FILE` or `hostwell up`",
+        ));
+    };
+    let watched: i64 = spans.iter().map(|span| span.to_ms - span.from_ms).sum();
+    let since_ms = first.from_ms.max(now_ms - DAY_MS);
+    let missed = (last.to_ms - since_ms - watched).max(0);
+    let found = format!("since {}", format_ms(last.from_ms));
+    if spans.len() > 1 && missed > 60_000 {
+        return Ok(Check::watch(
+            "watching",
+            format!(
+                "{found}; it was away {} times in the last day, {} altogether",
+                spans.len() - 1,
+                words::duration(missed)
+            ),
+            "look into the collector's log; host outages in those times count as unknown",
+        ));
+    }
+    Ok(Check::fine("watching", found))
+}
+
+fn fleet(hosts: &[HostRecord], moment: Moment) -> Check {
+    let standing: Vec<&HostRecord> = hosts.iter().filter(|h| h.retired_ms.is_none()).collect();
+    if standing.is_empty() {
+        return Check::watch(
+            "hosts",
+            "no host has reported yet",
+            "start an agent: `hostwell-agent run --config FILE`; `hostwell up` brings one along",
+        );
+    }
+    let up = standing
+        .iter()
+        .filter(|host| moment.state(host) == HostState::Up)
+        .count();
+    Check::fine("hosts", format!("{up} of {} up", standing.len()))
+}
+
+/// What is wrong with one host's delivery; nothing where nothing is.
+fn host_checks(host: &HostRecord, moment: Moment) -> Vec<Check> {
+    let subject = format!("host {}", host.name);
+    let mut checks = Vec::new();
+    match moment.state(host) {
+        HostState::Down => checks.push(Check::wrong(
+            &subject,
+            format!(
+                "nothing since {}",
+                host.last_sample_ms.map_or("ever".into(), format_ms)
+            ),
+            "is the host up? there: `systemctl status hostwell-agent`, `journalctl -u \
+             hostwell-agent`; gone for good: `hostwell host retire`",
+        )),
+        HostState::Waiting if moment.now_ms - host.first_seen_ms > 300_000 => {
+            checks.push(Check::wrong(
+                &subject,
+                format!("connected {}, no sample yet", format_ms(host.first_seen_ms)),
+                "look into the agent's log: its batches may be refused",
+            ))
+        }
+        _ => {}
+    }
+    if host.clock_skew_ms.abs() > SKEW_MS_MAX {
+        let side = if host.clock_skew_ms > 0 {
+            "ahead of"
+        } else {
+            "behind"
+        };
+        checks.push(Check::wrong(
+            &subject,
+            format!(
+                "its clock is {} {side} the collector's",
+                words::duration(host.clock_skew_ms.abs())
+            ),
+            "synchronise both clocks: `timedatectl set-ntp true` or chrony",
+        ));
+    }
+    for (reason, count) in &host.refused {
+        checks.push(Check::watch(
+            &subject,
+            format!("{count} refused: {reason}"),
+            refusal_remedy(reason),
+        ));
+    }
+    if host.dropped_samples > 0 {
+        checks.push(Check::watch(
+            &subject,
+            format!("{} samples dropped from its spool", host.dropped_samples),
+            "the collector was away longer than the spool holds: raise the agent's [spool] bounds, \
+             or make room on its disk",
+        ));
+    }
+    let ours = env!("CARGO_PKG_VERSION");
+    let theirs = &host.facts.agent_version;
+    if !theirs.is_empty() && minor(theirs) != minor(ours) {
+        checks.push(Check::watch(
+            &subject,
+            format!("agent {theirs}, this program is {ours}"),
+            "bring both to the same version; agents up to two minor versions older are understood",
+        ));
+    }
+    checks
+}
+
+/// "0.1.7" → "0.1".
+fn minor(version: &str) -> &str {
+    let mut dots = version.match_indices('.').map(|(at, _)| at);
+    dots.nth(1).map_or(version, |end| &version[..end])
+}
+
+fn refusal_remedy(reason: &str) -> &'static str {
+    match reason {
+        r if r.contains("time") => "check the host's clock and the collector's retention",
+        r if r.contains("limit") => {
+            "raise the limit in the collector's [limits], or send less: the collector's log says \
+             which"
+        }
+        r if r.contains("finite") => "a probe reads nonsense: report it with the host's kernel",
+        r if r.contains("host") => "the host is retired: `hostwell host revive` lets it in again",
+        _ => "the collector's log has the details under the id in the agent's log",
+    }
+}
