@@ -52,7 +52,7 @@ fn platform(source: &Source) -> HostFacts {
         .and_then(|text| word(&text, "MemTotal:"));
     HostFacts {
         kernel: clean(&uname.release),
-        os: clean(&os_release(source, "PRETTY_NAME").unwrap_or_default()),
+        os: os_word(&os_release(source), "PRETTY_NAME"),
         arch: clean(&uname.machine),
         cpus: stat.lines().filter(is_cpu).count() as u32,
         memory_bytes: kib.unwrap_or(0).saturating_mul(1024),
@@ -67,21 +67,25 @@ fn platform(source: &Source) -> HostFacts {
     }
 }
 
-/// One value of /etc/os-release (or its vendor's copy), without quotes.
+/// The text of /etc/os-release, or of its vendor's copy; empty where there is neither.
 #[cfg(target_os = "linux")]
-pub(crate) fn os_release(source: &Source, key: &str) -> Option<String> {
-    let text = source
-        .text("etc/os-release")
-        .or_else(|_| source.text("usr/lib/os-release"))
-        .ok()?;
+pub(crate) fn os_release(source: &Source) -> String {
+    let text = source.text("etc/os-release");
+    text.or_else(|_| source.text("usr/lib/os-release"))
+        .unwrap_or_default()
+}
+
+/// One value of os-release, without quotes; empty where it is not said.
+#[cfg(target_os = "linux")]
+pub(crate) fn os_word(text: &str, key: &str) -> String {
     let line = text
         .lines()
-        .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))?;
-    let value = line.trim();
+        .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+    let value = line.unwrap_or_default().trim();
     let unquoted = ['"', '\'']
         .iter()
         .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-    Some(unquoted.unwrap_or(value).replace('\\', ""))
+    clean(&unquoted.unwrap_or(value).replace('\\', ""))
 }
 
 #[cfg(target_os = "linux")]
@@ -118,16 +122,19 @@ fn platform_host_name(_: &Source) -> String {
 
 #[cfg(not(target_os = "linux"))]
 fn platform(_: &Source) -> HostFacts {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    system.refresh_cpu_all();
+    let (mut cpus, mut memory_bytes) = (0, 0);
+    if let Ok(mut system) = sysinfo::System::new() {
+        system.refresh_memory();
+        system.refresh_cpu_usage();
+        (cpus, memory_bytes) = (system.cpus().len() as u32, system.total_memory());
+    }
     HostFacts {
         kernel: clean(&sysinfo::System::kernel_version().unwrap_or_default()),
         os: clean(&sysinfo::System::long_os_version().unwrap_or_default()),
         arch: clean(&sysinfo::System::cpu_arch()),
-        cpus: system.cpus().len() as u32,
-        memory_bytes: system.total_memory(),
-        boot_time_ms: (sysinfo::System::boot_time() as i64).saturating_mul(1000),
+        cpus,
+        memory_bytes,
+        boot_time_ms: (sysinfo::System::boot_time().unwrap_or(0) as i64).saturating_mul(1000),
         ..HostFacts::default()
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -13,10 +14,10 @@ use serde::Deserialize;
 mod live;
 
 /// A root prefix and the system calls beside it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Source {
     root: PathBuf,
-    fixture: Option<Box<SystemCalls>>,
+    fixture: Option<Arc<SystemCalls>>,
 }
 
 /// What `statvfs` says of a file system.
@@ -136,7 +137,7 @@ impl Source {
         };
         Ok(Source {
             root: dir.to_path_buf(),
-            fixture: Some(Box::new(calls)),
+            fixture: Some(Arc::new(calls)),
         })
     }
 

@@ -4,6 +4,10 @@
 //! it lacks. Everything else (the wire, the store, `once -o prometheus`, docs/metrics.md) derives
 //! from this table. Adding a metric: one row here, the reading in its probe, the goldens.
 
+mod unsampled;
+
+pub use unsampled::{NOT_SAMPLED, not_sampled_because};
+
 /// How a metric's values behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -102,6 +106,8 @@ catalogue! {
         Seconds, Counter, ["cpu", "mode"], Cpu, 2, "Seconds each CPU spent in each mode.";
     CpuGuestSeconds = "node_cpu_guest_seconds_total", "",
         Seconds, Counter, ["cpu", "mode"], Cpu, 2, "Seconds each CPU spent running guests; also counted in user and nice.";
+    CpuBusyRatio = "hostwell_cpu_busy_ratio", "system.cpu.utilization{cpu.logical_number}",
+        Ratio, Gauge, ["cpu"], Cpu, 6, "Part of the time since the sample before that a CPU was busy; only where the system does not tell node_cpu_seconds_total.";
     Interrupts = "node_intr_total", "system.linux.interrupts",
         Count, Counter, [], Cpu, 0, "Interrupts serviced.";
     ContextSwitches = "node_context_switches_total", "process.context_switches",
@@ -238,12 +244,8 @@ catalogue! {
         BytesPerSecond, Gauge, ["device"], Network, 0, "Speed of the line in bytes a second; absent where the driver does not know it.";
     NetUp = "node_network_up", "system.network.up{network.interface.name}",
         Flag, Gauge, ["device"], Network, 0, "1 when the interface is operational.";
-    NetCarrier = "node_network_carrier", "",
-        Flag, Gauge, ["device"], Network, 0, "1 when there is a signal on the line.";
     NetCarrierChanges = "node_network_carrier_changes_total", "",
         Count, Counter, ["device"], Network, 0, "Times the signal on the line came or went.";
-    NetMtu = "node_network_mtu_bytes", "",
-        Bytes, Gauge, ["device"], Network, 0, "Largest packet the interface sends.";
     BondSlaves = "node_bonding_slaves", "",
         Count, Gauge, ["master"], Network, 0, "Interfaces configured in a bond.";
     BondActive = "node_bonding_active", "",
@@ -402,8 +404,6 @@ catalogue! {
         Count, Gauge, [], System, 0, "File handles there can be.";
     Processes = "node_processes_pids", "system.process.count",
         Count, Gauge, [], System, 0, "Processes there are.";
-    ProcessesState = "node_processes_state", "system.process.count{process.state}",
-        Count, Gauge, ["state"], System, 0, "Processes by state: R running, S sleeping, D waiting for a disk, Z dead, T stopped, I idle.";
     ProcessesMax = "node_processes_max_processes", "",
         Count, Gauge, [], System, 0, "Process numbers there can be.";
     Threads = "node_processes_threads", "",

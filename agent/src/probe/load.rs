@@ -11,10 +11,18 @@ use crate::source::Source;
 
 const METRICS: [Metric; 3] = [Metric::Load1, Metric::Load5, Metric::Load15];
 
-fn parse(text: &[u8]) -> Result<[f64; 3], Malformed> {
+/// What the line says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Averages {
+    loads: [f64; 3],
+    /// Threads there are, kernel threads included.
+    threads: u64,
+}
+
+fn parse(text: &[u8]) -> Result<Averages, Malformed> {
     let wrong = Malformed {
         line: 1,
-        what: "expected three load averages",
+        what: "expected three load averages and running/threads",
     };
     let mut loads = [0.0; 3];
     let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
@@ -22,10 +30,15 @@ fn parse(text: &[u8]) -> Result<[f64; 3], Malformed> {
     for load in &mut loads {
         *load = fields.next().and_then(scan::fraction).ok_or(wrong)?;
     }
-    match loads.iter().all(|load| *load >= 0.0) {
-        true => Ok(loads),
-        false => Err(wrong),
+    if loads.iter().any(|load| *load < 0.0) {
+        return Err(wrong);
     }
+    let (_, threads) = fields
+        .next()
+        .and_then(|field| scan::split_once(field, b'/'))
+        .ok_or(wrong)?;
+    let threads = scan::number(threads).ok_or(wrong)?;
+    Ok(Averages { loads, threads })
 }
 
 /// The probe.
@@ -47,11 +60,13 @@ impl Default for Load {
 impl Probe for Load {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
         let path = self.file.path();
-        let loads = parse(self.file.read(source)?).map_err(|m| m.at(path))?;
+        let averages = parse(self.file.read(source)?).map_err(|m| m.at(path))?;
         self.rows.start();
-        for (metric, load) in METRICS.into_iter().zip(loads) {
+        for (metric, load) in METRICS.into_iter().zip(averages.loads) {
             self.rows.put_metric(metric, load, out);
         }
+        let threads = averages.threads as f64;
+        self.rows.put_metric(Metric::Threads, threads, out);
         Ok(())
     }
 }
@@ -64,15 +79,24 @@ mod tests {
 
     #[test]
     fn the_first_three_numbers_are_the_loads() {
-        assert_eq!(
-            parse(b"0.21 0.37 12.39 1/719 19737\n"),
-            Ok([0.21, 0.37, 12.39])
-        );
+        let expected = Averages {
+            loads: [0.21, 0.37, 12.39],
+            threads: 719,
+        };
+        assert_eq!(parse(b"0.21 0.37 12.39 1/719 19737\n"), Ok(expected));
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "0.1 0.2", "0.1 x 0.3", "-1 0 0", "NaN 0 0"] {
+        for text in [
+            "",
+            "0.1 0.2",
+            "0.1 x 0.3 1/2",
+            "-1 0 0 1/2",
+            "NaN 0 0 1/2",
+            "1 2 3",
+            "1 2 3 4",
+        ] {
             assert!(parse(text.as_bytes()).is_err(), "{text:?}");
         }
     }
@@ -84,10 +108,12 @@ mod tests {
         }
 
         #[test]
-        fn loads_come_back(hundredths: [u32; 3]) {
+        fn loads_come_back(hundredths: [u32; 3], threads: u64) {
             let loads = hundredths.map(|h| f64::from(h) / 100.0);
-            let text = format!("{:.2} {:.2} {:.2} 1/2 3\n", loads[0], loads[1], loads[2]);
-            prop_assert_eq!(parse(text.as_bytes()), Ok(loads));
+            let text = format!(
+                "{:.2} {:.2} {:.2} 1/{threads} 3\n", loads[0], loads[1], loads[2]
+            );
+            prop_assert_eq!(parse(text.as_bytes()), Ok(Averages { loads, threads }));
         }
     }
 }

@@ -11,17 +11,53 @@ use crate::sample::Readings;
 use crate::source::Source;
 
 #[cfg(target_os = "linux")]
+mod bonding;
+#[cfg(target_os = "linux")]
+mod cgroup;
+#[cfg(target_os = "linux")]
+mod clock;
+#[cfg(target_os = "linux")]
 mod cpu;
+#[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
+mod files;
+#[cfg(target_os = "linux")]
+mod filesystem;
 #[cfg(target_os = "linux")]
 mod kept;
 #[cfg(target_os = "linux")]
+mod kernel;
+#[cfg(target_os = "linux")]
+mod link;
+#[cfg(target_os = "linux")]
 mod load;
 #[cfg(target_os = "linux")]
+mod md;
+#[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
+mod netstat;
+#[cfg(target_os = "linux")]
+mod network;
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable;
+#[cfg(target_os = "linux")]
+mod pressure;
+#[cfg(target_os = "linux")]
+mod processes;
 #[cfg(target_os = "linux")]
 mod rows;
 #[cfg(target_os = "linux")]
 mod scan;
+#[cfg(target_os = "linux")]
+mod select;
+#[cfg(target_os = "linux")]
+mod sockstat;
+#[cfg(target_os = "linux")]
+mod sysfs;
+#[cfg(target_os = "linux")]
+mod temperature;
 #[cfg(target_os = "linux")]
 mod vmstat;
 
@@ -130,6 +166,10 @@ pub struct ProbeSpec {
     pub make: fn(&ProbeOptions) -> Box<dyn Probe>,
 }
 
+/// Slow subjects are read at every n-th tick: once a minute at the default interval of 10 s.
+#[cfg(target_os = "linux")]
+const SLOW_EVERY: u64 = 6;
+
 /// Every probe, hot ones first.
 #[cfg(target_os = "linux")]
 pub static PROBES: &[ProbeSpec] = &[
@@ -137,11 +177,28 @@ pub static PROBES: &[ProbeSpec] = &[
     hot("load", |_| Box::<load::Load>::default()),
     hot("memory", |_| Box::<memory::Memory>::default()),
     hot("vmstat", |_| Box::<vmstat::Vmstat>::default()),
+    hot("pressure", |_| Box::<pressure::Pressure>::default()),
+    hot("network", |o| Box::new(network::Network::new(o))),
+    hot("netstat", |_| Box::<netstat::Netstat>::default()),
+    hot("sockstat", |_| Box::<sockstat::Sockstat>::default()),
+    hot("conntrack", |_| Box::new(files::Numbers::conntrack())),
+    hot("disk", |o| Box::new(disk::Disk::new(o))),
+    hot("files", |_| Box::new(files::Numbers::file_handles())),
+    slow("filesystem", |o| Box::new(filesystem::Filesystem::new(o))),
+    slow("link", |o| Box::new(link::Link::new(o))),
+    slow("bonding", |_| Box::new(bonding::Bonding)),
+    slow("md", |_| Box::new(md::Md)),
+    slow("temperature", |_| Box::new(temperature::Temperature)),
+    slow("cgroup", |_| Box::new(cgroup::Cgroup)),
+    slow("clock", |_| Box::new(clock::Clock)),
+    slow("kernel", |_| Box::<kernel::Kernel>::default()),
+    slow("limits", |_| Box::new(files::Numbers::limits())),
+    slow("processes", |_| Box::new(processes::Processes)),
 ];
 
 /// The portable subset.
 #[cfg(not(target_os = "linux"))]
-pub static PROBES: &[ProbeSpec] = &[];
+pub static PROBES: &[ProbeSpec] = portable::PROBES;
 
 #[cfg(target_os = "linux")]
 const fn hot(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> ProbeSpec {
@@ -150,6 +207,15 @@ const fn hot(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> P
         every: 1,
         deadline_ms: 500,
         make,
+    }
+}
+
+#[cfg(target_os = "linux")]
+const fn slow(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> ProbeSpec {
+    ProbeSpec {
+        every: SLOW_EVERY,
+        deadline_ms: 1000,
+        ..hot(name, make)
     }
 }
 
