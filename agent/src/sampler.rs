@@ -207,6 +207,11 @@ impl Worker {
         let mut own = Own::default();
         let mut sample = Sample::default();
         let mut beat = Instant::now();
+        let rearm = |schedule: &Schedule, round: &Round| {
+            let ahead = Duration::from_nanos(schedule.ahead_ns(Now::read(control.start)));
+            control.handle.push(ahead + round.deadline_min());
+        };
+        rearm(&schedule, &round);
         loop {
             if self.watch.abandoned() {
                 return;
@@ -230,8 +235,7 @@ impl Worker {
                     if !self.tick(&tick, &mut round, &mut own, &mut sample) {
                         return;
                     }
-                    let ahead = Duration::from_nanos(schedule.ahead_ns(Now::read(control.start)));
-                    control.handle.push(ahead + round.deadline_min());
+                    rearm(&schedule, &round);
                 }
             }
         }

@@ -22,8 +22,26 @@ mod session;
 
 use backoff::Backoff;
 
-/// How long a stopping agent waits for its last batches to be acknowledged.
-const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// A collector that answers neither a greeting nor a batch for this long is given up.
+    silence: Duration,
+    /// After TRY_LATER nothing is sent for this long.
+    later: Duration,
+    /// A stopping agent waits this long for its last batches to be acknowledged.
+    drain: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            silence: Duration::from_secs(120),
+            later: Duration::from_secs(30),
+            drain: Duration::from_secs(2),
+        }
+    }
+}
 
 /// What introduces this agent.
 #[derive(Clone, Debug)]
@@ -53,13 +71,25 @@ enum Ended {
 
 /// Sends until the sampler has finished and everything is acknowledged, or the time for that is up.
 ///
-/// `stop` is cancelled when the agent shall end, `finished` when the last batch is in the spool.
+/// `tokens` are (stop, finished): the agent shall end; the last batch is in the spool.
 pub async fn run(
     config: &Config,
     introduction: Introduction,
     source: &Source,
     handoff: &Arc<Handoff>,
+    tokens: (CancellationToken, CancellationToken),
+) {
+    let patience = Patience::default();
+    run_patiently(config, introduction, source, handoff, tokens, patience).await;
+}
+
+async fn run_patiently(
+    config: &Config,
+    introduction: Introduction,
+    source: &Source,
+    handoff: &Arc<Handoff>,
     (stop, finished): (CancellationToken, CancellationToken),
+    patience: Patience,
 ) {
     let Some(url) = &config.collector else {
         tracing::info!("no collector is configured: samples stay in the spool");
@@ -71,7 +101,7 @@ pub async fn run(
     let mut last_failure = String::new();
     while !stop.is_cancelled() {
         let hello = hello(config, &introduction, source, handoff);
-        let session = session::Session::new(handoff, was_connected);
+        let session = session::Session::new(handoff, patience, was_connected);
         let ended = session
             .run(url, &config.tls, hello, (&stop, &finished))
             .await;

@@ -1,1 +1,166 @@
+#![cfg(target_os = "linux")]
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hostwell_proto::column::{self, Limits};
+use hostwell_proto::metric::Metric;
+
+use super::*;
+use crate::config::SpoolConfig;
+use crate::spool;
+
+const LIMITS: Limits = Limits {
+    ticks_max: 1000,
+    columns_max: 10_000,
+    samples_max: 100_000,
+};
+
+fn handoff(dir: &Path) -> Arc<Handoff> {
+    let bounds = SpoolConfig {
+        free_bytes_min: 0,
+        free_ratio_min: 0.0,
+        ..SpoolConfig::default()
+    };
+    let (spool, table) = spool::open(dir, bounds, 0).unwrap();
+    Arc::new(Handoff::new(spool, table, 1))
+}
+
+fn rhythm() -> Rhythm {
+    Rhythm {
+        interval: Duration::from_secs(1),
+        probes: ProbeOptions::default(),
+        disabled: Vec::new(),
+        sign_of_life: None,
+    }
+}
+
+/// A root with memory, and a load average that nobody answers for: opening the FIFO hangs.
+fn root_with_a_hanging_file() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let proc = root.path().join("proc");
+    std::fs::create_dir(&proc).unwrap();
+    std::fs::copy("/proc/meminfo", proc.join("meminfo")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, proc.join("loadavg"), fifo, mode, 0).unwrap();
+    root
+}
+
+/// Waits for ticks until one shows what is asked for; fails after far too long.
+#[track_caller]
+fn wait_for(handoff: &Handoff, what: &str, shows: impl Fn(&BTreeMap<String, f64>) -> bool) {
+    for _ in 0..600 {
+        while let Some(batch) = handoff.next_backfill() {
+            let table = handoff.table();
+            let block = column::decode(&batch.block, LIMITS).unwrap();
+            let mut tick = BTreeMap::new();
+            for column in &block.columns {
+                let key = table.key(column.number).unwrap();
+                let labels = key.label_values.join(",");
+                tick.insert(format!("{}/{labels}", key.metric.name()), column.values[0]);
+            }
+            if shows(&tick) {
+                return;
+            }
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("no tick shows {what}");
+}
+
+#[test]
+fn a_probe_that_hangs_is_left_behind_and_taken_back_when_it_answers() {
+    let root = root_with_a_hanging_file();
+    let state = tempfile::tempdir().unwrap();
+    let handoff = handoff(state.path());
+    let source = Arc::new(Source::live(root.path()));
+    let finished = CancellationToken::new();
+    let sampler = start(rhythm(), source, handoff.clone(), finished.clone()).unwrap();
+
+    let success = "hostwell_probe_success/load";
+    let memory = "hostwell_probe_success/memory";
+    for _ in 0..2 {
+        wait_for(&handoff, "memory beside a stuck load probe", |tick| {
+            tick.get(success) == Some(&0.0) && tick.get(memory) == Some(&1.0)
+        });
+    }
+    assert!(
+        handoff.progress().missed_ticks >= 1,
+        "the tick it hung in is counted"
+    );
+    let load = root.path().join("proc/loadavg");
+    let fresh = root.path().join("proc/fresh");
+    std::fs::write(&fresh, "0.1 0.2 0.3 1/2 3\n").unwrap();
+    // Opening the other end lets the hanging reader go; then a real file takes its place.
+    let other_end = std::fs::OpenOptions::new().write(true).open(&load).unwrap();
+    std::fs::rename(&fresh, &load).unwrap();
+    drop(other_end);
+    wait_for(&handoff, "the load probe again", |tick| {
+        tick.get(success) == Some(&1.0) && tick.contains_key("node_load1/")
+    });
+    sampler.stop();
+    while !finished.is_cancelled() {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn once_goes_on_without_a_probe_that_hangs() {
+    let root = root_with_a_hanging_file();
+    let source = Source::live(root.path());
+    let (table, sample) = once(source, &ProbeOptions::default(), &[], 7).unwrap();
+    let value = |metric: Metric, labels: &[&str]| {
+        sample.readings.iter().find_map(|(number, value)| {
+            let key = table.key(*number)?;
+            let same = key
+                .label_values
+                .iter()
+                .map(|v| &**v)
+                .eq(labels.iter().copied());
+            (key.metric == metric && same).then_some(*value)
+        })
+    };
+    assert_eq!(value(Metric::ProbeSuccess, &["load"]), Some(0.0));
+    assert_eq!(value(Metric::ProbeSuccess, &["memory"]), Some(1.0));
+    assert_eq!(sample.time_ms, 7);
+}
+
+#[test]
+fn a_disabled_probe_does_not_run() {
+    let (table, sample) = once(
+        Source::live(Path::new("/")),
+        &ProbeOptions::default(),
+        &["load".into()],
+        0,
+    )
+    .unwrap();
+    let ran = |probe: &str| {
+        sample.readings.iter().any(|(number, _)| {
+            let key = table.key(*number).unwrap();
+            key.metric == Metric::ProbeSuccess && &*key.label_values[0] == probe
+        })
+    };
+    assert!(!ran("load") && ran("memory"));
+}
+
+#[test]
+fn a_stopped_sampler_hands_over_what_it_has() {
+    let state = tempfile::tempdir().unwrap();
+    let bounds = SpoolConfig::default();
+    let (spool, table) = spool::open(state.path(), bounds, 0).unwrap();
+    let handoff = Arc::new(Handoff::new(spool, table, 600));
+    let source = Arc::new(Source::live(Path::new("/")));
+    let finished = CancellationToken::new();
+    let sampler = start(rhythm(), source, handoff.clone(), finished.clone()).unwrap();
+    while handoff.progress().spool.batches == 0 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    // The first tick travels alone; the next ones wait for a batch of 600 that will not fill.
+    thread::sleep(Duration::from_millis(1200));
+    sampler.stop();
+    while !finished.is_cancelled() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(handoff.progress().spool.batches, 2);
+}

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use hostwell_proto::id::SpoolId;
@@ -15,16 +14,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
-use super::{DRAIN_MAX, Declared, Ended};
+use super::{Declared, Ended, Patience};
 use crate::config::TlsConfig;
 use crate::spool::{Handoff, Outgoing};
 
 /// Largest message taken from a collector; it only acknowledges.
 const INBOUND_BYTES_MAX: usize = 1 << 20;
-/// A collector that does not answer a greeting or a batch for this long is given up.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
-/// After TRY_LATER nothing old is sent for this long.
-const LATER: Duration = Duration::from_secs(30);
 /// Bytes of a batch message around its block: two identities, tags and lengths.
 const BATCH_OVERHEAD_BYTES: usize = 64;
 /// Series in one declaration.
@@ -33,6 +28,7 @@ const DECLARE_SERIES_MAX: usize = 500;
 /// What is under way on one connection.
 pub(super) struct Session<'a> {
     handoff: &'a Arc<Handoff>,
+    patience: Patience,
     again: bool,
     declared: Declared,
     in_flight: BTreeSet<(SpoolId, u64)>,
@@ -45,9 +41,10 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(handoff: &'a Arc<Handoff>, again: bool) -> Session<'a> {
+    pub(super) fn new(handoff: &'a Arc<Handoff>, patience: Patience, again: bool) -> Session<'a> {
         Session {
             handoff,
+            patience,
             again,
             declared: Declared::new(),
             in_flight: BTreeSet::new(),
@@ -109,7 +106,7 @@ impl<'a> Session<'a> {
             let first = inbound.message().await?;
             anyhow::Ok((sender, inbound, first.and_then(|m| m.kind)))
         };
-        let greeted = timeout(SILENCE_MAX, greeted).await;
+        let greeted = timeout(self.patience.silence, greeted).await;
         let (sender, inbound, first) = greeted
             .context("the collector does not answer")
             .flatten()
@@ -146,7 +143,7 @@ impl<'a> Session<'a> {
             if drain_until.is_some() && self.outbox.is_empty() && self.in_flight.is_empty() {
                 return Ok(());
             }
-            let silence = self.heard + SILENCE_MAX;
+            let silence = self.heard + self.patience.silence;
             let deadline = match (drain_until, self.later_until) {
                 (Some(drain), _) => Some(drain),
                 (None, Some(later)) => Some(later.min(silence)),
@@ -165,14 +162,14 @@ impl<'a> Session<'a> {
                 },
                 () = self.handoff.wake.notified() => {}
                 () = finished.cancelled(), if drain_until.is_none() => {
-                    drain_until = Some(Instant::now() + DRAIN_MAX);
+                    drain_until = Some(Instant::now() + self.patience.drain);
                 }
                 () = sleep_until(deadline.unwrap_or(silence)), if deadline.is_some() => {
                     if drain_until.is_some() {
                         return Ok(());
                     }
                     if self.later_until.take().is_none() {
-                        return Err(anyhow!("no acknowledgement for {} s", SILENCE_MAX.as_secs()));
+                        return Err(anyhow!("no answer for {:?}", self.patience.silence));
                     }
                 }
             }
@@ -295,7 +292,7 @@ impl<'a> Session<'a> {
         if refusal.reason() == wire::RefusalReason::TryLater {
             tracing::warn!("the collector asks to wait: {}", refusal.message);
             self.handoff.release(spool, refusal.sequence);
-            self.later_until = Some(Instant::now() + LATER);
+            self.later_until = Some(Instant::now() + self.patience.later);
             return;
         }
         tracing::error!(

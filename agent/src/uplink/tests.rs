@@ -1,1 +1,645 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Mutex;
 
+use hostwell_proto::id::SpoolId;
+use hostwell_proto::metric::Metric;
+use hostwell_proto::wire::agent_message::Kind as Said;
+use hostwell_proto::wire::collector_message::Kind as Answer;
+use hostwell_proto::wire::intake_server::{Intake, IntakeServer};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::{Server, ServerTlsConfig};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::*;
+use crate::config::{SpoolConfig, TlsConfig};
+use crate::sample::{Sample, SeriesTable};
+use crate::spool;
+
+/// A collector that remembers everything it heard and answers as it is told.
+#[derive(Default)]
+struct Memory {
+    window: u32,
+    message_bytes_max: u32,
+    /// Acknowledge nothing.
+    mute: bool,
+    /// Welcome names what is held.
+    forgets: bool,
+    /// Answer this sequence with this refusal, so many times.
+    refuse: Option<(u64, wire::RefusalReason, u32)>,
+    /// Answer every Hello like this.
+    unwelcome: bool,
+    /// End the stream after so many batches.
+    cut_after: Option<usize>,
+    hellos: Vec<wire::Hello>,
+    /// In the order heard, repetitions included.
+    batches: Vec<(Vec<u8>, u64)>,
+    held: BTreeMap<(Vec<u8>, u64), Vec<u8>>,
+    gaps: Vec<wire::Gap>,
+    largest: usize,
+    faults: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Memory>>);
+
+impl Collector {
+    fn new(set: impl FnOnce(&mut Memory)) -> Collector {
+        let collector = Collector::default();
+        collector.with(|m| {
+            m.window = 8;
+            m.message_bytes_max = 4 << 20;
+            set(m);
+        });
+        collector
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Memory) -> T) -> T {
+        f(&mut self.0.lock().unwrap())
+    }
+
+    async fn serve(&self, tls: Option<ServerTlsConfig>) -> (String, CancellationToken) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.serve_on(listener, tls)
+    }
+
+    fn serve_on(
+        &self,
+        listener: tokio::net::TcpListener,
+        tls: Option<ServerTlsConfig>,
+    ) -> (String, CancellationToken) {
+        let port = listener.local_addr().unwrap().port();
+        let down = CancellationToken::new();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
+        let server = server
+            .add_service(IntakeServer::new(self.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        let stop = down.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = server => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        (format!("{scheme}://localhost:{port}"), down)
+    }
+
+    /// Waits until what is remembered is as asked for; fails after far too long.
+    async fn until(&self, what: &str, holds: impl Fn(&Memory) -> bool) {
+        for _ in 0..1000 {
+            if self.with(|m| holds(m)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!(
+            "never: {what}; heard {:?}",
+            self.with(|m| (
+                m.batches.clone(),
+                m.hellos.len(),
+                m.largest,
+                m.faults.clone()
+            ))
+        );
+    }
+}
+
+impl Memory {
+    fn welcome(&self, hello: &wire::Hello) -> Answer {
+        if self.unwelcome {
+            return Answer::Refusal(wire::Refusal {
+                message: "this host is retired".into(),
+                reason: wire::RefusalReason::Host.into(),
+                ..Default::default()
+            });
+        }
+        let range = |sequence: &u64| wire::SequenceRange {
+            first: *sequence,
+            last: *sequence,
+        };
+        let holding = |id: &Vec<u8>| wire::Holding {
+            spool_id: id.clone(),
+            ranges: self
+                .held
+                .keys()
+                .filter(|(spool, _)| spool == id && !self.forgets)
+                .map(|(_, sequence)| range(sequence))
+                .collect(),
+        };
+        Answer::Welcome(wire::Welcome {
+            protocol: 1,
+            message_bytes_max: self.message_bytes_max,
+            batches_in_flight_max: self.window,
+            holdings: hello.spool_ids.iter().map(holding).collect(),
+            ..Default::default()
+        })
+    }
+
+    fn batch(&mut self, batch: wire::Batch, declared: &BTreeMap<Vec<u8>, u32>) -> Option<Answer> {
+        let key = (batch.spool_id.clone(), batch.sequence);
+        self.batches.push(key.clone());
+        if declared.get(&batch.spool_id).copied().unwrap_or(0) == 0 {
+            self.faults
+                .push(format!("batch {} before its series", batch.sequence));
+        }
+        if let Some((sequence, reason, times)) = &mut self.refuse
+            && *sequence == batch.sequence
+            && *times > 0
+        {
+            *times -= 1;
+            return Some(Answer::Refusal(wire::Refusal {
+                spool_id: batch.spool_id,
+                sequence: batch.sequence,
+                reason: (*reason).into(),
+                message: "because".into(),
+                id: "r-1".into(),
+            }));
+        }
+        let before = self.held.insert(key, batch.block.clone());
+        if before.is_some_and(|b| b != batch.block) {
+            self.faults
+                .push(format!("batch {} has other content", batch.sequence));
+        }
+        (!self.mute).then(|| ack(batch.spool_id, batch.sequence, batch.sequence))
+    }
+}
+
+fn ack(spool_id: Vec<u8>, first: u64, last: u64) -> Answer {
+    Answer::Ack(wire::Ack {
+        spool_id,
+        ranges: vec![wire::SequenceRange { first, last }],
+    })
+}
+
+type Answers =
+    Pin<Box<dyn tokio_stream::Stream<Item = Result<wire::CollectorMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Intake for Collector {
+    type StreamStream = Answers;
+
+    async fn stream(
+        &self,
+        request: Request<Streaming<wire::AgentMessage>>,
+    ) -> Result<Response<Answers>, Status> {
+        let mut inbound = request.into_inner();
+        let (answers, receiver) = mpsc::channel(64);
+        let collector = self.clone();
+        tokio::spawn(async move {
+            let mut declared: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+            while let Ok(Some(said)) = inbound.message().await {
+                let (answer, cut) = collector.with(|m| {
+                    m.largest = m.largest.max(prost::Message::encoded_len(&said));
+                    let answer = match said.kind {
+                        Some(Said::Hello(hello)) => {
+                            let welcome = m.welcome(&hello);
+                            m.hellos.push(hello);
+                            Some(welcome)
+                        }
+                        Some(Said::Declare(declare)) => {
+                            let known = declared.entry(declare.spool_id).or_default();
+                            if declare
+                                .series
+                                .iter()
+                                .zip(*known..)
+                                .any(|(s, n)| s.number != n)
+                            {
+                                m.faults.push("a series out of order".into());
+                            }
+                            *known += declare.series.len() as u32;
+                            None
+                        }
+                        Some(Said::Batch(batch)) => m.batch(batch, &declared),
+                        Some(Said::Gap(gap)) => {
+                            let answer =
+                                ack(gap.spool_id.clone(), gap.first_sequence, gap.last_sequence);
+                            m.gaps.push(gap);
+                            Some(answer)
+                        }
+                        None => None,
+                    };
+                    let cut = m.cut_after.is_some_and(|after| m.batches.len() >= after);
+                    if cut {
+                        m.cut_after = None;
+                    }
+                    (answer, cut)
+                });
+                if cut {
+                    return;
+                }
+                if let Some(kind) = answer {
+                    let message = wire::CollectorMessage { kind: Some(kind) };
+                    if answers.send(Ok(message)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// The agent's side without a sampler: the test makes the ticks.
+struct Agent {
+    handoff: Arc<Handoff>,
+    table: SeriesTable,
+    time_ms: i64,
+    stop: CancellationToken,
+    finished: CancellationToken,
+}
+
+impl Agent {
+    fn new(dir: &Path) -> Agent {
+        let bounds = SpoolConfig {
+            bytes_max: 1 << 20,
+            free_bytes_min: 0,
+            free_ratio_min: 0.0,
+            ..SpoolConfig::default()
+        };
+        let time_ms = crate::now_ms();
+        let (spool, table) = spool::open(dir, bounds, time_ms).unwrap();
+        Agent {
+            handoff: Arc::new(Handoff::new(spool, table.clone(), 1)),
+            table,
+            time_ms,
+            stop: CancellationToken::new(),
+            finished: CancellationToken::new(),
+        }
+    }
+
+    fn tick(&mut self, series: u32) {
+        self.time_ms += 1000;
+        let readings = (0..series)
+            .map(|cpu| {
+                let label = cpu.to_string();
+                let number = self.table.number(Metric::CpuSeconds, &[&label, "idle"]);
+                (number, self.time_ms as f64 + f64::from(cpu))
+            })
+            .collect();
+        let sample = Sample {
+            time_ms: self.time_ms,
+            readings,
+        };
+        self.handoff.add(&self.table, &sample, self.time_ms);
+    }
+
+    fn start(&self, url: &str, tls: TlsConfig) -> tokio::task::JoinHandle<()> {
+        let config = Config {
+            collector: Some(url.to_string()),
+            tls,
+            ..Config::default()
+        };
+        let introduction = Introduction {
+            host_id: HostId([7; 16]),
+            host_name: "test".into(),
+        };
+        let (handoff, tokens) = (
+            self.handoff.clone(),
+            (self.stop.clone(), self.finished.clone()),
+        );
+        let patience = Patience {
+            silence: Duration::from_secs(5),
+            later: Duration::from_millis(200),
+            drain: Duration::from_secs(2),
+        };
+        tokio::spawn(async move {
+            let source = Source::live(Path::new("/"));
+            run_patiently(&config, introduction, &source, &handoff, tokens, patience).await;
+        })
+    }
+
+    fn waiting(&self) -> u64 {
+        self.handoff.progress().spool.batches
+    }
+
+    fn finish(&self) {
+        self.stop.cancel();
+        self.finished.cancel();
+    }
+}
+
+#[tokio::test]
+async fn fresh_batches_arrive_declared_and_are_forgotten_once_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|_| {});
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    let task = agent.start(&url, TlsConfig::default());
+    for series in 1..=5 {
+        agent.tick(series);
+        collector
+            .until("the batch", |m| m.held.len() == series as usize)
+            .await;
+    }
+    agent.finish();
+    task.await.unwrap();
+    assert_eq!(agent.waiting(), 0);
+    collector.with(|m| {
+        assert_eq!(m.faults, [""; 0]);
+        assert_eq!(m.batches.len(), 5, "each sent once");
+        let hello = &m.hellos[0];
+        assert_eq!(
+            (hello.host_id.as_str(), hello.protocol),
+            ("07".repeat(16).as_str(), 1)
+        );
+        assert!(!hello.facts.as_ref().unwrap().kernel.is_empty());
+    });
+}
+
+#[tokio::test]
+async fn after_an_outage_the_present_goes_first_and_the_past_follows_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|m| {
+        m.window = 4;
+        m.mute = true;
+    });
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    (0..20).for_each(|_| agent.tick(3));
+    let task = agent.start(&url, TlsConfig::default());
+    // Half of the window is filled with the past; nothing is acknowledged yet.
+    collector
+        .until("half a window", |m| m.batches.len() == 2)
+        .await;
+    agent.tick(3);
+    collector
+        .until("the fresh batch", |m| m.batches.len() == 3)
+        .await;
+    let sequences = collector.with(|m| m.batches.iter().map(|(_, s)| *s).collect::<Vec<_>>());
+    assert_eq!(sequences, [1, 2, 21]);
+    // A new connection: what Welcome names as held is not sent again.
+    collector.with(|m| {
+        m.mute = false;
+        m.cut_after = Some(0);
+    });
+    agent.tick(3);
+    collector.until("everything", |m| m.held.len() == 22).await;
+    agent.finish();
+    task.await.unwrap();
+    collector.with(|m| {
+        assert_eq!(m.faults, [""; 0]);
+        let again = m
+            .batches
+            .iter()
+            .filter(|(_, s)| [1, 2, 21].contains(s))
+            .count();
+        assert_eq!(again, 3, "held batches are not sent again");
+        assert_eq!(m.hellos.len(), 2);
+    });
+    assert_eq!(
+        (agent.waiting(), agent.handoff.progress().reconnects),
+        (0, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_cut_connection_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|m| {
+        m.forgets = true;
+        m.cut_after = Some(7);
+    });
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    (0..30).for_each(|_| agent.tick(3));
+    let task = agent.start(&url, TlsConfig::default());
+    collector.until("everything", |m| m.held.len() == 30).await;
+    agent.finish();
+    task.await.unwrap();
+    assert_eq!(collector.with(|m| m.faults.clone()), [""; 0]);
+    assert_eq!(agent.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_collector_that_comes_late_gets_the_spools_of_earlier_lives_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for life in 0..3 {
+        let mut agent = Agent::new(dir.path());
+        (0..4).for_each(|_| agent.tick(2 + life));
+        // No clean stop: a crash.
+    }
+    let mut agent = Agent::new(dir.path());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let task = agent.start(&format!("http://127.0.0.1:{port}"), TlsConfig::default());
+    agent.tick(9);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let collector = Collector::new(|_| {});
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
+    collector.serve_on(listener, None);
+    collector
+        .until("all four spools", |m| m.held.len() == 13)
+        .await;
+    agent.finish();
+    task.await.unwrap();
+    collector.with(|m| {
+        assert_eq!(m.faults, [""; 0]);
+        assert_eq!(m.hellos[0].spool_ids.len(), 4);
+        let live = SpoolId::try_from(&m.hellos[0].spool_ids[3][..]).unwrap();
+        assert_eq!(
+            agent.handoff.spool_ids(),
+            [live],
+            "the live one comes last and stays"
+        );
+    });
+}
+
+#[tokio::test]
+async fn a_refused_batch_is_dropped_and_counted_and_the_stream_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|m| m.refuse = Some((2, wire::RefusalReason::Time, 9)));
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    (0..4).for_each(|_| agent.tick(3));
+    let task = agent.start(&url, TlsConfig::default());
+    collector.until("the others", |m| m.held.len() == 3).await;
+    agent.finish();
+    task.await.unwrap();
+    let progress = agent.handoff.progress();
+    assert_eq!(progress.spool.refused, [("time", 1)]);
+    assert_eq!((progress.spool.batches, progress.reconnects), (0, 0));
+}
+
+#[tokio::test]
+async fn a_batch_refused_for_now_comes_again_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|m| m.refuse = Some((2, wire::RefusalReason::TryLater, 2)));
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    (0..4).for_each(|_| agent.tick(3));
+    let task = agent.start(&url, TlsConfig::default());
+    collector.until("all of them", |m| m.held.len() == 4).await;
+    agent.finish();
+    task.await.unwrap();
+    assert_eq!(agent.handoff.progress().spool.refused, []);
+    assert_eq!(collector.with(|m| m.hellos.len()), 1, "on the same stream");
+}
+
+#[tokio::test]
+async fn a_gap_is_reported_until_it_is_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|_| {});
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    // Beyond the bound of 1 MiB.
+    (0..260).for_each(|_| agent.tick(900));
+    let dropped = agent.handoff.progress().spool.dropped_bytes;
+    assert!(dropped > 0);
+    let task = agent.start(&url, TlsConfig::default());
+    let total = |m: &Memory| {
+        let gone: u64 = m
+            .gaps
+            .iter()
+            .map(|g| g.last_sequence - g.first_sequence + 1)
+            .sum();
+        gone + m.held.len() as u64
+    };
+    collector
+        .until("every batch or its gap", |m| total(m) == 260)
+        .await;
+    agent.finish();
+    task.await.unwrap();
+    collector.with(|m| {
+        assert_eq!(m.faults, [""; 0]);
+        assert_eq!(m.gaps.iter().map(|g| g.samples).sum::<u64>(), dropped);
+    });
+    assert!(agent.handoff.next_gap().is_none());
+}
+
+#[tokio::test]
+async fn messages_stay_below_what_the_collector_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|m| m.message_bytes_max = 20 << 10);
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    agent.tick(900);
+    agent.tick(3000);
+    agent.tick(900);
+    let task = agent.start(&url, TlsConfig::default());
+    collector
+        .until("the small ones", |m| m.held.len() == 2)
+        .await;
+    agent.finish();
+    task.await.unwrap();
+    assert!(collector.with(|m| m.largest) <= 20 << 10);
+    let progress = agent.handoff.progress().spool;
+    assert_eq!(
+        (progress.refused, progress.batches),
+        (vec![("limit", 1)], 0)
+    );
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_welcome_keeps_its_samples_and_stops_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|m| m.unwelcome = true);
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    agent.tick(3);
+    let task = agent.start(&url, TlsConfig::default());
+    collector
+        .until("a greeting", |m| !m.hellos.is_empty())
+        .await;
+    agent.finish();
+    task.await.unwrap();
+    assert_eq!(agent.waiting(), 1);
+}
+
+struct Authority {
+    dir: tempfile::TempDir,
+    server: ServerTlsConfig,
+    client: TlsConfig,
+}
+
+/// A certificate authority of the test's own, with a certificate for each side.
+fn authority(ask_for_client: bool) -> Authority {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use tonic::transport::{Certificate, Identity};
+    let dir = tempfile::tempdir().unwrap();
+    let ca_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&ca_key).unwrap();
+    let issuer = Issuer::new(params, ca_key);
+    let signed = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_string()]).unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    };
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Some(path)
+    };
+    let (server_cert, server_key) = signed("localhost");
+    let (client_cert, client_key) = signed("agent");
+    let mut server = ServerTlsConfig::new().identity(Identity::from_pem(server_cert, server_key));
+    if ask_for_client {
+        server = server.client_ca_root(Certificate::from_pem(ca.pem()));
+    }
+    let client = TlsConfig {
+        ca: write("ca.pem", &ca.pem()),
+        cert: write("agent.pem", &client_cert),
+        key: write("agent.key", &client_key),
+        server_name: None,
+    };
+    Authority {
+        dir,
+        server,
+        client,
+    }
+}
+
+#[tokio::test]
+async fn both_sides_prove_who_they_are_over_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = authority(true);
+    let collector = Collector::new(|_| {});
+    let (url, _up) = collector.serve(Some(authority.server.clone())).await;
+    let mut agent = Agent::new(dir.path());
+    agent.tick(3);
+    let task = agent.start(&url, authority.client.clone());
+    collector.until("the batch", |m| m.held.len() == 1).await;
+    agent.finish();
+    task.await.unwrap();
+    drop(authority.dir);
+}
+
+#[tokio::test]
+async fn a_stranger_on_either_side_gets_nothing() {
+    let (ours, theirs) = (authority(true), authority(true));
+    let collector = Collector::new(|_| {});
+    let (url, _up) = collector.serve(Some(ours.server)).await;
+    let without_certificate = TlsConfig {
+        cert: None,
+        key: None,
+        ..ours.client.clone()
+    };
+    let wrong_name = TlsConfig {
+        server_name: Some("elsewhere".into()),
+        ..ours.client
+    };
+    for tls in [theirs.client, without_certificate, wrong_name] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut agent = Agent::new(dir.path());
+        agent.tick(3);
+        let session = session::Session::new(&agent.handoff, Patience::default(), false);
+        let hello = wire::Hello::default();
+        let ended = session
+            .run(&url, &tls, hello, (&agent.stop, &agent.finished))
+            .await;
+        assert!(matches!(ended, Ended::Connect(_)), "{ended:?}");
+        assert_eq!(agent.waiting(), 1);
+    }
+    assert!(collector.with(|m| m.hellos.is_empty()));
+}
