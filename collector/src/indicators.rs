@@ -176,9 +176,9 @@ impl View<'_> {
     }
 
     /// Part over whole of the shares that are recent, unless the newest is stale.
-    fn recent(&self, shares: &[Share], hole_ms: i64) -> Option<f64> {
+    fn recent(&self, shares: &[Share], stale_ms: i64) -> Option<f64> {
         let newest = shares.last()?;
-        if self.now_ms - newest.to_ms > hole_ms {
+        if self.now_ms - newest.to_ms > stale_ms {
             return None;
         }
         // A slow subject may have one share only, and that one begins earlier.
@@ -209,7 +209,7 @@ impl View<'_> {
     fn missing(&self, what: &str) -> String {
         match self.window.newest_ms(self.now_ms) {
             None => "No sample in this time.".into(),
-            Some(newest) if self.now_ms - newest > self.window.hole_ms() => format!(
+            Some(newest) if self.now_ms - newest > self.window.stale_ms() => format!(
                 "The newest sample is {} old.",
                 words::duration(self.now_ms - newest)
             ),

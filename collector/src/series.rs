@@ -28,6 +28,9 @@ pub use selector::{Matcher, Op, Selector, SelectorError};
 /// Neighbours further apart than this many cadences have a hole between them.
 pub const HOLE_CADENCES: i64 = 3;
 
+/// Samples arrive in batches, so the newest one on hand may be this old without anything missing.
+const STALE_MIN_MS: i64 = 30_000;
+
 /// Slow subjects are sampled every n-th tick; a cadence beyond this many intervals is not believed.
 const CADENCE_INTERVALS_MAX: i64 = 12;
 
@@ -113,10 +116,15 @@ impl Series {
         Some((self.times_ms[last], self.values[last]))
     }
 
-    /// The newest sample at or before `now_ms`, unless a hole has opened behind it since.
+    /// The newest sample at or before `now_ms`, unless it is stale.
     pub fn current(&self, now_ms: i64, interval_ms: i64) -> Option<f64> {
         let (time, value) = self.latest(now_ms)?;
-        (now_ms - time <= self.hole_ms(interval_ms)).then_some(value)
+        (now_ms - time <= self.stale_ms(interval_ms)).then_some(value)
+    }
+
+    /// A newest sample older than this is stale: three cadences, and at least 30 seconds.
+    pub fn stale_ms(&self, interval_ms: i64) -> i64 {
+        self.hole_ms(interval_ms).max(STALE_MIN_MS)
     }
 
     /// How often this series is really sampled: the median distance of its newest samples, at
@@ -179,14 +187,19 @@ impl Window {
             .filter(|s| selector.matches(&s.name))
     }
 
-    /// The newest value at `now_ms` of a series, unless a hole has opened behind it.
+    /// The newest value at `now_ms` of a series, unless it is stale.
     pub fn current(&self, metric: &str, labels: &[(&str, &str)], now_ms: i64) -> Option<f64> {
         self.find(metric, labels)?.current(now_ms, self.interval_ms)
     }
 
-    /// Without a sample for longer than this the host's data is stale.
+    /// Neighbours at the host's own pace that are further apart have a hole between them.
     pub fn hole_ms(&self) -> i64 {
         self.interval_ms.max(1) * HOLE_CADENCES
+    }
+
+    /// Without a sample for longer than this the host's data is stale.
+    pub fn stale_ms(&self) -> i64 {
+        self.hole_ms().max(STALE_MIN_MS)
     }
 
     /// The newest sample's time at or before `now_ms`, over all series.

@@ -64,6 +64,23 @@ pub fn number(value: f64) -> String {
     trimmed(value, 2)
 }
 
+/// "1,234,567": a whole number of things.
+pub fn count(value: f64) -> String {
+    let digits = trimmed(value, 0);
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        let is_digit = |c: &char| c.is_ascii_digit();
+        if at > 0
+            && (digits.len() - at).is_multiple_of(3)
+            && digits.chars().nth(at - 1).as_ref().is_some_and(is_digit)
+        {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// "1.2 ms", "3.5 s", "2 min 5 s": a short time given in seconds.
 pub fn seconds(value: f64) -> String {
     match value.abs() {
@@ -129,6 +146,9 @@ mod tests {
             (bytes_per_second(1_440_000.0), "1.4 MB/s"),
             (number(1.999), "2"),
             (number(-0.001), "0"),
+            (count(1_234_567.0), "1,234,567"),
+            (count(-123.0), "-123"),
+            (count(999.0), "999"),
             (seconds(0.0000301), "30 µs"),
             (seconds(0.0512), "51.2 ms"),
             (seconds(125.0), "2 min 5 s"),

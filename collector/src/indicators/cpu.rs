@@ -14,8 +14,8 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
         times.iter().map(|cpu| cpu.share(part)).collect()
     };
     let busy = shares(CpuTime::busy);
-    let hole_ms = view.window.hole_ms();
-    let Some(now) = view.recent(&busy, hole_ms) else {
+    let stale_ms = view.window.stale_ms();
+    let Some(now) = view.recent(&busy, stale_ms) else {
         let why = if view.window.all(METRICS[0]).is_empty() {
             view.missing("CPU time is not reported")
         } else {
@@ -23,7 +23,7 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
         };
         return Indicator::unknown("CPU", "ratio", why);
     };
-    let part = |part| view.recent(&shares(part), hole_ms).unwrap_or(0.0);
+    let part = |part| view.recent(&shares(part), stale_ms).unwrap_or(0.0);
     let (steal, iowait) = (part(|cpu| cpu.steal), part(|cpu| cpu.iowait));
     let levels = Levels::new(0.75, 0.85, SOURCE);
     let mut figures = vec![

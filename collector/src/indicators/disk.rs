@@ -133,6 +133,6 @@ fn recent_rate(view: &View<'_>, series: &Series) -> Option<f64> {
     let interval_ms = view.window.interval_ms;
     view.recent(
         &time_shares(series, interval_ms),
-        series.hole_ms(interval_ms),
+        series.stale_ms(interval_ms),
     )
 }

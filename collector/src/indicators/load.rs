@@ -46,8 +46,8 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
         .filter_map(|(word, metric)| {
             let series = window.find(metric, &[])?;
             let shares = time_shares(series, window.interval_ms);
-            let hole_ms = series.hole_ms(window.interval_ms);
-            Some((*word, view.recent(&shares, hole_ms)?.min(1.0)))
+            let stale_ms = series.stale_ms(window.interval_ms);
+            Some((*word, view.recent(&shares, stale_ms)?.min(1.0)))
         })
         .collect();
     let levels = Levels::new(1.0, 2.0, SOURCE);

@@ -133,8 +133,8 @@ fn rates<'a>(view: &View<'a>, metric: &str) -> BTreeMap<&'a str, f64> {
     counted(view, metric)
         .filter_map(|(device, series)| {
             let shares = time_shares(series, view.window.interval_ms);
-            let hole_ms = series.hole_ms(view.window.interval_ms);
-            Some((device, view.recent(&shares, hole_ms)?))
+            let stale_ms = series.stale_ms(view.window.interval_ms);
+            Some((device, view.recent(&shares, stale_ms)?))
         })
         .collect()
 }

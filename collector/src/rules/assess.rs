@@ -157,13 +157,14 @@ impl Host<'_> {
                 .copied()
                 .filter(|f| f.rule == rule.name)
                 .collect();
-            let open: Vec<String> = out.findings[begin..]
+            // Pending causes count: their symptoms often hold for long enough before they do.
+            let causes: Vec<String> = out.findings[begin..]
                 .iter()
-                .filter(|f| f.state == State::Open)
+                .filter(|f| f.state != State::Closed)
                 .map(|f| f.rule.clone())
                 .collect();
-            let judged = self.judge(rule, &previous, &open);
-            let (verdict, words) = self.live(rule, judged, &previous, &open, &mut out.findings);
+            let judged = self.judge(rule, &previous, &causes);
+            let (verdict, words) = self.live(rule, judged, &previous, &causes, &mut out.findings);
             out.outcomes.push(Outcome {
                 rule: rule.name.to_owned(),
                 host_id: self.input.host_id.clone(),
@@ -180,7 +181,7 @@ impl Host<'_> {
         }
     }
 
-    fn judge(&self, rule: &Rule, previous: &[&Finding], open: &[String]) -> Judged {
+    fn judge(&self, rule: &Rule, previous: &[&Finding], causes: &[String]) -> Judged {
         if self
             .input
             .retired_ms
@@ -191,15 +192,21 @@ impl Host<'_> {
         if self.policy.disabled.iter().any(|name| name == rule.name) {
             return Judged::NotApplicable("the rule is disabled by the policy".into());
         }
-        if rule.name != host_down::RULE.name && open.iter().any(|o| o == host_down::RULE.name) {
-            return Judged::NotEnoughData("the host is down".into());
-        }
-        (rule.judge)(&Case {
+        let case = Case {
             input: self.input,
             policy: self.policy,
             now_ms: self.now_ms + self.input.skew_ms(),
             previous,
-        })
+        };
+        if rule.name != host_down::RULE.name {
+            if is_down(causes) {
+                return Judged::NotEnoughData("the host is down".into());
+            }
+            if let Some(why) = stale(&case) {
+                return Judged::NotEnoughData(why);
+            }
+        }
+        (rule.judge)(&case)
     }
 
     /// Carries findings on into `findings`; answers the outcome.
@@ -208,7 +215,7 @@ impl Host<'_> {
         rule: &Rule,
         judged: Judged,
         previous: &[&Finding],
-        open: &[String],
+        causes: &[String],
         findings: &mut Vec<Finding>,
     ) -> (Verdict, String) {
         let subjects = match judged {
@@ -218,8 +225,7 @@ impl Host<'_> {
             }
             Judged::NotEnoughData(why) => {
                 findings.extend(previous.iter().map(|finding| (*finding).clone()));
-                let down = open.iter().any(|o| o == host_down::RULE.name)
-                    && rule.name != host_down::RULE.name;
+                let down = is_down(causes) && rule.name != host_down::RULE.name;
                 let verdict = if down {
                     Verdict::Silenced
                 } else {
@@ -237,7 +243,7 @@ impl Host<'_> {
         let mut worst: Option<(Verdict, Severity, String)> = None;
         for subject in subjects {
             let before = previous.iter().copied().find(|f| f.subject == subject.name);
-            let (verdict, finding) = self.step(rule, &subject, before, open);
+            let (verdict, finding) = self.step(rule, &subject, before, causes);
             let severity = finding.as_ref().map_or(Severity::Info, |f| f.severity);
             findings.extend(finding);
             if worst
@@ -259,7 +265,7 @@ impl Host<'_> {
         rule: &Rule,
         subject: &Subject,
         before: Option<&Finding>,
-        open: &[String],
+        causes: &[String],
     ) -> (Verdict, Option<Finding>) {
         let hold = match subject.condition {
             Condition::Clear => {
@@ -274,7 +280,7 @@ impl Host<'_> {
         let silenced = subject
             .silenced_by
             .iter()
-            .any(|by| open.iter().any(|o| o == by));
+            .any(|by| causes.iter().any(|o| o == by));
         let finding = self.finding(rule, subject, hold, silenced, before);
         let verdict = match finding.state {
             State::Pending if silenced => Verdict::Silenced,
@@ -324,6 +330,23 @@ impl Host<'_> {
             host: self.input.window.host.clone(),
             ..finding.clone()
         }
+    }
+}
+
+fn is_down(causes: &[String]) -> bool {
+    causes.iter().any(|cause| cause == host_down::RULE.name)
+}
+
+/// Why a host cannot be judged at all: then what a rule does not see says nothing.
+fn stale(case: &Case<'_>) -> Option<String> {
+    let window = &case.input.window;
+    match window.newest_ms(case.now_ms) {
+        None => Some("no sample in the last hour".into()),
+        Some(newest) if case.now_ms - newest > window.stale_ms() => Some(format!(
+            "the newest sample is {} old",
+            words::duration(case.now_ms - newest)
+        )),
+        Some(_) => None,
     }
 }
 

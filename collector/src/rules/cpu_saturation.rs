@@ -59,20 +59,16 @@ fn judge(case: &Case<'_>) -> Judged {
     let levels = &case.policy.cpu_saturation;
     let span_ms = levels.average_seconds * 1000;
     let times = cpu_times(window);
-    let Some(newest) = times.last() else {
-        return Judged::NotEnoughData("CPU time is not reported".into());
-    };
     let shares = |part: fn(&CpuTime) -> f64| -> Vec<Share> {
         times.iter().map(|cpu| cpu.share(part)).collect()
     };
-    let busy = trailing(&shares(CpuTime::busy), span_ms, span_ms * 4 / 5);
-    let current = busy
-        .last()
-        .filter(|(at, _)| *at == newest.to_ms && case.now_ms - at <= window.hole_ms());
-    let Some((_, ratio)) = current else {
+    // An average over less than most of its span says little about it.
+    let covered_min_ms = span_ms * 4 / 5;
+    let busy = trailing(&shares(CpuTime::busy), span_ms, covered_min_ms);
+    let Some(ratio) = case.fresh(&busy) else {
         return Judged::NotEnoughData(format!(
             "fewer than {} of samples in the last {}",
-            words::duration(span_ms * 4 / 5),
+            words::duration(covered_min_ms),
             words::duration(span_ms)
         ));
     };
@@ -97,7 +93,7 @@ fn judge(case: &Case<'_>) -> Judged {
         condition,
         summary: format!(
             "CPU has been {} busy over the last {} (steal {}, waiting for disks {}).",
-            words::percent(*ratio),
+            words::percent(ratio),
             words::duration(span_ms),
             words::percent(steal),
             words::percent(iowait),
@@ -105,7 +101,7 @@ fn judge(case: &Case<'_>) -> Judged {
         evidence: vec![
             Evidence::new(
                 "busy",
-                *ratio,
+                ratio,
                 "ratio",
                 format!("{CPU}{{mode!~\"idle|iowait\"}}"),
             )
@@ -113,7 +109,7 @@ fn judge(case: &Case<'_>) -> Judged {
             Evidence::new("steal", steal, "ratio", selector("steal")),
             Evidence::new("waiting for disks", iowait, "ratio", selector("iowait")),
         ],
-        advice: advice(condition, *ratio, steal),
+        advice: advice(condition, ratio, steal),
         silenced_by: &[],
     }])
 }

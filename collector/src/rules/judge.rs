@@ -2,6 +2,7 @@
 
 use super::level::{Band, Grade, Hold, Moment, held_since, hold};
 use super::{Evidence, Finding, Policy, RuleInput, Severity, State};
+use crate::series::Series;
 
 /// One host before one rule.
 #[derive(Debug)]
@@ -47,6 +48,17 @@ pub(crate) enum Condition {
 }
 
 impl Case<'_> {
+    /// A series' newest value, unless it is stale.
+    pub(crate) fn current(&self, series: &Series) -> Option<f64> {
+        series.current(self.now_ms, self.input.window.interval_ms)
+    }
+
+    /// The newest of derived values, unless it is stale.
+    pub(crate) fn fresh(&self, points: &[(i64, f64)]) -> Option<f64> {
+        let (time_ms, value) = *points.last()?;
+        (self.now_ms - time_ms <= self.input.window.stale_ms()).then_some(value)
+    }
+
     /// This rule's finding about a subject, pending or open.
     pub(crate) fn previous(&self, subject: &str) -> Option<&Finding> {
         self.previous

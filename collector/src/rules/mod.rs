@@ -15,10 +15,20 @@ mod judge;
 mod level;
 mod policy;
 
+mod clock_off;
 mod cpu_saturation;
+mod cpu_steal;
 mod disk_full;
+mod filesystem_stuck;
 pub mod host_down;
+mod inodes_full;
+mod load_high;
 mod memory_low;
+mod oom_kill;
+mod pressure_high;
+mod raid_degraded;
+pub mod script;
+mod swap_thrashing;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,9 +77,18 @@ pub struct Doc {
 /// Every rule, causes before their symptoms.
 pub static RULES: &[Rule] = &[
     host_down::RULE,
+    filesystem_stuck::RULE,
     disk_full::RULE,
+    inodes_full::RULE,
+    raid_degraded::RULE,
     memory_low::RULE,
+    oom_kill::RULE,
+    swap_thrashing::RULE,
     cpu_saturation::RULE,
+    cpu_steal::RULE,
+    pressure_high::RULE,
+    load_high::RULE,
+    clock_off::RULE,
 ];
 
 /// The rule of this name.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Band, RULES, cpu_saturation, disk_full, host_down, memory_low};
+use super::{
+    Band, RULES, clock_off, cpu_saturation, cpu_steal, disk_full, filesystem_stuck, host_down,
+    inodes_full, load_high, memory_low, oom_kill, pressure_high, raid_degraded, swap_thrashing,
+};
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
 /// `warning = { raise = 0.80, clear = 0.78 }`. What is left out keeps its default; an unknown
@@ -14,12 +17,30 @@ pub struct Policy {
     pub disabled: Vec<String>,
     /// Host silent.
     pub host_down: host_down::Levels,
+    /// Filesystem does not answer.
+    pub filesystem_stuck: filesystem_stuck::Levels,
     /// Filesystem almost full.
     pub disk_full: disk_full::Levels,
+    /// Filesystem almost out of inodes.
+    pub inodes_full: inodes_full::Levels,
+    /// RAID array degraded.
+    pub raid_degraded: raid_degraded::Levels,
     /// Memory almost used up.
     pub memory_low: memory_low::Levels,
+    /// Processes killed for lack of memory.
+    pub oom_kill: oom_kill::Levels,
+    /// Swapping hard.
+    pub swap_thrashing: swap_thrashing::Levels,
     /// CPU busy for long.
     pub cpu_saturation: cpu_saturation::Levels,
+    /// CPU stolen by other guests.
+    pub cpu_steal: cpu_steal::Levels,
+    /// Tasks wait for a resource.
+    pub pressure_high: pressure_high::Levels,
+    /// Load above what the cores can take.
+    pub load_high: load_high::Levels,
+    /// Clock wrong or not synchronised.
+    pub clock_off: clock_off::Levels,
 }
 
 impl Policy {

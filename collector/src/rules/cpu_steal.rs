@@ -1,0 +1,78 @@
+//! CPU time that the hypervisor gave to others.
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::{Case, Judged, Subject};
+use super::{Band, Doc, Evidence, Rule, Severity};
+use crate::series::derived::{Share, cpu_times, trailing};
+use crate::words;
+
+const CPU: &str = "node_cpu_seconds_total";
+
+pub(super) const RULE: Rule = Rule {
+    name: "cpu_steal",
+    title: "CPU stolen by other guests",
+    watches: &[CPU],
+    doc: Doc {
+        what: "Opens as a warning when more than 10 % of CPU time over 20 minutes was wanted by this \
+               host and given to other guests by the hypervisor; closes below 5 %. Needs 10 \
+               minutes of samples.",
+        why: "The host is slower than its own numbers say, and nothing on it can be tuned to help.",
+        todo: "Ask the provider for a move to another machine or for reserved cores; for burstable \
+               instances, check the credits.",
+        example: "14 % of CPU time was stolen by other guests over the last 20 min.",
+        source: "10 → 5 % over 20 minutes: Netdata's 20min_steal_cpu; 10 %: \
+                 awesome-prometheus-alerts.",
+    },
+    judge,
+};
+
+/// When steal is a risk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Levels {
+    /// Stolen ratio.
+    pub warning: Band,
+    /// Averaged over this long.
+    pub average_seconds: i64,
+}
+
+impl Default for Levels {
+    fn default() -> Levels {
+        Levels {
+            warning: Band::new(0.10, 0.05),
+            average_seconds: 1200,
+        }
+    }
+}
+
+fn judge(case: &Case<'_>) -> Judged {
+    let levels = &case.policy.cpu_steal;
+    let span_ms = levels.average_seconds * 1000;
+    let shares: Vec<Share> = cpu_times(&case.input.window)
+        .iter()
+        .map(|cpu| cpu.share(|cpu| cpu.steal))
+        .collect();
+    let points = trailing(&shares, span_ms, span_ms / 2);
+    let Some(stolen) = case.fresh(&points) else {
+        return Judged::NotEnoughData(format!(
+            "fewer than {} of samples",
+            words::duration(span_ms / 2)
+        ));
+    };
+    Judged::Subjects(vec![Subject {
+        name: String::new(),
+        condition: case.against("", &points, &[(Severity::Warning, levels.warning, 0)]),
+        summary: format!(
+            "{} of CPU time was stolen by other guests over the last {}.",
+            words::percent(stolen),
+            words::duration(span_ms)
+        ),
+        evidence: vec![
+            Evidence::new("steal", stolen, "ratio", format!("{CPU}{{mode=\"steal\"}}"))
+                .against(levels.warning.raise),
+        ],
+        advice: "Ask the provider for a move to another machine or for reserved cores.".into(),
+        silenced_by: &[],
+    }])
+}

@@ -1,0 +1,108 @@
+//! Plays a script's samples to the rules, the way a collector would.
+
+use super::{RUNS_MAX, Script};
+use crate::rules::{Finding, Outcome, RuleInput, State, WINDOW_MS, assess};
+use crate::series::{Series, Window};
+
+/// Where the script's 0 is: a round moment, so that steps fall on round times.
+const START_MS: i64 = 1_800_000_000_000;
+
+/// Runs the rules at each step and at each expected moment, and shows what was found.
+pub(super) fn run(script: &Script, mut show: impl FnMut(i64, &[Finding], &[Outcome])) {
+    let mut moments: Vec<i64> = script.expectations.iter().map(|e| e.at_ms).collect();
+    let end_ms = moments.iter().copied().max().unwrap_or(0);
+    let every_ms = script.every_ms.max(end_ms / RUNS_MAX + 1);
+    moments.extend((0..=end_ms / every_ms).map(|i| i * every_ms));
+    moments.sort_unstable();
+    moments.dedup();
+    let mut findings: Vec<Finding> = Vec::new();
+    for at_ms in moments {
+        if within(&script.away, at_ms) {
+            // A collector that is not running judges nothing; what is expected then is what the
+            // register says.
+            show(at_ms, &findings, &[]);
+            continue;
+        }
+        let input = input(script, at_ms);
+        let assessed = assess(&[input], &findings, &script.policy, START_MS + at_ms);
+        findings = assessed.findings;
+        findings.retain(|finding| finding.state != State::Closed);
+        show(at_ms, &findings, &assessed.outcomes);
+    }
+}
+
+fn within(spans: &[(i64, i64)], at_ms: i64) -> bool {
+    spans.iter().any(|(from, to)| (*from..*to).contains(&at_ms))
+}
+
+impl Script {
+    /// When a sample arrives; nothing when it is never taken.
+    fn arrival_ms(&self, taken_ms: i64) -> Option<i64> {
+        if within(&self.silent, taken_ms) {
+            return None;
+        }
+        let late = self
+            .late
+            .iter()
+            .find(|(from, to, _)| (*from..*to).contains(&taken_ms));
+        let mut arrival = late.map_or(taken_ms, |(_, _, at)| *at);
+        // What is sent to a collector that is not running waits in the spool.
+        while let Some((_, back)) = self
+            .away
+            .iter()
+            .find(|(from, to)| (*from..*to).contains(&arrival))
+        {
+            arrival = *back;
+        }
+        Some(arrival)
+    }
+}
+
+fn input(script: &Script, now_ms: i64) -> RuleInput {
+    let (mut last_sample_ms, mut last_received_ms) = (None, None);
+    let mut series = Vec::new();
+    for whole in &script.series {
+        let (mut times_ms, mut values) = (Vec::new(), Vec::new());
+        for (taken_ms, value) in whole.points().take_while(|(t, _)| *t <= now_ms) {
+            let Some(arrival_ms) = script.arrival_ms(taken_ms).filter(|at| *at <= now_ms) else {
+                continue;
+            };
+            let stamped_ms = START_MS + taken_ms + script.skew_ms;
+            last_sample_ms = last_sample_ms.max(Some(stamped_ms));
+            last_received_ms = last_received_ms.max(Some(START_MS + arrival_ms));
+            if now_ms - taken_ms <= WINDOW_MS {
+                times_ms.push(stamped_ms);
+                values.push(value);
+            }
+        }
+        if !times_ms.is_empty() {
+            series.push(Series {
+                times_ms,
+                values,
+                ..whole.clone()
+            });
+        }
+    }
+    let back_ms = script
+        .away
+        .iter()
+        .map(|(_, to)| *to)
+        .filter(|to| *to <= now_ms)
+        .max();
+    RuleInput {
+        host_id: "0".repeat(32),
+        window: Window {
+            host: "host".into(),
+            from_ms: START_MS + now_ms - WINDOW_MS,
+            to_ms: START_MS + now_ms + script.skew_ms.max(0),
+            interval_ms: script.interval_ms,
+            series,
+        },
+        first_seen_ms: START_MS,
+        last_sample_ms,
+        last_received_ms,
+        clock_skew_ms: script.skew_ms,
+        watching_since_ms: Some(START_MS + back_ms.unwrap_or(-86_400_000)),
+        retired_ms: None,
+    }
+}

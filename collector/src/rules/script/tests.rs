@@ -1,0 +1,264 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::rules::RULES;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rules")
+}
+
+#[track_caller]
+fn run(text: &str) -> Vec<Failure> {
+    Script::parse(text).unwrap_or_else(|e| panic!("{e}")).run()
+}
+
+#[track_caller]
+fn check(text: &str) {
+    let failures = run(text);
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn every_rule_has_a_script_that_fires_and_one_that_stays_silent() {
+    let mut expected = BTreeSet::new();
+    for rule in RULES {
+        for kind in ["fires", "silent"] {
+            let name = format!("{}.{kind}.script", rule.name);
+            let text = std::fs::read_to_string(folder().join(&name))
+                .unwrap_or_else(|e| panic!("testdata/rules/{name}: {e}"));
+            let script = Script::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let failures = script.run();
+            assert!(failures.is_empty(), "{name}: {failures:#?}");
+            let fires = script.fires().any(|fired| fired == rule.name);
+            assert_eq!(fires, kind == "fires", "{name} is about {}", rule.name);
+            let silences = script.silences().any(|silent| silent == rule.name);
+            assert!(silences, "{name} never expects no {}", rule.name);
+            expected.insert(name);
+        }
+    }
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let text = std::fs::read_to_string(folder().join(&name)).unwrap();
+        if !expected.contains(&name) {
+            let failures = run(&text);
+            assert!(failures.is_empty(), "{name}: {failures:#?}");
+        }
+    }
+}
+
+#[test]
+fn every_evidence_can_be_queried_and_every_sentence_ends() {
+    let known = |metric: &str| hostwell_proto::metric::Metric::by_name(metric).is_some();
+    let mut judged = BTreeSet::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        replay::run(&Script::parse(&text).unwrap(), |_, findings, _| {
+            for finding in findings {
+                judged.insert(finding.rule.clone());
+                assert!(finding.summary.ends_with('.'), "{}", finding.summary);
+                assert!(finding.advice.ends_with('.'), "{}", finding.advice);
+                for evidence in &finding.evidence {
+                    let selector: crate::series::Selector = evidence.selector.parse().unwrap();
+                    assert!(known(&selector.metric), "{}", evidence.selector);
+                    assert!(
+                        evidence.value.is_finite(),
+                        "{}: {}",
+                        finding.rule,
+                        evidence.what
+                    );
+                }
+            }
+        });
+    }
+    assert_eq!(judged.len(), RULES.len(), "{judged:?}");
+}
+
+#[test]
+fn every_watched_metric_is_in_the_catalogue() {
+    for metric in crate::rules::metrics()
+        .into_iter()
+        .chain(crate::indicators::metrics())
+    {
+        let known = hostwell_proto::metric::Metric::by_name(metric);
+        assert!(known.is_some(), "{metric}");
+    }
+}
+
+#[test]
+fn an_expectation_that_does_not_come_true_says_what_was_found() {
+    let failures = run(
+        "load 1m node_load1 1x30\nload 1m node_memory_MemTotal_bytes 8Gi x\n"
+            .replace(" x\n", "x30\n")
+            .as_str(),
+    );
+    assert_eq!(failures, []);
+    let failures = run(
+        "load 1m hostwell_filesystem_stuck{mountpoint=\"/n\"} 1x30\n\
+                        at 1m expect filesystem_stuck\nat 9m expect no filesystem_stuck\n\
+                        at 9m expect oom_kill\n",
+    );
+    assert_eq!(failures.len(), 3, "{failures:#?}");
+    assert!(
+        failures[0]
+            .found
+            .starts_with("pending filesystem_stuck critical on \"/n\"")
+    );
+    assert!(failures[1].found.starts_with("open filesystem_stuck"));
+    assert_eq!(
+        failures[2].found,
+        "oom_kill is NotApplicable: this kernel does not count such kills"
+    );
+}
+
+#[test]
+fn mistakes_name_the_line() {
+    let bad = |text: &str, line: usize, what: &str| {
+        let error = Script::parse(text).unwrap_err();
+        assert!(error.line == line && error.what.contains(what), "{error}");
+    };
+    bad("", 0, "nothing is loaded");
+    bad("\nlaod 1m x 1", 2, "no command \"laod\"");
+    bad("load 1m node_load1", 1, "no values");
+    bad("load 0s node_load1 1", 1, "above 0");
+    bad("load 1y node_load1 1", 1, "not a time");
+    bad("load 1m node_load1 1q", 1, "no unit \"q\"");
+    bad("load 1m node_load1 x3", 1, "not a number");
+    bad("load 1m node_load1 ä+1x3", 1, "no unit");
+    bad("load 1m node_load1 1x99999999", 1, "count");
+    bad("load 1m node_load1{a=~\"b\"} 1", 1, "label=\"value\"");
+    bad("load 1m a 1\nload 1m a 2", 2, "twice");
+    bad("load 1m a 1\nat 1m expect dsk_full", 2, "no rule");
+    bad("load 1m a 1\nat 1m expect disk_full soon", 2, "no severity");
+    bad(
+        "load 1m a 1\nat 1m expect disk_full is fine",
+        2,
+        "no verdict",
+    );
+    bad(
+        "load 1m a 1\npolicy disk_full.warnin = 1",
+        2,
+        "unknown field",
+    );
+    bad(
+        "load 1m a 1\npolicy disk_full.warning = { raise = 1, clear = 2 }",
+        2,
+        "above raise",
+    );
+}
+
+#[test]
+fn values_are_written_short() {
+    let script = Script::parse("load 10s a{b=\"x y # z\"} 1 2x2 5-2x2 _x2 -1+1x1 50% 1.5Ki # c");
+    let series = script.unwrap().series.remove(0);
+    assert_eq!(series.label("b"), Some("x y # z"));
+    assert_eq!(
+        series.values,
+        [1.0, 2.0, 2.0, 2.0, 5.0, 3.0, 1.0, -1.0, 0.0, 0.5, 1536.0]
+    );
+    assert_eq!(series.times_ms[7], 90_000);
+}
+
+/// A quiet host: whatever is left out of a script would be a reason not to judge.
+fn quiet(more: &str) -> String {
+    format!(
+        "interval 10s\n\
+         load 10s node_time_seconds 1.8G+10x1440\n\
+         load 10s node_memory_MemTotal_bytes 16Gix1440\n\
+         load 10s node_memory_MemAvailable_bytes 8Gix1440\n\
+         load 10s node_cpu_seconds_total{{cpu=\"0\",mode=\"idle\"}} 0+9x1440\n\
+         load 10s node_cpu_seconds_total{{cpu=\"0\",mode=\"user\"}} 0+1x1440\n\
+         load 10s node_load1 0.1x1440\n\
+         load 10s node_filesystem_size_bytes{{mountpoint=\"/\"}} 500Gx1440\n\
+         load 10s node_filesystem_avail_bytes{{mountpoint=\"/\"}} 300Gx1440\n{more}"
+    )
+}
+
+#[test]
+fn a_quiet_host_has_no_findings_and_says_what_it_judged() {
+    check(&quiet(
+        "at 0 expect nothing\n\
+         at 5m expect cpu_saturation is not_enough_data\n\
+         at 1h expect nothing\n\
+         at 1h expect cpu_saturation is ok\n\
+         at 1h expect disk_full is ok\n\
+         at 1h expect raid_degraded is not_applicable\n\
+         at 4h expect nothing\n",
+    ));
+}
+
+#[test]
+fn a_fast_clock_is_a_finding_and_marks_the_rest_as_suspect() {
+    check(&quiet(
+        "skew 5m\n\
+         at 1h expect clock_off warning on skew\n\
+         at 1h expect disk_full is data_suspect\n",
+    ));
+    check(&quiet(
+        "skew -5m\n\
+         at 1h expect clock_off warning on skew\n\
+         at 1h expect disk_full is data_suspect\n",
+    ));
+}
+
+#[test]
+fn a_host_that_is_down_silences_its_other_rules() {
+    // The disk was filling up; nothing more is known about it, and it is not over either.
+    check(
+        "interval 10s\n\
+         load 10s node_time_seconds 1.8G+10x720\n\
+         load 10s node_filesystem_size_bytes{mountpoint=\"/\"} 100Gx720\n\
+         load 10s node_filesystem_avail_bytes{mountpoint=\"/\"} 4Gx720\n\
+         silent 1h 90m\n\
+         at 59m expect disk_full critical on /\n\
+         at 59m expect no host_down\n\
+         at 70m expect host_down critical\n\
+         at 70m expect disk_full critical on /\n\
+         at 70m expect disk_full is silenced\n\
+         at 91m expect no host_down\n\
+         at 91m expect disk_full critical on /\n",
+    );
+}
+
+#[test]
+fn a_filesystem_that_is_gone_leaves_no_finding_behind() {
+    check(
+        "interval 10s\n\
+         load 10s node_filesystem_size_bytes{mountpoint=\"/\"} 100Gx720\n\
+         load 10s node_filesystem_avail_bytes{mountpoint=\"/\"} 50Gx720\n\
+         load 10s node_filesystem_size_bytes{mountpoint=\"/mnt\"} 100Gx360\n\
+         load 10s node_filesystem_avail_bytes{mountpoint=\"/mnt\"} 1Gx360\n\
+         at 59m expect disk_full critical on /mnt\n\
+         at 62m expect no disk_full\n",
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_constant_host_within_its_levels_never_alarms(
+        used in 0.0..0.79f64, memory in 0.0..0.89f64, busy in 0.0..0.8f64, load in 0.0..1.9f64,
+    ) {
+        let failures = run(&format!(
+            "every 5m\n\
+             load 1m node_filesystem_size_bytes{{mountpoint=\"/\"}} 100Gx120\n\
+             load 1m node_filesystem_avail_bytes{{mountpoint=\"/\"}} {}Gx120\n\
+             load 1m node_memory_MemTotal_bytes 16Gx120\n\
+             load 1m node_memory_MemAvailable_bytes {}Gx120\n\
+             load 1m node_cpu_seconds_total{{cpu=\"0\",mode=\"user\"}} 0+{}x120\n\
+             load 1m node_cpu_seconds_total{{cpu=\"0\",mode=\"idle\"}} 0+{}x120\n\
+             load 1m node_load1 {load}x120\n\
+             at 1h expect nothing\nat 2h expect nothing\n",
+            100.0 * (1.0 - used), 16.0 * (1.0 - memory), 60.0 * busy, 60.0 * (1.0 - busy),
+        ));
+        prop_assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "(load 1m [a-c]{1,2} [0-9x+_.-]{0,6}\n|.{0,30}\n){0,5}") {
+        let _ = Script::parse(&text);
+    }
+}
