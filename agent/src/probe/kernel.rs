@@ -65,6 +65,7 @@ impl Default for Kernel {
 
 impl Probe for Kernel {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
+        let before = out.readings.len();
         let uname = source.uname();
         if !uname.sysname.is_empty() {
             let labels = [
@@ -96,7 +97,10 @@ impl Probe for Kernel {
             Err(ProbeError::Absent) => {}
             Err(e) => return Err(e),
         }
-        Ok(())
+        match out.readings.len() > before {
+            true => Ok(()),
+            false => Err(ProbeError::Absent),
+        }
     }
 }
 
