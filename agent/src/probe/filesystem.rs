@@ -100,6 +100,8 @@ struct Mount {
     mountpoint: Box<str>,
     fstype: Box<str>,
     device: Box<str>,
+    /// By the mount's or the file system's own options. `statvfs` would tell what this process may
+    /// do, and a hardened service may write nowhere.
     readonly: bool,
 }
 
@@ -120,13 +122,18 @@ fn parse(text: &[u8]) -> Result<Vec<Mount>, Malformed> {
         // Any number of optional fields, ended by a dash.
         fields.find(|field| *field == b"-").ok_or_else(wrong)?;
         let fstype = fields.next().ok_or_else(wrong)?;
+        let device = fields.next().unwrap_or_default();
+        let of_all = fields.next().unwrap_or_default();
+        let mut flags = options
+            .split(|b| *b == b',')
+            .chain(of_all.split(|b| *b == b','));
         mounts.push(Mount {
             number: scan::label(number).into(),
             root: unescaped(root),
             mountpoint: unescaped(mountpoint),
             fstype: unescaped(fstype),
-            device: unescaped(fields.next().unwrap_or_default()),
-            readonly: options.split(|b| *b == b',').any(|o| o == b"ro"),
+            device: unescaped(device),
+            readonly: flags.any(|flag| flag == b"ro"),
         });
     }
     Ok(mounts)
@@ -307,17 +314,17 @@ fn put(mount: &Mount, answer: &Answer, rows: &mut Rows, out: &mut Readings<'_>) 
     let stuck = matches!(answer, Answer::Stuck);
     let mut values = vec![flag(stuck), flag(!matches!(answer, Answer::Stat(_)))];
     if let Answer::Stat(stat) = answer {
-        values.extend(figures(stat));
+        values.extend(figures(mount.readonly, stat));
     }
     out.readings
         .extend(numbers.iter().copied().zip(values.iter().copied()));
 }
 
 /// In the order of [`METRICS`], without the first two.
-fn figures(stat: &FilesystemStat) -> [f64; 6] {
+fn figures(readonly: bool, stat: &FilesystemStat) -> [f64; 6] {
     let bytes = |blocks: u64| blocks as f64 * stat.block_bytes as f64;
     [
-        f64::from(u8::from(stat.readonly)),
+        f64::from(u8::from(readonly)),
         bytes(stat.blocks),
         bytes(stat.blocks_free),
         bytes(stat.blocks_available),

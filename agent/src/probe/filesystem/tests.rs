@@ -25,6 +25,9 @@ fn a_mount_line_is_taken_apart_whatever_optional_fields_it_has() {
         }
     );
     assert_eq!(mounts.len(), 2);
+    assert!(!mounts[1].readonly);
+    let remounted = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 ro,errors=remount-ro\n";
+    assert!(parse(remounted.as_bytes()).unwrap()[0].readonly);
 }
 
 #[test]
