@@ -57,20 +57,16 @@ impl Connected for Connection {
     }
 }
 
-/// Runs a collector until `shutdown`; `ready` hears where it listens once it does.
+/// Runs a collector until `shutdown`.
 ///
 /// # Errors
 /// A configuration that does not hold, an address that is taken, a database that cannot be opened,
 /// or a server that failed. However it ends, what was acknowledged is in the database.
-pub async fn run(
-    config: ServerConfig,
-    shutdown: CancellationToken,
-    ready: impl FnOnce(Bound),
-) -> anyhow::Result<()> {
-    run_by(config, Clock::system(), shutdown, ready).await
+pub async fn run(config: ServerConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
+    run_by(config, Clock::system(), shutdown, |_| ()).await
 }
 
-/// As [`run`], by another clock; for tests.
+/// As [`run`], by a given clock; `ready` hears where the collector listens once it does.
 ///
 /// # Errors
 /// As [`run`].
@@ -268,3 +264,6 @@ fn notify(state: &[NotifyState<'_>]) {
         tracing::debug!(%error, "tell systemd");
     }
 }
+
+#[cfg(test)]
+mod tests;

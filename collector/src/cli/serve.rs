@@ -43,7 +43,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     };
     let env = |name: &str| std::env::var(name).ok();
     let config = ServerConfig::load(args.config.as_deref(), env, &overrides)?;
-    crate::serve::run(config, until_told()?, |_| {}).await?;
+    crate::serve::run(config, until_told()?).await?;
     Ok(Exit::Fine)
 }
 

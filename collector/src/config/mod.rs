@@ -143,7 +143,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             hosts: 10_000,
-            series_per_host: 20_000,
+            series_per_host: 2_000,
             labels_per_series: 32,
             label_name_bytes: 128,
             label_value_bytes: 1024,
@@ -250,7 +250,7 @@ impl ServerConfig {
             1..=1024,
         )?;
         within("limits.handshake_seconds", l.handshake_seconds, 1..=600)?;
-        within("limits.idle_seconds", l.idle_seconds, 10..=86_400)?;
+        within("limits.idle_seconds", l.idle_seconds, 1..=86_400)?;
         self.check_addresses()
     }
 

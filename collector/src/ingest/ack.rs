@@ -18,6 +18,8 @@ pub(super) struct Acks {
     /// So many batches are acknowledged at once; below it the agent could run out of its window.
     enough: u64,
     due: Option<Instant>,
+    /// Nothing was acknowledged yet on this stream.
+    first: bool,
 }
 
 impl Acks {
@@ -27,8 +29,8 @@ impl Acks {
             ranges: Vec::new(),
             batches: 0,
             enough: u64::from(in_flight_max / 4).max(1),
-            // The first one goes at once: it tells the agent that the path works to its end.
             due: None,
+            first: true,
         }
     }
 
@@ -37,7 +39,9 @@ impl Acks {
         self.batches = self
             .batches
             .saturating_add((last - first).saturating_add(1));
-        self.due.get_or_insert(now + HOLD);
+        // The first one goes at once: it tells the agent that the path works to its end.
+        let hold = if self.first { Duration::ZERO } else { HOLD };
+        self.due.get_or_insert(now + hold);
         let (mut first, mut last) = (first, last);
         // Absorb neighbours, so that a run of batches stays one range.
         self.ranges.retain(|(of, from, to)| {
@@ -67,6 +71,7 @@ impl Acks {
     pub(super) fn take(&mut self) -> Vec<Ack> {
         self.batches = 0;
         self.due = None;
+        self.first = false;
         let mut taken = std::mem::take(&mut self.ranges);
         taken.sort_by_key(|(spool, first, _)| (spool.0, *first));
         let mut acks: Vec<Ack> = Vec::new();
@@ -128,6 +133,9 @@ mod tests {
         let mut acks = Acks::new(16);
         let now = Instant::now();
         assert!(!acks.ripe(now + HOLD));
+        acks.add(A, 9, 9, now);
+        assert!(acks.ripe(now), "the first of a stream");
+        acks.take();
         for sequence in 1..=3 {
             acks.add(A, sequence, sequence, now);
         }

@@ -1,0 +1,119 @@
+use super::*;
+use crate::api::{Client, ConnectError};
+use crate::auth::ClientTls;
+
+async fn client(collector: &Collector) -> Client {
+    Client::connect(&collector.url(), &ClientTls::default())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_question_is_answered() {
+    let collector = Collector::start().await;
+    let (mut agent, _) = Agent::connect(&collector).await;
+    agent.sample(1, NOW_MS, 1.0).await;
+    agent.acked(1).await;
+    let answer = client(&collector)
+        .await
+        .ask(r#"{"ask":"hosts"}"#)
+        .await
+        .unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["hosts"][0]["name"], "web-1");
+    assert_eq!(answer["as_of_ms"], NOW_MS);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_question_is_answered_with_the_reason() {
+    let collector = Collector::start().await;
+    let client = client(&collector).await;
+    for (question, expected) in [
+        ("{}", "does not know such a question"),
+        ("not json", "does not know such a question"),
+        (
+            r#"{"ask":"edit_host","name":"nobody","edit":"retire"}"#,
+            "no host named",
+        ),
+    ] {
+        let refused = client.ask(question).await.unwrap_err();
+        assert!(format!("{refused:#}").contains(expected), "{refused:#}");
+    }
+    let long = format!(r#"{{"ask":"{}"}}"#, "x".repeat(100_000));
+    assert!(client.ask(&long).await.is_err());
+    client.ask(r#"{"ask":"hosts"}"#).await.unwrap();
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_is_a_database_of_its_own() {
+    let collector = Collector::start().await;
+    let (mut agent, _) = Agent::connect(&collector).await;
+    agent.sample(1, NOW_MS, 1.0).await;
+    agent.acked(1).await;
+    let copy = collector.folder.path().join("copy.db");
+    let client = client(&collector).await;
+    let mut told = Vec::new();
+    let bytes = client
+        .backup(&copy, |done, of| told.push((done, of)))
+        .await
+        .unwrap();
+    assert_eq!(told.last(), Some(&(bytes, Some(bytes))));
+    assert_eq!(std::fs::metadata(&copy).unwrap().len(), bytes);
+    let store = Store::open_read_only(&copy).await.unwrap();
+    assert_eq!(store.hosts().await.unwrap().len(), 1);
+    let again = client.backup(&copy, |_, _| ()).await.unwrap_err();
+    assert!(
+        format!("{again:#}").contains("does not overwrite"),
+        "{again:#}"
+    );
+    let left = std::fs::read_dir(&collector.config.data).unwrap();
+    let left: Vec<_> = left.map(|e| e.unwrap().file_name()).collect();
+    assert!(
+        !left.iter().any(|n| n.to_string_lossy().contains("partial")),
+        "{left:?}"
+    );
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_at_the_address_is_told_apart_from_something_wrong() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let tls = ClientTls::default();
+    let absent = Client::connect(&format!("http://{free}"), &tls)
+        .await
+        .unwrap_err();
+    assert!(matches!(absent, ConnectError::Absent { .. }), "{absent:?}");
+    for (url, expected) in [
+        ("http://192.0.2.1:7443", "this machine only"),
+        ("https://127.0.0.1:7443", "give its PEM file"),
+        ("127.0.0.1:7443", "does not start with http"),
+    ] {
+        let wrong = Client::connect(url, &tls).await.unwrap_err();
+        let shown = format!("{:#}", anyhow::Error::new(wrong));
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn health_is_told_to_whoever_asks() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    let collector = Collector::start().await;
+    let channel = Endpoint::from_shared(collector.url())
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut health = HealthClient::new(channel);
+    for service in ["", "hostwell.v1.Intake", "hostwell.v1.Operator"] {
+        let service = service.to_owned();
+        let answer = health.check(HealthCheckRequest { service }).await.unwrap();
+        assert_eq!(answer.into_inner().status, 1);
+    }
+    collector.stop().await;
+}
