@@ -15,6 +15,7 @@ pub mod rules;
 pub mod series;
 pub mod serve;
 pub mod store;
+pub mod up;
 pub mod upkeep;
 pub mod web;
 pub mod words;

@@ -10,13 +10,14 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::sync::Semaphore;
 
 use crate::answer::AnswerError;
 use crate::clock::Clock;
 use crate::listen::{Connection, Listener};
 use crate::store::Store;
 
-mod hosts;
+mod report;
 
 /// Pages are self-contained: nothing is loaded, nothing is framed, no script runs but the page's.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
@@ -29,6 +30,7 @@ pub struct Pages {
     clock: Clock,
     address: SocketAddr,
     healthy: Arc<AtomicBool>,
+    reports: Arc<Semaphore>,
 }
 
 impl Pages {
@@ -39,6 +41,7 @@ impl Pages {
             clock,
             address,
             healthy,
+            reports: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -58,7 +61,8 @@ impl Pages {
 
     fn routes(self) -> Router {
         Router::new()
-            .route("/", get(hosts::page))
+            .route("/", get(report::page))
+            .route("/report", get(report::page))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })
@@ -74,10 +78,17 @@ fn failed(error: AnswerError) -> Response {
         AnswerError::Store(_) | AnswerError::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let text = format!("{:#}\n", anyhow::Error::new(error));
-    if code.is_server_error() {
-        tracing::error!("make a page: {}", text.trim_end());
+    if code.is_client_error() {
+        return (code, text).into_response();
     }
-    (code, text).into_response()
+    // A page may be seen by people who should not learn how the disk is laid out.
+    let id = format!("{:08x}", getrandom::u32().unwrap_or_default());
+    tracing::error!(id, "make a page: {}", text.trim_end());
+    (
+        code,
+        format!("this page cannot be made now; the collector's log says why (id {id})\n"),
+    )
+        .into_response()
 }
 
 /// Whether the collector can do its work; for load balancers and supervisors.
