@@ -80,7 +80,9 @@ const DAY_MS: i64 = 86_400_000;
 pub(super) async fn checks(store: &Store, now_ms: i64) -> Result<Vec<Check>, AnswerError> {
     let facts = store.facts(true).await?;
     let hosts = store.hosts().await?;
-    let mut checks = vec![database(&facts), watching(store, now_ms).await?];
+    let mut checks = vec![database(&facts)];
+    checks.extend(disk(store.path()));
+    checks.push(watching(store, now_ms).await?);
     let moment = Moment::of(store, now_ms).await?;
     checks.push(fleet(&hosts, moment));
     for host in hosts.iter().filter(|host| host.retired_ms.is_none()) {
@@ -111,6 +113,25 @@ fn database(facts: &StoreFacts) -> Check {
             facts.series,
         ),
     )
+}
+
+/// Room left where the database lies.
+fn disk(path: &std::path::Path) -> Option<Check> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let room = rustix::fs::statvfs(folder.unwrap_or(std::path::Path::new("."))).ok()?;
+    let bytes = |blocks: u64| blocks as f64 * room.f_frsize as f64;
+    let (free, all) = (bytes(room.f_bavail), bytes(room.f_blocks));
+    let found = format!("{} free of {}", words::bytes(free), words::bytes(all));
+    let remedy = "make room, or give the collector another --data; a full disk loses nothing \
+                  committed, and agents keep their samples until their spools are full";
+    const GIB: f64 = (1u64 << 30) as f64;
+    Some(if free < 0.25 * GIB {
+        Check::wrong("disk", found, remedy)
+    } else if free < 2.0 * GIB || free < 0.05 * all {
+        Check::watch("disk", found, remedy)
+    } else {
+        Check::fine("disk", found)
+    })
 }
 
 /// Whether the collector was there over the last day.

@@ -16,6 +16,9 @@ const WIDTH_MAX: usize = 160;
 /// Prints every series.
 pub(super) fn print(samples: &Samples, console: &mut Console) -> io::Result<()> {
     let width = console.width.unwrap_or(WIDTH).clamp(20, WIDTH_MAX);
+    // Fewer samples than cells would leave blanks that look like holes.
+    let most = samples.series.iter().map(|s| s.times_ms.len()).max();
+    let width = width.min(most.unwrap_or(0).max(1));
     let range = (samples.from_ms, samples.to_ms);
     for series in &samples.series {
         let labels: Vec<String> = series
@@ -59,31 +62,35 @@ fn line(series: &SampleSeries, (from_ms, to_ms): (i64, i64), width: usize) -> St
         .iter()
         .map(|(sum, count)| (*count > 0).then(|| sum / f64::from(*count)))
         .collect();
-    blocks(&means)
+    blocks(&means, None)
 }
 
 /// Steps squeezed into so many cells: the largest of each, because a peak must stay visible.
-pub(super) fn course(steps: &[Option<f64>], width: usize) -> String {
+/// Between the bounds, or between the smallest and the largest without.
+pub(super) fn course(steps: &[Option<f64>], width: usize, bounds: Option<(f64, f64)>) -> String {
     let cell = steps.len().div_ceil(width).max(1);
     let cells: Vec<Option<f64>> = steps
         .chunks(cell)
         .map(|some| some.iter().copied().flatten().reduce(f64::max))
         .collect();
-    blocks(&cells)
+    blocks(&cells, bounds)
 }
 
-/// Each value as one of eight blocks between the smallest and the largest; a blank for none.
-fn blocks(cells: &[Option<f64>]) -> String {
+/// Each value as one of eight blocks; a blank for none.
+fn blocks(cells: &[Option<f64>], bounds: Option<(f64, f64)>) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let known = || cells.iter().copied().flatten();
-    let low = known().reduce(f64::min).unwrap_or(0.0);
-    let high = known().reduce(f64::max).unwrap_or(0.0);
+    let (low, high) = bounds.unwrap_or_else(|| {
+        let low = known().reduce(f64::min).unwrap_or(0.0);
+        (low, known().reduce(f64::max).unwrap_or(low))
+    });
     cells
         .iter()
         .map(|cell| match cell {
             None => ' ',
             Some(_) if high <= low => BLOCKS[0],
-            Some(value) => BLOCKS[((value - low) / (high - low) * 7.0).round() as usize],
+            // A cast from float to integer stays within the integer's bounds.
+            Some(value) => BLOCKS[(((value - low) / (high - low) * 7.0).round() as usize).min(7)],
         })
         .collect()
 }

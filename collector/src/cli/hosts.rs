@@ -113,9 +113,7 @@ fn table(hosts: &[HostLine], console: &mut Console) -> io::Result<()> {
         let mut row = vec![
             Cell::from(&host.name),
             words::state(host.state),
-            host.age_ms
-                .map_or("-".into(), crate::words::duration)
-                .into(),
+            host.age_ms.map_or("-".into(), words::span).into(),
         ];
         for i in 0..INDICATORS.len() {
             row.push(match host.indicators.get(i) {

@@ -150,11 +150,14 @@ fn table(samples: &Samples, console: &mut Console) -> io::Result<()> {
         .map(|n| super::text::clean(n).to_uppercase())
         .collect();
     let timed = samples.agg.is_none() || samples.step_ms.is_some();
-    let value = match samples.agg {
-        Some(agg) => format!("{} ({})", agg.name().to_uppercase(), samples.unit),
-        None => format!("VALUE ({})", samples.unit),
-    };
-    let value = value.replace(" ()", "");
+    let mut value = samples.agg.map_or("value", Agg::name).to_uppercase();
+    // Bytes and ratios carry their unit themselves, counts have none.
+    if !matches!(
+        samples.unit.as_str(),
+        "" | "bytes" | "bytes/s" | "ratio" | "count"
+    ) {
+        value.push_str(&format!(" ({})", samples.unit));
+    }
     let mut columns: Vec<(&str, Align)> = Vec::new();
     if timed {
         columns.push(("TIME", Align::Left));

@@ -1,12 +1,13 @@
 //! `hostwell serve`: the collector.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-use anyhow::Context;
+use tracing_subscriber::EnvFilter;
 
 use super::Exit;
 use crate::config::{Overrides, ServerConfig};
@@ -36,6 +37,7 @@ pub(super) struct ServeArgs {
 
 /// Runs it.
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+    log_to_stderr("info");
     let overrides = Overrides {
         data: args.data,
         listen_grpc: args.listen_grpc,
@@ -45,6 +47,21 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let config = ServerConfig::load(args.config.as_deref(), env, &overrides)?;
     crate::serve::run(config, until_told()?).await?;
     Ok(Exit::Fine)
+}
+
+/// Sends the log to standard error, at this level unless `HOSTWELL_LOG` says another.
+pub(super) fn log_to_stderr(level: &str) {
+    let filter = std::env::var("HOSTWELL_LOG").unwrap_or_else(|_| level.to_owned());
+    let colour = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .try_init();
+    // Only a program that embeds this one has a log already, and then that one is right.
+    drop(started);
 }
 
 /// A token that is cancelled by the first SIGINT or SIGTERM. The second one ends the process at

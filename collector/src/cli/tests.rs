@@ -1,5 +1,8 @@
 //! The command line as a whole: its definitions, its help, its exit codes.
 
+mod answers;
+mod fixture;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 

@@ -10,13 +10,22 @@ use super::table::{Cell, Tone};
 
 /// A plain number, with as many digits as tell something.
 pub(super) fn number(value: f64) -> String {
-    match value.abs() {
-        _ if !value.is_finite() => value.to_string(),
-        _ if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
-        v if v >= 1000.0 => format!("{value:.1}"),
-        v if v >= 1.0 => format!("{value:.3}"),
-        v if v >= 0.001 => format!("{value:.5}"),
-        _ => format!("{value:e}"),
+    let digits = match value.abs() {
+        _ if !value.is_finite() => return value.to_string(),
+        v if v >= 1000.0 => 1,
+        v if v >= 1.0 => 3,
+        v if v >= 0.001 || v == 0.0 => 5,
+        _ => return format!("{value:e}"),
+    };
+    let text = format!("{value:.digits$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// An age or a length of time; below a second nobody cares.
+pub(super) fn span(ms: i64) -> String {
+    match ms {
+        ..1_000 => "0 s".into(),
+        ms => words::duration(ms),
     }
 }
 
@@ -112,8 +121,10 @@ mod tests {
         for (value, words) in [
             (0.0, "0"),
             (3.0, "3"),
-            (0.25, "0.25000"),
+            (0.25, "0.25"),
             (1.23456, "1.235"),
+            (100.0, "100"),
+            (-0.5, "-0.5"),
             (12345.678, "12345.7"),
             (0.00001, "1e-5"),
         ] {

@@ -166,6 +166,11 @@ impl Store {
         .await
     }
 
+    /// Where the database lies.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
     fn writing(&self) -> Result<&Writing, StoreError> {
         self.inner
             .writing

@@ -152,7 +152,7 @@ fn heading(depth: &HostInDepth) -> Table {
         "newest sample",
         match (host.last_sample_ms, depth.age_ms) {
             (Some(ms), Some(age_ms)) => {
-                format!("{}, {} old", format_ms(ms), duration(age_ms)).into()
+                format!("{}, {} old", format_ms(ms), words::span(age_ms)).into()
             }
             _ => "none yet".into(),
         },
@@ -165,8 +165,9 @@ fn heading(depth: &HostInDepth) -> Table {
         inside => format!(", {inside}"),
     };
     let machine = format!(
-        "{} CPUs, {} memory, {}{inside}",
+        "{} CPU{}, {} memory, {}{inside}",
         facts.cpus,
+        if facts.cpus == 1 { "" } else { "s" },
         bytes(facts.memory_bytes as f64),
         facts.arch
     );
@@ -227,7 +228,9 @@ fn indicators(depth: &HostInDepth) -> Table {
     for indicator in depth.indicators.all() {
         let course = indicator.trend.as_ref().map_or(String::new(), |trend| {
             let means: Vec<Option<f64>> = trend.points.iter().map(|p| p.map(|p| p[1])).collect();
-            crate::cli::chart::course(&means, COURSE)
+            // A ratio stands against the whole, so that its height tells how full it is.
+            let whole = (indicator.unit == "ratio").then_some((0.0, 1.0));
+            crate::cli::chart::course(&means, COURSE, whole)
         });
         let mut row = vec![
             (&indicator.name).into(),
@@ -335,9 +338,9 @@ fn delivery(depth: &HostInDepth) -> Table {
             Some(ratio) => format!(
                 "{} of the last {span}: {} up, {} down, {} unknown",
                 percent(ratio),
-                duration(known.up_ms()),
-                duration(known.down_ms()),
-                duration(known.unknown_ms())
+                words::span(known.up_ms()),
+                words::span(known.down_ms()),
+                words::span(known.unknown_ms())
             ),
             None => "not enough data".into(),
         },
@@ -365,7 +368,7 @@ fn delivery(depth: &HostInDepth) -> Table {
     let refused: Vec<String> = host
         .refused
         .iter()
-        .map(|(reason, count)| format!("{count} {reason}"))
+        .map(|(reason, count)| format!("{reason}: {count}"))
         .collect();
     row(
         "refused",
