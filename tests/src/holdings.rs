@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use hostwell::store::{Store, WindowQuery};
 use hostwell_proto::id::HostId;
 
 use crate::relay::{Name, Record};
+
+/// Longest time until what was sent is stored.
+const COMPLETE: Duration = Duration::from_secs(120);
 
 /// A host's samples: series → time in ms → value.
 pub type Samples = BTreeMap<Name, BTreeMap<i64, f64>>;
@@ -46,24 +50,43 @@ pub fn stored(database: &Path, host: HostId) -> Samples {
     })
 }
 
-/// Whether the store has dealt with everything in the record: what is asked again and again while
-/// backfill runs.
-pub fn is_complete(database: &Path, record: &Record) -> bool {
+/// What the store has not yet dealt with of everything in the record, a line a spool.
+pub fn missing(database: &Path, record: &Record) -> Vec<String> {
     block_on(async {
-        let Ok(store) = Store::open_read_only(database).await else {
-            return false;
+        let store = match Store::open_read_only(database).await {
+            Ok(store) => store,
+            Err(error) => return vec![format!("{error}")],
         };
+        let mut missing = Vec::new();
         for ((host, spool), said) in &record.spools {
             let Some(last) = said.batches.keys().next_back() else {
                 continue;
             };
             let held = store.holding(*host, *spool).await;
-            if !held.is_ok_and(|h| h == [(1, *last)]) {
-                return false;
+            let all = |ranges: &Vec<(u64, u64)>| ranges.iter().any(|(f, l)| *f <= 1 && last <= l);
+            if !held.as_ref().is_ok_and(all) {
+                missing.push(format!("{host} {spool}: sent up to {last}, held {held:?}"));
             }
         }
-        true
+        missing
     })
+}
+
+/// Waits until the store has dealt with everything in the record: backfill takes its time.
+#[track_caller]
+pub fn until_complete(database: &Path, record: &Record) {
+    let start = Instant::now();
+    loop {
+        let missing = missing(database, record);
+        if missing.is_empty() {
+            return;
+        }
+        assert!(
+            start.elapsed() < COMPLETE,
+            "not stored after {COMPLETE:?}: {missing:#?}"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// Holds the whole ledger: every numbered batch is in the store exactly once, with its content.

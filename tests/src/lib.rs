@@ -8,6 +8,7 @@
 )]
 
 pub mod ca;
+pub mod exposition;
 pub mod fixture;
 pub mod holdings;
 pub mod program;
@@ -16,4 +17,5 @@ pub mod relay;
 pub mod site;
 pub mod skip;
 pub mod source;
+pub mod speaker;
 pub mod wait;

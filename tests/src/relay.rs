@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hostwell_proto::column;
 use hostwell_proto::id::{HostId, SpoolId};
 use hostwell_proto::wire::agent_message::Kind;
+use hostwell_proto::wire::collector_message::Kind as Answer;
 use hostwell_proto::wire::intake_client::IntakeClient;
 use hostwell_proto::wire::intake_server::{Intake, IntakeServer};
 use hostwell_proto::wire::{AgentMessage, CollectorMessage, Gap};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::{Stream, StreamExt};
 use tonic::codec::CompressionEncoding;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
@@ -34,6 +37,8 @@ pub struct SpoolRecord {
     pub batches: BTreeMap<u64, Vec<u8>>,
     /// How often batches were sent again.
     pub repeats: u64,
+    /// What the collector said it has durably: (first, last), in the order said.
+    pub acknowledged: Vec<(u64, u64)>,
 }
 
 /// Everything agents said, by host and spool.
@@ -114,6 +119,15 @@ impl Record {
             Kind::Gap(gap) => self.gaps.push((host, gap.clone())),
         }
     }
+
+    fn note_answer(&mut self, host: HostId, message: &CollectorMessage) {
+        if let Some(Answer::Ack(ack)) = &message.kind {
+            let spool = SpoolId::try_from(&ack.spool_id[..]).unwrap();
+            let spool = self.spools.entry((host, spool)).or_default();
+            let ranges = ack.ranges.iter().map(|r| (r.first, r.last));
+            spool.acknowledged.extend(ranges);
+        }
+    }
 }
 
 /// A running relay.
@@ -169,6 +183,8 @@ impl Relay {
     }
 }
 
+type Answers = Pin<Box<dyn Stream<Item = Result<CollectorMessage, Status>> + Send>>;
+
 struct Door {
     target: SocketAddr,
     record: Arc<Mutex<Record>>,
@@ -176,7 +192,7 @@ struct Door {
 
 #[tonic::async_trait]
 impl Intake for Door {
-    type StreamStream = Streaming<CollectorMessage>;
+    type StreamStream = Answers;
 
     async fn stream(
         &self,
@@ -195,14 +211,22 @@ impl Intake for Door {
         let (forward, queue) = mpsc::channel(QUEUE);
         let record = Arc::clone(&self.record);
         let mut inbound = request.into_inner();
+        let host = match inbound.message().await? {
+            Some(AgentMessage {
+                kind: Some(Kind::Hello(hello)),
+            }) => {
+                let host = hello.host_id.parse::<HostId>();
+                let host = host.map_err(|e| Status::invalid_argument(e.to_string()))?;
+                let kind = Kind::Hello(hello);
+                record.lock().unwrap().note(host, &kind);
+                forward.try_send(AgentMessage { kind: Some(kind) }).ok();
+                host
+            }
+            other => return Err(Status::invalid_argument(format!("no greeting: {other:?}"))),
+        };
         tokio::spawn(async move {
-            let mut host = None;
             while let Ok(Some(message)) = inbound.message().await {
                 if let Some(kind) = &message.kind {
-                    if let Kind::Hello(hello) = kind {
-                        host = hello.host_id.parse::<HostId>().ok();
-                    }
-                    let host = host.expect("an agent greets first");
                     record.lock().unwrap().note(host, kind);
                 }
                 if forward.send(message).await.is_err() {
@@ -210,6 +234,14 @@ impl Intake for Door {
                 }
             }
         });
-        client.stream(ReceiverStream::new(queue)).await
+        let answers = client.stream(ReceiverStream::new(queue)).await?;
+        let record = Arc::clone(&self.record);
+        let answers = answers.into_inner().map(move |answer| {
+            if let Ok(message) = &answer {
+                record.lock().unwrap().note_answer(host, message);
+            }
+            answer
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 }

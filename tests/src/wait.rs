@@ -35,6 +35,12 @@ pub fn until_true(what: impl Display, deadline: Duration, mut probe: impl FnMut(
     until(what, deadline, || probe().then_some(()));
 }
 
+/// Lets time pass in the world under test: an outage that lasts. Not for waiting until something is
+/// so.
+pub fn pass(span: Duration) {
+    std::thread::sleep(span);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,14 +12,18 @@ const AGENT: &[(&str, &[&str])] = &[
     ("sample", &[]),
     ("source", &[]),
     ("facts", &["source"]),
-    ("probe", &["sample", "source"]),
+    ("probe", &["sample", "source", "facts"]),
     ("expose", &["sample"]),
-    ("tls", &[]),
     ("identity", &[]),
+    // A URL is checked where TLS is understood, so these two know each other.
     ("config", &["probe", "source", "tls"]),
-    ("spool", &["sample"]),
+    ("tls", &["config"]),
+    ("spool", &["sample", "config", "identity"]),
     ("sampler", &["sample", "probe", "source", "spool", "config"]),
-    ("uplink", &["spool", "tls", "config", "identity"]),
+    (
+        "uplink",
+        &["spool", "tls", "config", "identity", "facts", "source"],
+    ),
 ];
 
 /// The same for the collector.
@@ -56,7 +60,10 @@ const COLLECTOR: &[(&str, &[&str])] = &[
         ],
     ),
     ("api", &["answer", "store", "auth", "config", "clock"]),
-    ("web", &["answer", "store", "report", "clock", "words"]),
+    (
+        "web",
+        &["answer", "store", "report", "listen", "clock", "words"],
+    ),
 ];
 
 /// Composition roots: they know everybody.

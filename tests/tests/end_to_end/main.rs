@@ -1,0 +1,15 @@
+//! The real programs together: agents, collector, command line, and the world's bad days.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test reports by panicking"
+)]
+
+mod bad_input;
+mod crash;
+mod ledger;
+mod parity;
+mod stream;
+mod tls;
