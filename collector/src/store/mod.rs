@@ -33,6 +33,7 @@
 //! waiting for the writer, ranges of one spool: each has a bound, and the refusal says which.
 
 mod backup;
+mod care;
 mod check;
 mod error;
 mod history;
@@ -45,7 +46,6 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use hostwell_proto::id::{HostId, SpoolId};
 
@@ -58,15 +58,10 @@ pub use types::{
 use crate::rules::Finding;
 use crate::series::{Kind, SeriesName, Window};
 use error::Fault;
-use history::{gaps, head::Head, journal, retention, seal, series, spools, window};
+use history::{gaps, head::Head, journal, series, spools, window};
 use readers::Readers;
 use registry::{edit, findings, hosts, watch};
 use writer::{Ledger, Writer};
-
-/// How long one call of [`Store::upkeep`] seals before it leaves the rest to the next one.
-const UPKEEP_TIME_MAX: Duration = Duration::from_millis(250);
-/// Packed bytes the head may hold: above it the largest journals are sealed early.
-const HEAD_BYTES_MAX: usize = 256 << 20;
 
 /// A handle to the store; cheap to clone.
 #[derive(Clone, Debug)]
@@ -104,14 +99,15 @@ async fn blocking<T: Send + 'static>(
 
 /// The record of the host that stands for a number, both halves put together.
 fn record(conn: &rusqlite::Connection, number: i64) -> Result<HostRecord, Fault> {
-    let fleet = hosts::all(conn)?;
-    let seen = hosts::Seen {
-        last: spools::last_seen(conn)?,
-        dropped: gaps::dropped(conn)?,
-    };
+    let fleet = hosts::around(conn, number)?;
     let host = fleet
         .standing_for(number)
         .ok_or_else(|| Fault::damaged(format!("host number {number} is nobody")))?;
+    let mut seen = hosts::Seen::default();
+    for part in fleet.numbers(host.number) {
+        seen.last.extend(spools::last_seen(conn, Some(part))?);
+        seen.dropped.extend(gaps::dropped(conn, Some(part))?);
+    }
     Ok(fleet.record(host, &seen))
 }
 
@@ -212,8 +208,8 @@ impl Store {
         let read = |conn: &rusqlite::Connection| {
             let fleet = hosts::all(conn)?;
             let seen = hosts::Seen {
-                last: spools::last_seen(conn)?,
-                dropped: gaps::dropped(conn)?,
+                last: spools::last_seen(conn, None)?,
+                dropped: gaps::dropped(conn, None)?,
             };
             Ok(fleet.standing().map(|h| fleet.record(h, &seen)).collect())
         };
@@ -469,106 +465,6 @@ impl Store {
                 .try_for_each(|f| findings::save(&ledger.conn, f, now_ms))
         })
         .await
-    }
-
-    /// Seals what is due (staggered), drops what is past retention. Short; call it often.
-    ///
-    /// # Errors
-    /// `Full`, `Damaged`, `Io`: what was not done is done by a later call.
-    pub async fn upkeep(&self, now_ms: i64) -> Result<(), StoreError> {
-        let writing = self.writing()?;
-        let begun = Instant::now();
-        let crowded = writing.head.bytes() > HEAD_BYTES_MAX;
-        let due = writing
-            .head
-            .due(|host, oldest_ms, bytes| crowded || seal::is_due(host, oldest_ms, bytes, now_ms));
-        for one in due {
-            let enough = crowded && writing.head.bytes() < HEAD_BYTES_MAX / 4 * 3;
-            if enough || begun.elapsed() > UPKEEP_TIME_MAX {
-                break;
-            }
-            self.seal(one.host).await?;
-        }
-        let retention_ms = writing.options.retention_ms;
-        self.change("drop what is past the retention", move |ledger| {
-            let dropped = retention::prune(&ledger.conn, now_ms, retention_ms)?;
-            if dropped > 0 {
-                tracing::info!(blocks = dropped, "dropped blocks past the retention");
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Seals all of a host's journal.
-    async fn seal(&self, host: i64) -> Result<(), StoreError> {
-        let writing = self.writing()?;
-        let _one_at_a_time = writing.sealing.lock().await;
-        let entries = writing.head.entries(host, i64::MIN, i64::MAX);
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let prepare = move |conn: &rusqlite::Connection| seal::prepare(conn, host, &entries);
-        let sealed = self.inner.readers.snapshot("make blocks", prepare).await?;
-        let commit = move |ledger: &mut Ledger| seal::commit(ledger, sealed);
-        let forget = |(host, numbers): (i64, std::collections::HashSet<i64>), head: &Head| {
-            head.remove(host, &numbers);
-        };
-        writing
-            .writer
-            .submit("write blocks", true, commit, forget)
-            .await
-    }
-
-    /// Writes a consistent copy of the database to a new file while others write; answers its
-    /// size in bytes. The copy alone is whole.
-    ///
-    /// # Errors
-    /// `Conflict` when the file exists; `Full`, `Io`.
-    pub async fn backup(&self, to: &Path) -> Result<u64, StoreError> {
-        let to = to.to_owned();
-        self.inner
-            .readers
-            .with("write the backup", move |conn| backup::run(conn, &to))
-            .await
-    }
-
-    /// Counts; with `check` also verifies every checksum and invariant.
-    ///
-    /// # Errors
-    /// `Damaged` only when not even the counts can be read.
-    pub async fn facts(&self, check: bool) -> Result<StoreFacts, StoreError> {
-        let path = self.inner.path.clone();
-        let read = move |conn: &rusqlite::Connection| {
-            let mut facts = check::facts(conn, &path)?;
-            if check {
-                facts.problems = check::problems(conn);
-            }
-            Ok(facts)
-        };
-        self.inner
-            .readers
-            .snapshot("check the database", read)
-            .await
-    }
-
-    /// Seals the journal and closes; the one file is then the whole history. Every other clone of
-    /// the handle answers `Conflict` afterwards. Closing twice is fine.
-    ///
-    /// # Errors
-    /// What sealing met; the file is closed all the same, and the journal keeps what is not sealed.
-    pub async fn close(&self) -> Result<(), StoreError> {
-        let mut sealed = Ok(());
-        if let Some(writing) = &self.inner.writing {
-            for due in writing.head.due(|_, _, _| true) {
-                sealed = sealed.and(self.seal(due.host).await);
-            }
-        }
-        self.inner.readers.close().await;
-        match &self.inner.writing {
-            Some(writing) => sealed.and(writing.writer.stop().await),
-            None => Ok(()),
-        }
     }
 }
 

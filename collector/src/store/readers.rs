@@ -139,3 +139,24 @@ impl Readers {
             .clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_nobody_writes_is_read_without_touching_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("an odd? name%41#1 ü.db");
+        let conn = Connection::open(&path).unwrap();
+        conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+        conn.execute_batch("CREATE TABLE a (x); INSERT INTO a VALUES (7)")
+            .unwrap();
+        drop(conn);
+        let files = || std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files(), 1);
+        let conn = connect(&path, Access::Immutable).unwrap();
+        let x: i64 = conn.query_row("SELECT x FROM a", [], |r| r.get(0)).unwrap();
+        assert_eq!((x, files()), (7, 1));
+    }
+}

@@ -17,6 +17,7 @@ CREATE TABLE host (
   merged_ms       INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX host_name ON host (name) WHERE merged_into IS NULL;
+CREATE INDEX host_parts ON host (merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE refusal (
   host   INTEGER NOT NULL REFERENCES host (number),

@@ -8,9 +8,12 @@ use super::*;
 use crate::rules::{Severity, State};
 
 mod bad_input;
+mod conformance;
 mod crash;
+mod formats;
 mod hosts;
 mod ingest;
+mod model;
 mod register;
 
 const HOUR: i64 = 3_600_000;

@@ -22,6 +22,7 @@ pub struct StoreOptions {
 
 /// What the agent said about a host when it connected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HostFacts {
     /// `uname -r`.
     pub kernel: String,

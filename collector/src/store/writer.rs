@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hostwell_proto::id::HostId;
 use rusqlite::Connection;
@@ -22,6 +23,9 @@ use super::registry::hosts;
 const QUEUE_MAX: usize = 1024;
 /// Most jobs in one commit: bounds what one rollback costs.
 const GROUP_MAX: usize = 1024;
+
+/// How long a reader of another process may keep us from leaving write-ahead mode.
+const PATIENCE_AT_THE_END: Duration = Duration::from_millis(300);
 
 /// What jobs work on: the connection and the writer's caches of it.
 #[derive(Debug)]
@@ -283,6 +287,7 @@ fn fold(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .map_err(fault)?;
     conn.flush_prepared_statement_cache();
+    conn.busy_timeout(PATIENCE_AT_THE_END).map_err(fault)?;
     let left = conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
     tracing::debug!(left = left.is_ok(), "log folded into the database");
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hostwell_proto::id::{HostId, SpoolId};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, params_from_iter};
 
 use super::super::error::{Fault, StoreError};
 use super::super::types::{Appended, GapRecord};
@@ -75,9 +75,18 @@ pub(in crate::store) fn overlapping(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Samples each host's agent reported as dropped.
-pub(in crate::store) fn dropped(conn: &Connection) -> Result<HashMap<i64, u64>, Fault> {
-    let mut select = conn.prepare_cached("SELECT host, total(samples) FROM gap GROUP BY host")?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get::<_, f64>(1)? as u64)))?;
+/// Samples that each host's agent, or one host's, reported as dropped.
+pub(in crate::store) fn dropped(
+    conn: &Connection,
+    only: Option<i64>,
+) -> Result<HashMap<i64, u64>, Fault> {
+    const COLUMNS: &str = "SELECT host, total(samples) FROM gap";
+    let mut select = conn.prepare_cached(&match only {
+        Some(_) => format!("{COLUMNS} WHERE host = ?1 GROUP BY host"),
+        None => format!("{COLUMNS} GROUP BY host"),
+    })?;
+    let rows = select.query_map(params_from_iter(only), |r| {
+        Ok((r.get(0)?, r.get::<_, f64>(1)? as u64))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

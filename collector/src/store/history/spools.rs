@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use hostwell_proto::id::SpoolId;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::error::{Fault, StoreError};
 use super::ranges::Ranges;
@@ -164,14 +164,19 @@ pub(in crate::store) fn held(
     }
 }
 
-/// When something was last received from a host, and its newest sample, from all its spools.
+/// When something was last received from each host, or from one, and the newest sample: from all
+/// its spools.
 pub(in crate::store) fn last_seen(
     conn: &Connection,
+    only: Option<i64>,
 ) -> Result<HashMap<i64, (i64, Option<i64>)>, Fault> {
-    let mut select = conn.prepare_cached(
-        "SELECT host, max(last_received_ms), max(last_sample_ms) FROM spool GROUP BY host",
-    )?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?;
+    const COLUMNS: &str = "SELECT host, max(last_received_ms), max(last_sample_ms) FROM spool";
+    let read = |r: &Row<'_>| Ok((r.get(0)?, (r.get(1)?, r.get(2)?)));
+    let mut select = conn.prepare_cached(&match only {
+        Some(_) => format!("{COLUMNS} WHERE host = ?1 GROUP BY host"),
+        None => format!("{COLUMNS} GROUP BY host"),
+    })?;
+    let rows = select.query_map(params_from_iter(only), read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

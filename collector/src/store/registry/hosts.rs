@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use hostwell_proto::id::HostId;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -65,34 +65,75 @@ fn host_row(r: &Row<'_>) -> Result<HostRow, Fault> {
     })
 }
 
-/// Every row, merged ones too, by name.
-pub(in crate::store) fn all(conn: &Connection) -> Result<Fleet, Fault> {
-    let mut select = conn.prepare_cached(&format!("{COLUMNS} ORDER BY name, number"))?;
-    let mut rows = select.query([])?;
+fn select(conn: &Connection, rest: &str, only: Option<i64>) -> Result<Vec<HostRow>, Fault> {
+    let mut select = conn.prepare_cached(&format!("{COLUMNS} {rest}"))?;
+    let mut rows = select.query(params_from_iter(only))?;
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         found.push(host_row(r)?);
     }
-    let mut refusals: HashMap<i64, Vec<(String, u64)>> = HashMap::new();
-    let mut select = conn.prepare_cached("SELECT host, reason, count FROM refusal")?;
-    let mut rows = select.query([])?;
+    Ok(found)
+}
+
+/// Every row, merged ones too, by name.
+pub(in crate::store) fn all(conn: &Connection) -> Result<Fleet, Fault> {
+    Fleet::new(conn, select(conn, "ORDER BY name, number", None)?, None)
+}
+
+/// Only the host that stands for a number and what is merged into it: a greeting costs the same
+/// in a small fleet and in a large one.
+pub(in crate::store) fn around(conn: &Connection, number: i64) -> Result<Fleet, Fault> {
+    let one = |number: i64| select(conn, "WHERE number = ?1", Some(number));
+    let mut rows = one(number)?;
+    let mut climbed = vec![number];
+    while let Some(into) = rows.first().and_then(|h| h.merged_into)
+        && !climbed.contains(&into)
+    {
+        climbed.push(into);
+        rows = one(into)?;
+    }
+    let mut at = 0;
+    while let Some(parent) = rows.get(at).map(|h| h.number) {
+        let parts = select(conn, "WHERE merged_into = ?1", Some(parent))?;
+        rows.extend(
+            parts
+                .into_iter()
+                .filter(|p| p.number != climbed[climbed.len() - 1]),
+        );
+        at += 1;
+    }
+    let numbers: Vec<i64> = rows.iter().map(|h| h.number).collect();
+    Fleet::new(conn, rows, Some(&numbers))
+}
+
+/// Hosts at one moment, with who is part of whom.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Fleet {
+    rows: Vec<HostRow>,
+    places: HashMap<i64, usize>,
+    /// Direct parts of a host, the earlier merged first.
+    parts: HashMap<i64, Vec<i64>>,
+    refusals: HashMap<i64, Vec<(String, u64)>>,
+}
+
+fn refusals(
+    conn: &Connection,
+    only: Option<i64>,
+) -> Result<HashMap<i64, Vec<(String, u64)>>, Fault> {
+    const COLUMNS: &str = "SELECT host, reason, count FROM refusal";
+    let mut select = conn.prepare_cached(&match only {
+        Some(_) => format!("{COLUMNS} WHERE host = ?1"),
+        None => COLUMNS.to_owned(),
+    })?;
+    let mut rows = select.query(params_from_iter(only))?;
+    let mut found: HashMap<i64, Vec<(String, u64)>> = HashMap::new();
     while let Some(r) = rows.next()? {
-        refusals
+        found
             .entry(r.get(0)?)
             .or_default()
             .push((r.get(1)?, r.get::<_, i64>(2)? as u64));
     }
-    Ok(Fleet {
-        rows: found,
-        refusals,
-    })
-}
-
-/// All hosts at one moment, with who is part of whom.
-#[derive(Clone, Debug)]
-pub(in crate::store) struct Fleet {
-    rows: Vec<HostRow>,
-    refusals: HashMap<i64, Vec<(String, u64)>>,
+    Ok(found)
 }
 
 /// What the history half adds to a host's record.
@@ -105,6 +146,46 @@ pub(in crate::store) struct Seen {
 }
 
 impl Fleet {
+    fn new(conn: &Connection, rows: Vec<HostRow>, only: Option<&[i64]>) -> Result<Fleet, Fault> {
+        let mut parts: HashMap<i64, Vec<(Option<i64>, i64)>> = HashMap::new();
+        for host in &rows {
+            if let Some(into) = host.merged_into {
+                parts
+                    .entry(into)
+                    .or_default()
+                    .push((host.merged_ms, host.number));
+            }
+        }
+        let in_order = |(into, mut parts): (i64, Vec<(Option<i64>, i64)>)| {
+            parts.sort_unstable();
+            (into, parts.into_iter().map(|p| p.1).collect())
+        };
+        let refusals = match only {
+            None => refusals(conn, None)?,
+            Some(numbers) => {
+                let mut found = HashMap::new();
+                for number in numbers {
+                    found.extend(refusals(conn, Some(*number))?);
+                }
+                found
+            }
+        };
+        Ok(Fleet {
+            places: rows
+                .iter()
+                .enumerate()
+                .map(|(i, h)| (h.number, i))
+                .collect(),
+            parts: parts.into_iter().map(in_order).collect(),
+            refusals,
+            rows,
+        })
+    }
+
+    fn row(&self, number: i64) -> Option<&HostRow> {
+        self.rows.get(*self.places.get(&number)?)
+    }
+
     /// Hosts that are not part of another one, by name.
     pub(in crate::store) fn standing(&self) -> impl Iterator<Item = &HostRow> {
         self.rows.iter().filter(|h| h.merged_into.is_none())
@@ -138,34 +219,27 @@ impl Fleet {
 
     /// The host that stands for a row: itself, or what it was merged into.
     pub(in crate::store) fn standing_for(&self, number: i64) -> Option<&HostRow> {
-        let mut row = self.rows.iter().find(|h| h.number == number)?;
+        let mut row = self.row(number)?;
         // A merge never makes a ring; the bound keeps a damaged file from making one either.
         for _ in 0..self.rows.len() {
             match row.merged_into {
                 None => return Some(row),
-                Some(into) => row = self.rows.iter().find(|h| h.number == into)?,
+                Some(into) => row = self.row(into)?,
             }
         }
         None
     }
 
-    /// A host's own number, then those merged into it, the earlier merged first.
+    /// A host's own number, then those merged into it, nearer ones and earlier merged ones first.
     pub(in crate::store) fn numbers(&self, number: i64) -> Vec<i64> {
         let mut numbers = vec![number];
         let mut at = 0;
         while let Some(parent) = numbers.get(at).copied() {
-            let mut parts: Vec<&HostRow> = self
-                .rows
-                .iter()
-                .filter(|h| h.merged_into == Some(parent))
-                .collect();
-            parts.sort_by_key(|h| (h.merged_ms, h.number));
-            let fresh: Vec<i64> = parts
-                .iter()
-                .map(|h| h.number)
-                .filter(|n| !numbers.contains(n))
-                .collect();
-            numbers.extend(fresh);
+            for part in self.parts.get(&parent).into_iter().flatten() {
+                if !numbers.contains(part) {
+                    numbers.push(*part);
+                }
+            }
             at += 1;
         }
         numbers
@@ -190,7 +264,7 @@ impl Fleet {
             dropped_samples: 0,
         };
         for number in self.numbers(host.number) {
-            if let Some(part) = self.rows.iter().find(|h| h.number == number) {
+            if let Some(part) = self.row(number) {
                 record.first_seen_ms = record.first_seen_ms.min(part.first_seen_ms);
                 record.last_received_ms = record.last_received_ms.max(Some(part.greeted_ms));
             }

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Copies the files as a power cut would leave them.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for name in ["hostwell.db", "hostwell.db-wal"] {
         if from.join(name).exists() {
             std::fs::copy(from.join(name), to.join(name)).unwrap();

@@ -205,3 +205,38 @@ async fn a_record_tells_when_the_host_was_last_heard() {
     );
     assert_eq!(record.facts.kernel, "6.1");
 }
+
+#[tokio::test]
+async fn the_record_of_a_greeting_is_the_record_of_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for n in 1..=6 {
+        store
+            .greet(greeting(n, &format!("h{n}")), T0 + i64::from(n))
+            .await
+            .unwrap();
+        let ids = store
+            .series_ids(host(n), vec![gauge("node_load1")])
+            .await
+            .unwrap();
+        store
+            .append(batch(n, 1, &ids, &[(T0 + i64::from(n), 1.0)]))
+            .await
+            .unwrap();
+        store.count_refusal(host(n), "time").await.unwrap();
+    }
+    for (from, into) in [("h1", "h2"), ("h3", "h2"), ("h2", "h4"), ("h5", "h4")] {
+        let edit = HostEdit::MergeInto { into: into.into() };
+        store.edit_host(from, edit, T0 + 50).await.unwrap();
+    }
+    for n in 1..=6 {
+        let greeted = store
+            .greet(greeting(n, &format!("h{n}")), T0 + 90)
+            .await
+            .unwrap();
+        let listed = store.hosts().await.unwrap();
+        assert!(listed.contains(&greeted), "{n}: {greeted:?}");
+        assert_eq!(greeted.name, if n == 6 { "h6" } else { "h4" });
+        assert_eq!(greeted.refused["time"], if n == 6 { 1 } else { 5 });
+    }
+}

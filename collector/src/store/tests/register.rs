@@ -1,6 +1,6 @@
 use super::*;
 
-fn finding(rule: &str, n: u8, state: State) -> Finding {
+pub(super) fn finding(rule: &str, n: u8, state: State) -> Finding {
     Finding {
         id: 0,
         rule: rule.into(),

@@ -1,0 +1,362 @@
+//! The store and the naive model get the same operations in any order and must give the same
+//! answers: whatever is late, repeated, overlapping, merged, sealed, reopened or killed.
+
+use super::model::Model;
+use super::*;
+use proptest::prelude::*;
+
+const HOSTS: u8 = 3;
+const METRICS: [&str; 4] = [
+    "node_load1",
+    "node_memory_MemFree_bytes",
+    "custom_a",
+    "custom_b",
+];
+
+#[derive(Clone, Debug)]
+enum Op {
+    Append {
+        host: u8,
+        spool: u8,
+        sequence: u64,
+        columns: Vec<(u8, Vec<bool>)>,
+        ticks: Vec<(i64, f64)>,
+    },
+    Gap {
+        host: u8,
+        spool: u8,
+        first: u64,
+        more: u64,
+    },
+    Merge {
+        host: u8,
+        into: u8,
+    },
+    Seal,
+    Reopen,
+    Kill,
+}
+
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        (-5i32..5).prop_map(f64::from),
+        (0u32..1000).prop_map(|v| f64::from(v) / 100.0),
+        Just(-0.0),
+        any::<f64>().prop_filter("finite", |v| v.is_finite()),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    // Times meet often, and are hours apart often: overlaps and separate blocks.
+    let tick =
+        ((0i64..12), (0i64..3), value()).prop_map(|(s, h, v)| (T0 + h * 2 * HOUR + s * 1000, v));
+    let columns = prop::collection::vec(
+        (
+            0..METRICS.len() as u8,
+            prop::collection::vec(any::<bool>(), 8),
+        ),
+        1..4,
+    );
+    let ticks = prop::collection::vec(tick, 0..8);
+    prop_oneof![
+        10 => (0..HOSTS, 0u8..2, 1u64..20, columns, ticks).prop_map(
+            |(host, spool, sequence, columns, ticks)| Op::Append { host, spool, sequence, columns, ticks }
+        ),
+        1 => (0..HOSTS, 0u8..2, 1u64..20, 0u64..4)
+            .prop_map(|(host, spool, first, more)| Op::Gap { host, spool, first, more }),
+        1 => (0..HOSTS, 0..HOSTS).prop_map(|(host, into)| Op::Merge { host, into }),
+        2 => Just(Op::Seal),
+        1 => Just(Op::Reopen),
+        1 => Just(Op::Kill),
+    ]
+}
+
+fn name(metric: u8) -> SeriesName {
+    gauge(METRICS[usize::from(metric)]).0
+}
+
+fn never_prune(folder: &Path) -> StoreOptions {
+    StoreOptions {
+        retention_ms: 100_000 * DAY,
+        ..options(folder)
+    }
+}
+
+/// Both histories, and where the store lives now.
+struct Pair {
+    model: Model,
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+impl Pair {
+    async fn new() -> Pair {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(never_prune(folder.path())).await.unwrap();
+        for n in 0..HOSTS {
+            store
+                .greet(greeting(n, &format!("h{n}")), T0)
+                .await
+                .unwrap();
+        }
+        Pair {
+            model: Model::new(usize::from(HOSTS)),
+            store,
+            folder,
+        }
+    }
+
+    async fn append(
+        &mut self,
+        host_number: u8,
+        (spool_number, sequence): (u8, u64),
+        columns: Vec<(u8, Vec<bool>)>,
+        ticks: &[(i64, f64)],
+    ) {
+        let columns: BTreeMap<u8, Vec<bool>> = columns.into_iter().collect();
+        let names = columns.keys().map(|m| (name(*m), Kind::Gauge)).collect();
+        let series = self
+            .store
+            .series_ids(host(host_number), names)
+            .await
+            .unwrap();
+        let mut samples = Vec::new();
+        let mut packed = Vec::new();
+        for (number, (metric, present)) in columns.iter().enumerate() {
+            let kept: Vec<usize> = (0..ticks.len()).filter(|i| present[*i]).collect();
+            samples.extend(
+                kept.iter()
+                    .map(|i| (name(*metric), ticks[*i].0, ticks[*i].1)),
+            );
+            packed.push(Column {
+                number: number as u32,
+                ticks: (kept.len() != ticks.len())
+                    .then(|| kept.iter().map(|i| *i as u16).collect()),
+                values: kept.iter().map(|i| ticks[*i].1).collect(),
+            });
+        }
+        let append = Append {
+            host_id: host(host_number),
+            spool_id: spool(spool_number),
+            sequence,
+            received_ms: T0,
+            block: Block {
+                times_ms: ticks.iter().map(|t| t.0).collect(),
+                columns: packed,
+            },
+            series,
+        };
+        let wanted = self.model.append(
+            host_number.into(),
+            (spool_number, sequence),
+            samples.into_iter(),
+        );
+        assert_eq!(self.store.append(append).await.unwrap(), wanted);
+    }
+
+    async fn gap(&mut self, host_number: u8, spool_number: u8, (first, last): (u64, u64)) {
+        let gap = GapRecord {
+            spool_id: spool(spool_number).to_string(),
+            first_sequence: first,
+            last_sequence: last,
+            from_ms: T0,
+            to_ms: T0,
+            samples: 1,
+            reason: "age".into(),
+        };
+        let told = self
+            .store
+            .append_gap(host(host_number), gap.clone(), T0)
+            .await
+            .unwrap();
+        assert_eq!(
+            told,
+            self.model.append_gap(host_number.into(), spool_number, gap)
+        );
+    }
+
+    async fn merge(&mut self, host_number: u8, into: u8) {
+        let (from, to) = (usize::from(host_number), usize::from(into));
+        let edit = HostEdit::MergeInto {
+            into: format!("h{into}"),
+        };
+        // Two merges of one millisecond have no order of their own.
+        let now_ms = T0 + self.model.merges as i64;
+        let merged = self
+            .store
+            .edit_host(&format!("h{host_number}"), edit, now_ms)
+            .await;
+        if from != to && self.model.stands(from) && self.model.stands(to) {
+            merged.unwrap();
+            self.model.merge(from, to);
+        } else {
+            assert!(merged.is_err());
+        }
+    }
+
+    async fn apply(&mut self, op: Op) {
+        match op {
+            Op::Append {
+                host,
+                spool,
+                sequence,
+                columns,
+                ticks,
+            } => {
+                self.append(host, (spool, sequence), columns, &ticks).await;
+            }
+            Op::Gap {
+                host,
+                spool,
+                first,
+                more,
+            } => {
+                self.gap(host, spool, (first, first + more)).await;
+            }
+            Op::Merge { host, into } => self.merge(host, into).await,
+            Op::Seal => self.store.upkeep(T0 + 100 * HOUR).await.unwrap(),
+            Op::Reopen => {
+                self.store.close().await.unwrap();
+                self.store = Store::open(never_prune(self.folder.path())).await.unwrap();
+            }
+            Op::Kill => {
+                let folder = tempfile::tempdir().unwrap();
+                super::crash::copy(self.folder.path(), folder.path());
+                self.store = Store::open(never_prune(folder.path())).await.unwrap();
+                self.folder = folder;
+            }
+        }
+    }
+
+    async fn compare(&self) {
+        let metrics = |wanted: &[&str]| wanted.iter().map(|m| (*m).to_owned()).collect();
+        let queries = [
+            all(),
+            WindowQuery {
+                from_ms: T0 + 3000,
+                to_ms: T0 + 2 * HOUR + 5000,
+                ..all()
+            },
+            WindowQuery {
+                metrics: metrics(&["custom_b", "node_load1", "no_such"]),
+                ..all()
+            },
+            WindowQuery {
+                from_ms: T0 + 1,
+                to_ms: T0,
+                ..all()
+            },
+        ];
+        let path = self.folder.path().join("hostwell.db");
+        let at_rest = Store::open_read_only(&path).await.unwrap();
+        for query in queries {
+            let wanted = bits(self.model.windows(&query));
+            assert_eq!(
+                bits(self.store.windows(query.clone()).await.unwrap()),
+                wanted,
+                "{query:?}"
+            );
+            assert_eq!(
+                bits(at_rest.windows(query.clone()).await.unwrap()),
+                wanted,
+                "{query:?}"
+            );
+        }
+        for n in 0..HOSTS {
+            for s in 0..2 {
+                let held = self.store.holding(host(n), spool(s)).await.unwrap();
+                assert_eq!(held, self.model.holding(n.into(), s));
+            }
+            if self.model.stands(n.into()) {
+                let name = format!("h{n}");
+                let gaps = self.store.gaps(Some(&name), T0, T0).await.unwrap();
+                assert_eq!(gaps.len(), self.model.gap_count(n.into()));
+            }
+        }
+        assert_eq!(
+            self.store.facts(true).await.unwrap().problems,
+            Vec::<String>::new()
+        );
+    }
+}
+
+type Bits = Vec<(String, Vec<(SeriesName, Vec<(i64, u64)>)>)>;
+
+/// Windows with the values' bits: 0.0 and -0.0 are two values.
+fn bits(windows: Vec<Window>) -> Bits {
+    let points = |s: &crate::series::Series| {
+        s.times_ms
+            .iter()
+            .copied()
+            .zip(s.values.iter().map(|v| v.to_bits()))
+            .collect()
+    };
+    windows
+        .into_iter()
+        .map(|w| {
+            (
+                w.host,
+                w.series
+                    .iter()
+                    .map(|s| (s.name.clone(), points(s)))
+                    .collect(),
+            )
+        })
+        .collect()
+}
+
+fn check(ops: Vec<Op>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut pair = Pair::new().await;
+        for op in ops {
+            pair.apply(op).await;
+        }
+        pair.compare().await;
+        for last in [Op::Seal, Op::Reopen] {
+            pair.apply(last).await;
+            pair.compare().await;
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_operations_gives_the_answers_of_the_naive_history(
+        ops in prop::collection::vec(op(), 0..30)
+    ) {
+        check(ops);
+    }
+}
+
+#[test]
+fn a_chain_of_merges_answers_by_precedence() {
+    let load = |host: u8, value: f64| Op::Append {
+        host,
+        spool: 0,
+        sequence: 1,
+        columns: vec![(0, vec![true; 8])],
+        ticks: vec![(T0, value), (T0 + i64::from(host), value)],
+    };
+    let merge = |host, into| Op::Merge { host, into };
+    check(vec![
+        load(0, 1.0),
+        load(1, 2.0),
+        Op::Seal,
+        load(2, 3.0),
+        merge(0, 1),
+        merge(1, 2),
+    ]);
+    check(vec![
+        load(2, 1.0),
+        load(0, 2.0),
+        merge(2, 0),
+        Op::Kill,
+        load(1, 3.0),
+        merge(1, 0),
+    ]);
+}
