@@ -40,6 +40,18 @@ pub fn percent(ratio: f64) -> String {
     format!("{text} %")
 }
 
+/// "42 %", "5.5 %", "0 %": how much of something is used or waited for. Two digits are all that
+/// such a number is worth; 100 only when it is.
+pub fn share(ratio: f64) -> String {
+    let value = ratio * 100.0;
+    let text = match value.abs() {
+        v if (99.0..100.0).contains(&v) => trimmed(value.trunc(), 0),
+        v if v >= 9.95 => trimmed(value, 0),
+        _ => trimmed(value, 1),
+    };
+    format!("{text} %")
+}
+
 /// "13.6 GiB": binary units, for memory and disks.
 pub fn bytes(value: f64) -> String {
     scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
@@ -139,6 +151,11 @@ mod tests {
             (percent(0.99996), "99.99 %"),
             (percent(1.0), "100 %"),
             (percent(f64::NAN), "unknown %"),
+            (share(0.9996), "99 %"),
+            (share(0.4249), "42 %"),
+            (share(0.0549), "5.5 %"),
+            (share(0.0996), "10 %"),
+            (share(0.0004), "0 %"),
             (bytes(13.6 * GIB), "13.6 GiB"),
             (bytes(1023.8), "1 KiB"),
             (bytes_of(13.6 * GIB, 23.5 * GIB), "13.6 of 23.5 GiB"),

@@ -9,7 +9,7 @@ use super::{AnswerError, HostState};
 use crate::indicators::{self, Indicators};
 use crate::plan::availability::{Availability, Span};
 use crate::rules::{Finding, State};
-use crate::series::derived::sibling;
+use crate::series::derived::{sibling, space_used_ratio};
 use crate::series::{Series, Window};
 use crate::store::{GapRecord, HostRecord, Store, StoreError, WindowQuery};
 
@@ -90,6 +90,7 @@ const RECENT_MS: i64 = 120_000;
 const FILESYSTEM: &[&str] = &[
     "node_filesystem_size_bytes",
     "node_filesystem_avail_bytes",
+    "node_filesystem_free_bytes",
     "node_filesystem_files",
     "node_filesystem_files_free",
     "node_filesystem_readonly",
@@ -233,7 +234,14 @@ fn filesystem(window: &Window, of: &Series, at_ms: i64) -> Filesystem {
         fstype: label("fstype"),
         size_bytes,
         avail_bytes,
-        used_ratio: used(size_bytes, avail_bytes),
+        used_ratio: match (size_bytes, avail_bytes) {
+            (Some(size), Some(avail)) if size > 0.0 => Some(space_used_ratio(
+                size,
+                value("node_filesystem_free_bytes"),
+                avail,
+            )),
+            _ => None,
+        },
         inodes_used_ratio: used(
             value("node_filesystem_files"),
             value("node_filesystem_files_free"),

@@ -31,7 +31,7 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
         Figure::new("steal", "", steal, "ratio"),
         Figure::new("waiting for disks", "", iowait, "ratio"),
     ];
-    let mut words = format!("CPU {} busy", words::percent(now));
+    let mut words = format!("CPU {} busy", words::share(now));
     if let Some(cores) = cores(view.window, view.now_ms) {
         figures.push(Figure::new("cores", "", cores as f64, "count"));
         let plural = if cores == 1 { "core" } else { "cores" };
@@ -39,19 +39,16 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
     }
     // Nobody needs to read that nothing was stolen.
     if steal >= 0.01 {
-        words.push_str(&format!(
-            ", {} stolen by other guests",
-            words::percent(steal)
-        ));
+        words.push_str(&format!(", {} stolen by other guests", words::share(steal)));
     }
     if iowait >= 0.01 {
-        words.push_str(&format!(", {} waiting for disks", words::percent(iowait)));
+        words.push_str(&format!(", {} waiting for disks", words::share(iowait)));
     }
     words.push('.');
     Indicator {
         name: "CPU".into(),
         verdict: levels.verdict(now),
-        short: words::percent(now),
+        short: words::share(now),
         words,
         value: Some(now),
         unit: "ratio".into(),

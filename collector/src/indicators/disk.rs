@@ -2,7 +2,9 @@
 
 use super::{Figure, Indicator, Levels, View};
 use crate::series::Series;
-use crate::series::derived::{gauge_shares, sibling, time_shares, writable_filesystems};
+use crate::series::derived::{
+    gauge_shares, sibling, size_scaled, time_shares, writable_filesystems,
+};
 use crate::words;
 
 const BUSY: &str = "node_disk_io_time_seconds_total";
@@ -10,6 +12,7 @@ const BUSY: &str = "node_disk_io_time_seconds_total";
 pub(super) const METRICS: &[&str] = &[
     "node_filesystem_size_bytes",
     "node_filesystem_avail_bytes",
+    "node_filesystem_free_bytes",
     "node_filesystem_readonly",
     BUSY,
     "node_disk_reads_completed_total",
@@ -18,7 +21,11 @@ pub(super) const METRICS: &[&str] = &[
     "node_disk_write_time_seconds_total",
 ];
 
-const SOURCE: &str = "80 / 90 % used of the fullest writable filesystem: Zabbix and Checkmk";
+const SOURCE: &str = "80 / 90 % used of the fullest writable filesystem: Zabbix and Checkmk; \
+                      above 20 GB the levels rise with size, as Checkmk's magic factor 0.9 does";
+
+const NORM_BYTES: f64 = 20e9;
+const EXPONENT: f64 = 0.9;
 
 pub(super) fn indicator(view: &View<'_>) -> Indicator {
     let window = view.window;
@@ -26,12 +33,14 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
     let fullest = filesystems
         .iter()
         .filter_map(|fs| {
-            let (_, size, avail) = fs.points().filter(|p| p.0 <= view.now_ms).last()?;
-            Some((fs, size, avail, 1.0 - avail / size))
+            Some((
+                fs,
+                fs.space().filter(|at| at.time_ms <= view.now_ms).last()?,
+            ))
         })
-        .max_by(|a, b| a.3.total_cmp(&b.3));
+        .max_by(|a, b| a.1.used_ratio.total_cmp(&b.1.used_ratio));
     let busiest = busiest(view);
-    let Some((fs, size, avail, used)) = fullest else {
+    let Some((fs, now)) = fullest else {
         let mut unknown = Indicator::unknown(
             "Disk",
             "ratio",
@@ -40,32 +49,32 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
         unknown.figures = busiest.map(|b| b.figures()).unwrap_or_default();
         return unknown;
     };
-    let levels = Levels::new(0.80, 0.90, SOURCE);
+    let used = now.used_ratio;
+    let scaled = |level| size_scaled(level, now.size, NORM_BYTES, EXPONENT);
+    let levels = Levels::new(scaled(0.80), scaled(0.90), SOURCE);
     let mut figures = vec![
         Figure::new("used", fs.mountpoint, used, "ratio"),
-        Figure::new("available", fs.mountpoint, avail, "bytes"),
-        Figure::new("size", fs.mountpoint, size, "bytes"),
+        Figure::new("available", fs.mountpoint, now.avail, "bytes"),
+        Figure::new("size", fs.mountpoint, now.size, "bytes"),
     ];
     let mut words = format!(
         "Disk {} {} used, {} left",
         fs.mountpoint,
-        words::percent(used),
-        words::bytes_of(avail, size)
+        words::share(used),
+        words::bytes(now.avail)
     );
     if let Some(busiest) = &busiest {
         words.push_str(&busiest.words());
         figures.extend(busiest.figures());
     }
     words.push('.');
-    let used_over_time: Vec<(i64, f64)> = fs
-        .points()
-        .map(|(time_ms, size, avail)| (time_ms, 1.0 - avail / size))
-        .collect();
+    let used_over_time: Vec<(i64, f64)> =
+        fs.space().map(|at| (at.time_ms, at.used_ratio)).collect();
     let hole_ms = fs.avail.hole_ms(window.interval_ms);
     Indicator {
         name: "Disk".into(),
         verdict: levels.verdict(used),
-        short: format!("{} {}", words::percent(used), fs.mountpoint),
+        short: format!("{} {}", words::share(used), fs.mountpoint),
         words,
         value: Some(used),
         unit: "ratio".into(),
@@ -88,7 +97,7 @@ impl Busiest<'_> {
             .wait
             .map(|wait| format!(", {} a request", words::seconds(wait)))
             .unwrap_or_default();
-        format!("; {} {} busy{wait}", self.device, words::percent(self.busy))
+        format!("; {} {} busy{wait}", self.device, words::share(self.busy))
     }
 
     fn figures(&self) -> Vec<Figure> {

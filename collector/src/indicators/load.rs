@@ -95,11 +95,11 @@ fn sentence(load1: f64, per_core: f64, pressures: &[(&str, f64)]) -> String {
     let waits: Vec<String> = pressures
         .iter()
         .filter(|(_, share)| *share >= 0.01)
-        .map(|(word, share)| format!("{word} {} of the time", words::percent(*share)))
+        .map(|(word, share)| format!("for {word} {}", words::share(*share)))
         .collect();
     match (pressures.is_empty(), waits.is_empty()) {
         (true, _) => format!("{load}; this kernel does not report pressure."),
         (false, true) => format!("{load}; nothing waits."),
-        (false, false) => format!("{load}; tasks waited for {}.", waits.join(", ")),
+        (false, false) => format!("{load}; tasks waited {} of the time.", waits.join(", ")),
     }
 }

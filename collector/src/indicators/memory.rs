@@ -42,7 +42,7 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
     ];
     let mut words = format!(
         "Memory {} used, {} available",
-        words::percent(used),
+        words::share(used),
         words::bytes_of(now.available, now.total)
     );
     let swap = |name| window.current(name, &[], view.now_ms);
@@ -53,10 +53,7 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
     {
         figures.push(Figure::new("swap used", "", 1.0 - free / total, "ratio"));
         if total - free >= 0.01 * total {
-            words.push_str(&format!(
-                "; swap {} used",
-                words::percent(1.0 - free / total)
-            ));
+            words.push_str(&format!("; swap {} used", words::share(1.0 - free / total)));
         }
     }
     if now.estimated {
@@ -68,7 +65,7 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
     Indicator {
         name: "Memory".into(),
         verdict: levels.verdict(used),
-        short: words::percent(used),
+        short: words::share(used),
         words,
         value: Some(used),
         unit: "ratio".into(),

@@ -88,7 +88,7 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
         figures.push(Figure::new("share of speed", device, share, "ratio"));
         words.push_str(&format!(
             "; {device} at {} of its speed",
-            words::percent(share)
+            words::share(share)
         ));
     } else {
         words.push_str("; link speed not known");
@@ -97,7 +97,7 @@ pub(super) fn indicator(view: &View<'_>) -> Indicator {
         figures.push(Figure::new(what, device, share, "ratio"));
         if share >= LOSS_MAX {
             verdict = verdict.max(Verdict::Watch);
-            words.push_str(&format!("; {} {what} on {device}", words::percent(share)));
+            words.push_str(&format!("; {} {what} on {device}", words::share(share)));
         }
     }
     words.push('.');

@@ -124,7 +124,7 @@ fn a_quiet_machine_in_plain_words() {
         Ok | 0.31 a core | Load 0.62, 0.31 a core; tasks waited for CPU 3.1 % of the time.
         Ok | 42 % | Memory 42 % used, 13.6 of 23.5 GiB available.
         Ok | 1.2 MB/s | Network 1 MB/s in, 200 kB/s out; eth0 at 0.8 % of its speed.
-        Ok | 62 % / | Disk / 62 % used, 38 of 100 GiB left; sda 25 % busy, 2 ms a request."#]]
+        Ok | 62 % / | Disk / 62 % used, 38 GiB left; sda 25 % busy, 2 ms a request."#]]
     .assert_eq(&lines.join("\n"));
 }
 
@@ -237,6 +237,34 @@ fn lost_packets_are_worth_an_eye() {
         network.words,
         "Network 100 kB/s in, 0 B/s out; link speed not known; 2 % drops on eth0."
     );
+}
+
+#[test]
+fn used_space_is_what_df_shows() {
+    // 250 GiB, of which 160 are reserved for root: df says 46 %.
+    let window = Made(Vec::new())
+        .add("node_filesystem_size_bytes", &fs("/"), |_| 252.0 * GIB)
+        .add("node_filesystem_free_bytes", &fs("/"), |_| 210.0 * GIB)
+        .add("node_filesystem_avail_bytes", &fs("/"), |_| 50.0 * GIB)
+        .window();
+    let disk = indicators(&window, END_MS).disk;
+    assert_eq!(disk.words, "Disk / 46 % used, 50 GiB left.");
+}
+
+#[test]
+fn a_tenth_of_a_large_filesystem_is_plenty() {
+    let verdict = |size: f64, used: f64| {
+        let window = Made(Vec::new())
+            .add("node_filesystem_size_bytes", &fs("/"), |_| size)
+            .add("node_filesystem_avail_bytes", &fs("/"), |_| {
+                size * (1.0 - used)
+            })
+            .window();
+        indicators(&window, END_MS).disk.verdict
+    };
+    assert_eq!(verdict(20e9, 0.91), Verdict::Risk);
+    assert_eq!(verdict(50e12, 0.90), Verdict::Ok);
+    assert_eq!(verdict(50e12, 0.96), Verdict::Risk);
 }
 
 #[test]

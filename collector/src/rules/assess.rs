@@ -1,11 +1,14 @@
 //! Runs every rule over every host and lives the findings.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::host_down;
-use super::judge::{Case, Condition, Judged, Subject};
+use super::judge::{Case, Condition, Derived, Judged, Subject};
 use super::level::Hold;
 use super::{Finding, Policy, RULES, Rule, Severity, State};
 use crate::series::Window;
@@ -133,6 +136,7 @@ pub fn assess(
             policy,
             now_ms,
             previous,
+            derived: Derived::default(),
         };
         host.assess(&mut assessment);
     }
@@ -145,6 +149,7 @@ struct Host<'a> {
     policy: &'a Policy,
     now_ms: i64,
     previous: &'a [&'a Finding],
+    derived: Derived,
 }
 
 impl Host<'_> {
@@ -197,6 +202,7 @@ impl Host<'_> {
             policy: self.policy,
             now_ms: self.now_ms + self.input.skew_ms(),
             previous,
+            derived: &self.derived,
         };
         if rule.name != host_down::RULE.name {
             if is_down(causes) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::{Band, Doc, Evidence, Rule, Severity};
-use crate::series::derived::{CpuTime, Share, cpu_times, trailing};
+use crate::series::derived::{CpuTime, Share, trailing};
 use crate::words;
 
 const CPU: &str = "node_cpu_seconds_total";
@@ -55,10 +55,9 @@ impl Default for Levels {
 }
 
 fn judge(case: &Case<'_>) -> Judged {
-    let window = &case.input.window;
     let levels = &case.policy.cpu_saturation;
     let span_ms = levels.average_seconds * 1000;
-    let times = cpu_times(window);
+    let times = case.cpu_times();
     let shares = |part: fn(&CpuTime) -> f64| -> Vec<Share> {
         times.iter().map(|cpu| cpu.share(part)).collect()
     };
@@ -93,10 +92,10 @@ fn judge(case: &Case<'_>) -> Judged {
         condition,
         summary: format!(
             "CPU has been {} busy over the last {} (steal {}, waiting for disks {}).",
-            words::percent(ratio),
+            words::share(ratio),
             words::duration(span_ms),
-            words::percent(steal),
-            words::percent(iowait),
+            words::share(steal),
+            words::share(iowait),
         ),
         evidence: vec![
             Evidence::new(

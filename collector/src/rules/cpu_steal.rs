@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::{Band, Doc, Evidence, Rule, Severity};
-use crate::series::derived::{Share, cpu_times, trailing};
+use crate::series::derived::{Share, trailing};
 use crate::words;
 
 const CPU: &str = "node_cpu_seconds_total";
@@ -49,7 +49,8 @@ impl Default for Levels {
 fn judge(case: &Case<'_>) -> Judged {
     let levels = &case.policy.cpu_steal;
     let span_ms = levels.average_seconds * 1000;
-    let shares: Vec<Share> = cpu_times(&case.input.window)
+    let shares: Vec<Share> = case
+        .cpu_times()
         .iter()
         .map(|cpu| cpu.share(|cpu| cpu.steal))
         .collect();
@@ -65,7 +66,7 @@ fn judge(case: &Case<'_>) -> Judged {
         condition: case.against("", &points, &[(Severity::Warning, levels.warning, 0)]),
         summary: format!(
             "{} of CPU time was stolen by other guests over the last {}.",
-            words::percent(stolen),
+            words::share(stolen),
             words::duration(span_ms)
         ),
         evidence: vec![

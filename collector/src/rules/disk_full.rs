@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::{Grade, Moment};
 use super::{Band, Doc, Evidence, Rule, Severity};
-use crate::series::derived::{Filesystem, writable_filesystems};
+use crate::series::derived::{Filesystem, Space, size_scaled, writable_filesystems};
 use crate::words;
 
 const SIZE: &str = "node_filesystem_size_bytes";
@@ -14,20 +14,25 @@ const AVAIL: &str = "node_filesystem_avail_bytes";
 pub(super) const RULE: Rule = Rule {
     name: "disk_full",
     title: "Filesystem almost full",
-    watches: &[SIZE, AVAIL, "node_filesystem_readonly"],
+    watches: &[
+        SIZE,
+        AVAIL,
+        "node_filesystem_free_bytes",
+        "node_filesystem_readonly",
+    ],
     doc: Doc {
-        what: "Watches every writable filesystem. Opens as a warning when it is over 80 % used \
-               and either less than 10 GB is left or the last hour's pace fills it within 24 \
-               hours; as critical over 90 % used with less than 5 GB or 4 hours left; both after \
-               5 minutes. Used counts what only root may still write. On filesystems above 20 GB \
-               the percentages rise with size (1 TB: 87 and 93 %). Closes two points lower, or \
-               when a quarter more than the absolute limit is free and the pace has halved.",
+        what: "Watches every writable filesystem. Used is what df shows: used ÷ (used + available). \
+               Opens as a warning when over 80 % is used and either less than 10 GB is left or the \
+               last hour's pace fills it within 24 hours; as critical over 90 % used with less \
+               than 5 GB or 4 hours left; both after 5 minutes. On filesystems above 20 GB the \
+               percentages rise with size (1 TB: 86 and 93 %). Closes two points lower, or when a \
+               quarter more than the absolute limit is free and the pace has halved.",
         why: "When a filesystem is full, databases stop, logs are lost, updates break half way, \
               and services fail in ways that look like anything but a full disk.",
         todo: "Find what grew (`du -xh --max-depth=2 MOUNTPOINT | sort -h | tail`), rotate or \
                delete it, or enlarge the filesystem. If it grows steadily, plan the extension \
                before the time left is shorter than your change window.",
-        example: "/var is 93 % used: 3.4 of 50 GiB left, full in about 3 h 10 min at the pace of \
+        example: "/var is 93 % used: 3.4 GiB left, full in about 3 h 10 min at the pace of \
                   the last hour.",
         source: "Percent and absolute or time left: Zabbix's Linux template (80/90 %, 10/5 GB, 1 \
                  day). Lead times of 24 and 4 hours: the node_exporter mixin. Scaling by size: \
@@ -78,9 +83,9 @@ impl Default for Levels {
 }
 
 impl Levels {
-    fn scale(&self, size: f64) -> f64 {
-        let times = (size / self.size_norm_bytes).max(1.0);
-        times.powf(self.size_exponent - 1.0).min(1.0)
+    fn scaled(&self, band: Band, size: f64) -> Band {
+        let scaled = |level| size_scaled(level, size, self.size_norm_bytes, self.size_exponent);
+        Band::new(scaled(band.raise), scaled(band.clear))
     }
 }
 
@@ -106,18 +111,13 @@ fn judge(case: &Case<'_>) -> Judged {
 /// A filesystem as it stands.
 struct Standing<'a> {
     filesystem: &'a Filesystem<'a>,
-    /// (time, size, available), ascending, never empty.
-    points: Vec<(i64, f64, f64)>,
-    size: f64,
-    avail: f64,
+    /// Ascending.
+    space: Vec<Space>,
+    now: Space,
     left_hours: Option<f64>,
 }
 
 impl Standing<'_> {
-    fn used(&self) -> f64 {
-        1.0 - self.avail / self.size
-    }
-
     fn grade(
         &self,
         case: &Case<'_>,
@@ -126,10 +126,10 @@ impl Standing<'_> {
         (bytes_left, hours_left): (f64, f64),
     ) -> Grade {
         let levels = &case.policy.disk_full;
-        let moments = self.points.iter().map(|(time_ms, size, avail)| {
-            let ratio = band.at(*time_ms, 1.0 - avail / size);
+        let moments = self.space.iter().map(|space| {
+            let ratio = band.at(space.time_ms, space.used_ratio);
             let short = |bytes: f64, hours: f64| {
-                *avail < bytes || self.left_hours.is_some_and(|left| left < hours)
+                space.avail < bytes || self.left_hours.is_some_and(|left| left < hours)
             };
             Moment {
                 raise: ratio.raise && short(bytes_left, hours_left),
@@ -155,18 +155,18 @@ impl Standing<'_> {
         format!(
             "{} is {} used: {} left{pace}.",
             self.filesystem.mountpoint,
-            words::percent(self.used()),
-            words::bytes_of(self.avail, self.size),
+            words::share(self.now.used_ratio),
+            words::bytes(self.now.avail),
         )
     }
 
     fn evidence(&self, levels: &Levels, warning: Band) -> Vec<Evidence> {
         let avail = &self.filesystem.avail.name;
         let mut evidence = vec![
-            Evidence::new("used space", self.used(), "ratio", avail).against(warning.raise),
-            Evidence::new("available space", self.avail, "bytes", avail)
+            Evidence::new("used space", self.now.used_ratio, "ratio", avail).against(warning.raise),
+            Evidence::new("available space", self.now.avail, "bytes", avail)
                 .against(levels.warning_bytes_left),
-            Evidence::new("size", self.size, "bytes", &self.filesystem.size.name),
+            Evidence::new("size", self.now.size, "bytes", &self.filesystem.size.name),
         ];
         evidence.extend(self.left_hours.map(|hours| {
             Evidence::new("time left", hours * 3600.0, "seconds", avail)
@@ -178,17 +178,16 @@ impl Standing<'_> {
 
 fn subject(case: &Case<'_>, filesystem: &Filesystem<'_>) -> Option<Subject> {
     let levels = &case.policy.disk_full;
-    let points: Vec<(i64, f64, f64)> = filesystem.points().collect();
-    let (_, size, avail) = *points.last()?;
+    let space: Vec<Space> = filesystem.space().collect();
+    let now = *space.last()?;
     let standing = Standing {
         filesystem,
-        size,
-        avail,
-        left_hours: hours_left(&points),
-        points,
+        now,
+        left_hours: hours_left(&space),
+        space,
     };
-    let scale = levels.scale(size);
-    let (warning, critical) = (levels.warning.scaled(scale), levels.critical.scaled(scale));
+    let warning = levels.scaled(levels.warning, now.size);
+    let critical = levels.scaled(levels.critical, now.size);
     let warning_left = (levels.warning_bytes_left, levels.warning_hours_left);
     let critical_left = (levels.critical_bytes_left, levels.critical_hours_left);
     let condition = case.condition(&[
@@ -219,21 +218,21 @@ fn advice(mountpoint: &str, condition: Condition) -> String {
 /// Hours until nothing is left at the pace of these samples (least squares); nothing when they
 /// cover less than half an hour, when space does not shrink, or by less than a thousandth of the
 /// size an hour, which is noise.
-fn hours_left(points: &[(i64, f64, f64)]) -> Option<f64> {
-    let (first, last) = (points.first()?, points.last()?);
-    if last.0 - first.0 < 1_800_000 || points.len() < 4 {
+fn hours_left(space: &[Space]) -> Option<f64> {
+    let (first, last) = (space.first()?, space.last()?);
+    if last.time_ms - first.time_ms < 1_800_000 || space.len() < 4 {
         return None;
     }
-    let hours = |time_ms: i64| (time_ms - first.0) as f64 / 3_600_000.0;
-    let n = points.len() as f64;
-    let mean_t = points.iter().map(|p| hours(p.0)).sum::<f64>() / n;
-    let mean_a = points.iter().map(|p| p.2).sum::<f64>() / n;
+    let hours = |at: &Space| (at.time_ms - first.time_ms) as f64 / 3_600_000.0;
+    let n = space.len() as f64;
+    let mean_hours = space.iter().map(hours).sum::<f64>() / n;
+    let mean_avail = space.iter().map(|at| at.avail).sum::<f64>() / n;
     let (mut covariance, mut variance) = (0.0, 0.0);
-    for point in points {
-        let t = hours(point.0) - mean_t;
-        covariance += t * (point.2 - mean_a);
+    for at in space {
+        let t = hours(at) - mean_hours;
+        covariance += t * (at.avail - mean_avail);
         variance += t * t;
     }
     let pace = -covariance / variance;
-    (pace > last.1 / 1000.0).then(|| last.2.max(0.0) / pace)
+    (pace > last.size / 1000.0).then(|| last.avail.max(0.0) / pace)
 }

@@ -81,7 +81,7 @@ fn judge(case: &Case<'_>) -> Judged {
             ),
             summary: format!(
                 "{mountpoint} has used {} of its inodes: {} left.",
-                words::percent(used),
+                words::share(used),
                 words::count(left)
             ),
             evidence: vec![

@@ -1,8 +1,11 @@
 //! What a rule is given and what it answers.
 
+use std::cell::OnceCell;
+
 use super::level::{Band, Grade, Hold, Moment, held_since, hold};
 use super::{Evidence, Finding, Policy, RuleInput, Severity, State};
 use crate::series::Series;
+use crate::series::derived::{CpuTime, cpu_times};
 
 /// One host before one rule.
 #[derive(Debug)]
@@ -13,6 +16,14 @@ pub(crate) struct Case<'a> {
     pub(crate) now_ms: i64,
     /// This rule's pending and open findings on this host.
     pub(crate) previous: &'a [&'a Finding],
+    /// What several rules derive from the window, derived once.
+    pub(crate) derived: &'a Derived,
+}
+
+/// What several rules derive from a host's window.
+#[derive(Debug, Default)]
+pub(crate) struct Derived {
+    cpu_times: OnceCell<Vec<CpuTime>>,
 }
 
 /// What a rule says about a host.
@@ -48,6 +59,13 @@ pub(crate) enum Condition {
 }
 
 impl Case<'_> {
+    /// How the CPUs spent their time over the window.
+    pub(crate) fn cpu_times(&self) -> &[CpuTime] {
+        self.derived
+            .cpu_times
+            .get_or_init(|| cpu_times(&self.input.window))
+    }
+
     /// A series' newest value, unless it is stale.
     pub(crate) fn current(&self, series: &Series) -> Option<f64> {
         series.current(self.now_ms, self.input.window.interval_ms)

@@ -126,7 +126,7 @@ fn summary(now: &Memory) -> String {
     };
     format!(
         "Memory is {} used: {} available{how}.",
-        words::percent(now.used_ratio()),
+        words::share(now.used_ratio()),
         words::bytes_of(now.available, now.total),
     )
 }

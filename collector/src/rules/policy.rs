@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Band, RULES, clock_off, cpu_saturation, cpu_steal, disk_full, filesystem_stuck, host_down,
+    RULES, clock_off, cpu_saturation, cpu_steal, disk_full, filesystem_stuck, host_down,
     inodes_full, load_high, memory_low, oom_kill, pressure_high, raid_degraded, swap_thrashing,
 };
 
@@ -85,14 +85,6 @@ fn check(path: &str, value: &serde_json::Value, problems: &mut Vec<String>) {
         }
         serde_json::Value::Null => problems.push(format!("{path}: not a finite number")),
         _ => {}
-    }
-}
-
-impl Band {
-    /// A band whose raise level is looser by a share of what is left to 1.
-    pub(crate) fn scaled(self, factor: f64) -> Band {
-        let scale = |level: f64| 1.0 - (1.0 - level) * factor;
-        Band::new(scale(self.raise), scale(self.clear))
     }
 }
 

@@ -147,7 +147,7 @@ fn subject(case: &Case<'_>, resource: &Resource<'_>) -> Option<Subject> {
         summary: format!(
             "{} {} of the time over the last {}.",
             resource.sentence,
-            words::percent(waited),
+            words::share(waited),
             words::duration(span_ms)
         ),
         evidence: vec![

@@ -79,7 +79,7 @@ fn judge(case: &Case<'_>) -> Judged {
         condition: case.against("", &points, &[(Severity::Warning, levels.warning, 0)]),
         summary: format!(
             "Memory is written to swap at a pace of {} of its size in {}.",
-            words::percent(written),
+            words::share(written),
             words::duration(span_ms)
         ),
         evidence: vec![

@@ -252,6 +252,39 @@ pub fn memory(window: &Window) -> Vec<Memory> {
         .collect()
 }
 
+/// The part of a filesystem that is used, the way df shows it: used ÷ (used + available). What is
+/// reserved for root is in neither. Without the free bytes the reserve counts as used.
+pub fn space_used_ratio(size: f64, free: Option<f64>, avail: f64) -> f64 {
+    let used = (size - free.unwrap_or(avail)).max(0.0);
+    let avail = avail.max(0.0);
+    if used + avail > 0.0 {
+        used / (used + avail)
+    } else {
+        1.0
+    }
+}
+
+/// Levels for a used ratio ask for less free space on large filesystems: a tenth of 50 TB is
+/// plenty. The free part shrinks by (size ÷ norm) to the power of exponent - 1, the way Checkmk's
+/// magic factor does, but never grows on small ones.
+pub fn size_scaled(level: f64, size: f64, norm: f64, exponent: f64) -> f64 {
+    let times = (size / norm).max(1.0);
+    1.0 - (1.0 - level) * times.powf(exponent - 1.0).min(1.0)
+}
+
+/// Space of a filesystem at one moment, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Space {
+    /// When, milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// Its size, above zero.
+    pub size: f64,
+    /// What an unprivileged process may still write.
+    pub avail: f64,
+    /// As df shows it: see [`space_used_ratio`].
+    pub used_ratio: f64,
+}
+
 /// A filesystem that can be written to, with its series.
 #[derive(Clone, Copy, Debug)]
 pub struct Filesystem<'a> {
@@ -259,17 +292,28 @@ pub struct Filesystem<'a> {
     pub mountpoint: &'a str,
     /// `node_filesystem_size_bytes`.
     pub size: &'a Series,
-    /// `node_filesystem_avail_bytes`: what an unprivileged process may still write.
+    /// `node_filesystem_avail_bytes`.
     pub avail: &'a Series,
+    /// `node_filesystem_free_bytes`.
+    pub free: Option<&'a Series>,
 }
 
 impl Filesystem<'_> {
-    /// At each sample of both: (time, size, available).
-    pub fn points(&self) -> impl Iterator<Item = (i64, f64, f64)> + '_ {
-        self.avail.points().filter_map(|(time_ms, avail)| {
-            let index = self.size.times_ms.binary_search(&time_ms).ok()?;
-            let size = self.size.values[index];
-            (size > 0.0).then_some((time_ms, size, avail))
+    /// Its space at each moment at which both size and available space were sampled.
+    pub fn space(&self) -> impl Iterator<Item = Space> + '_ {
+        let at = |series: &Series, time_ms: i64| {
+            let index = series.times_ms.binary_search(&time_ms).ok()?;
+            Some(series.values[index])
+        };
+        self.avail.points().filter_map(move |(time_ms, avail)| {
+            let size = at(self.size, time_ms).filter(|size| *size > 0.0)?;
+            let free = self.free.and_then(|series| at(series, time_ms));
+            Some(Space {
+                time_ms,
+                size,
+                avail,
+                used_ratio: space_used_ratio(size, free, avail),
+            })
         })
     }
 }
@@ -291,6 +335,7 @@ pub fn writable_filesystems(window: &Window, now_ms: i64) -> Vec<Filesystem<'_>>
                 mountpoint: size.label("mountpoint").unwrap_or(""),
                 size,
                 avail,
+                free: sibling(window, "node_filesystem_free_bytes", size),
             })
         })
         .collect()

@@ -32,8 +32,8 @@ const INDICATORS: &[(&str, &str, &str)] = &[
     ),
     (
         "Disk",
-        "The fullest filesystem: 1 minus available over size, each filesystem once; beside it the \
-         busiest device's share of time with requests in flight.",
+        "The fullest filesystem the way df shows it: used over used plus available, each once; \
+         beside it the busiest device's share of time with requests in flight.",
         "hostwell query 'node_filesystem_avail_bytes' --by mountpoint",
     ),
 ];
