@@ -98,7 +98,7 @@ impl Disk {
     /// Reads the devices that the options ask for.
     pub(super) fn new(options: &ProbeOptions) -> Disk {
         Disk {
-            file: KeptFile::rows("proc/diskstats"),
+            file: KeptFile::rows("proc/diskstats", 512),
             rows: Rows::default(),
             disks: Selection::new(&options.disks_include, &options.disks_exclude),
         }

@@ -239,8 +239,9 @@ impl Filesystem {
     pub(super) fn new(options: &ProbeOptions) -> Filesystem {
         Filesystem {
             files: [
-                KeptFile::rows("proc/1/mountinfo"),
-                KeptFile::rows("proc/self/mountinfo"),
+                // The options of a mount (the layers of a container) have no limit.
+                KeptFile::rows("proc/1/mountinfo", usize::MAX),
+                KeptFile::rows("proc/self/mountinfo", usize::MAX),
             ],
             points: Selection::new(&[], &options.mountpoints_exclude),
             network: options.network_filesystems,

@@ -11,12 +11,15 @@ use crate::source::Source;
 enum Shape {
     /// In one piece: a read that leaves room in the buffer has seen the end.
     Whole,
-    /// Row by row, at most a page a read, never a part of a row: a read that stays this far below
-    /// the smallest page has seen the end, because no row is that long.
-    Rows,
+    /// Row by row, at most a page a read, never a part of a row. A read that leaves more of the
+    /// smallest page free than the longest row needs has seen the end.
+    Rows {
+        /// No row is longer; `usize::MAX` where nobody knows.
+        bytes_max: usize,
+    },
 }
 
-const ROWS_END_BELOW_BYTES: usize = 4096 - 1024;
+const PAGE_BYTES_MIN: usize = 4096;
 const BUFFER_BYTES: usize = 4096;
 /// The largest kernel file read (a host with thousands of CPUs or interfaces stays far below).
 const BUFFER_BYTES_MAX: usize = 8 << 20;
@@ -41,10 +44,12 @@ impl KeptFile {
         }
     }
 
-    /// A table that the kernel hands out row by row.
-    pub(super) fn rows(path: &'static str) -> KeptFile {
+    /// A table that the kernel hands out row by row, none longer than `row_bytes_max`.
+    pub(super) fn rows(path: &'static str, row_bytes_max: usize) -> KeptFile {
         KeptFile {
-            shape: Shape::Rows,
+            shape: Shape::Rows {
+                bytes_max: row_bytes_max,
+            },
             ..KeptFile::whole(path)
         }
     }
@@ -90,7 +95,7 @@ impl KeptFile {
             let room = filled < self.buffer.len();
             let last = match self.shape {
                 Shape::Whole => room,
-                Shape::Rows => room && got < ROWS_END_BELOW_BYTES,
+                Shape::Rows { bytes_max } => room && got.saturating_add(bytes_max) < PAGE_BYTES_MIN,
             };
             if got == 0 || last {
                 return Ok(filled);
@@ -111,9 +116,9 @@ mod tests {
         // Files that do not move while the test runs, one of each shape and longer than a page.
         for mut file in [
             KeptFile::whole("proc/cpuinfo"),
-            KeptFile::rows("proc/cpuinfo"),
-            KeptFile::rows("proc/filesystems"),
-            KeptFile::rows("proc/devices"),
+            KeptFile::rows("proc/cpuinfo", usize::MAX),
+            KeptFile::rows("proc/filesystems", 64),
+            KeptFile::rows("proc/devices", 64),
         ] {
             let expected = std::fs::read(source.path(file.path())).unwrap();
             for _ in 0..2 {
@@ -126,9 +131,9 @@ mod tests {
     fn a_long_file_is_read_to_its_end_whatever_its_length() {
         let dir = tempfile::tempdir().unwrap();
         let source = Source::live(dir.path());
-        for length in [0, 1, 3071, 3072, 4095, 4096, 4097, 20_000] {
+        for length in [0, 1, 3583, 3584, 4095, 4096, 4097, 20_000] {
             std::fs::write(dir.path().join("table"), vec![b'x'; length]).unwrap();
-            for mut file in [KeptFile::whole("table"), KeptFile::rows("table")] {
+            for mut file in [KeptFile::whole("table"), KeptFile::rows("table", 512)] {
                 assert_eq!(file.read(&source).unwrap().len(), length);
             }
         }

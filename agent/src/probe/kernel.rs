@@ -6,7 +6,7 @@ use super::kept::KeptFile;
 use super::scan::{self, Malformed};
 use super::{Probe, ProbeError};
 use crate::facts;
-use crate::sample::Readings;
+use crate::sample::{Readings, SeriesNumber, SeriesTable};
 use crate::source::Source;
 
 /// The words of os-release, in the order of the metric's labels.
@@ -49,45 +49,66 @@ fn parse_version(version: &str) -> Option<f64> {
     }
 }
 
+/// uname and os-release are asked again every so many readings: a running kernel keeps its name.
+const ASK_EVERY: u64 = 10;
+
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Kernel {
     uptime: KeptFile,
+    /// What uname and os-release said.
+    known: Vec<(SeriesNumber, f64)>,
+    readings: u64,
 }
 
 impl Default for Kernel {
     fn default() -> Self {
         Kernel {
             uptime: KeptFile::whole("proc/uptime"),
+            known: Vec::new(),
+            readings: 0,
         }
     }
+}
+
+/// What uname and os-release say now.
+fn names(source: &Source, table: &mut SeriesTable) -> Vec<(SeriesNumber, f64)> {
+    let mut found = Vec::new();
+    let uname = source.uname();
+    if !uname.sysname.is_empty() {
+        let labels = [
+            &uname.domainname,
+            &uname.machine,
+            &uname.nodename,
+            &uname.release,
+            &uname.sysname,
+            &uname.version,
+        ];
+        let labels = labels.map(String::as_str);
+        found.push((table.number(Metric::UnameInfo, &labels), 1.0));
+    }
+    let text = facts::os_release(source);
+    let os = OS_WORDS.map(|word| facts::os_word(&text, word));
+    let os = os.each_ref().map(String::as_str);
+    if os.iter().any(|value| !value.is_empty()) {
+        found.push((table.number(Metric::OsInfo, &os), 1.0));
+        let [_, id, id_like, _, _, name, .., version] = os;
+        if let Some(version) = parse_version(version) {
+            let number = table.number(Metric::OsVersion, &[id, id_like, name]);
+            found.push((number, version));
+        }
+    }
+    found
 }
 
 impl Probe for Kernel {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
         let before = out.readings.len();
-        let uname = source.uname();
-        if !uname.sysname.is_empty() {
-            let labels = [
-                &uname.domainname,
-                &uname.machine,
-                &uname.nodename,
-                &uname.release,
-                &uname.sysname,
-                &uname.version,
-            ];
-            out.add(Metric::UnameInfo, &labels.map(String::as_str), 1.0);
+        if self.readings.is_multiple_of(ASK_EVERY) {
+            self.known = names(source, out.table);
         }
-        let text = facts::os_release(source);
-        let os = OS_WORDS.map(|word| facts::os_word(&text, word));
-        let os = os.each_ref().map(String::as_str);
-        if os.iter().any(|value| !value.is_empty()) {
-            out.add(Metric::OsInfo, &os, 1.0);
-            let [_, id, id_like, _, _, name, .., version] = os;
-            if let Some(version) = parse_version(version) {
-                out.add(Metric::OsVersion, &[id, id_like, name], version);
-            }
-        }
+        self.readings += 1;
+        out.readings.extend_from_slice(&self.known);
         let path = self.uptime.path();
         match self.uptime.read(source) {
             Ok(text) => {

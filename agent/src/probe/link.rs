@@ -13,8 +13,8 @@ use crate::source::Source;
 const ROOT: &str = "sys/class/net";
 /// More interfaces than this are left out, in the order of their names.
 const INTERFACES_MAX: usize = 1024;
-/// The speed is asked again when the line came or went, and every so many readings.
-const SPEED_EVERY: u64 = 10;
+/// What hardly ever changes is asked again when the state changed, and every so many readings.
+const ASK_EVERY: u64 = 10;
 const MEGABIT_BYTES: f64 = 1e6 / 8.0;
 
 /// The speed in bytes a second; `None` where the driver does not know it (-1, or nothing).
@@ -25,12 +25,21 @@ fn parse_speed(text: &str) -> Option<f64> {
     known.then_some(megabits as f64 * MEGABIT_BYTES)
 }
 
+/// What was last known of an interface.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    state: String,
+    /// Times the line came or went; kernels before 3.15 do not tell.
+    changes: Option<f64>,
+    /// Bytes a second.
+    speed: Option<f64>,
+}
+
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Link {
     interfaces: Selection,
-    /// What was last known of each interface: changes of the line, speed.
-    known: HashMap<String, (Option<u64>, Option<f64>)>,
+    known: HashMap<String, Known>,
     readings: u64,
 }
 
@@ -50,24 +59,24 @@ impl Link {
         let Some(state) = file("operstate") else {
             return;
         };
-        let up = f64::from(u8::from(state == "up"));
-        out.add(Metric::NetUp, &[name], up);
-        let changes = file("carrier_changes").and_then(|text| text.parse().ok());
-        if let Some(changes) = changes {
-            out.add(Metric::NetCarrierChanges, &[name], changes as f64);
+        let known = self.known.entry(name.to_owned()).or_default();
+        // A few files for each of hundreds of interfaces add up: the state is asked every time.
+        if known.state != state || self.readings.is_multiple_of(ASK_EVERY) {
+            let changes = file("carrier_changes").and_then(|text| text.parse::<u64>().ok());
+            known.changes = changes.map(|changes| changes as f64);
+            known.speed = file("speed").as_deref().and_then(parse_speed);
+            known.state = state;
         }
-        let speed = match self.known.get(name) {
-            Some((before, speed))
-                if *before == changes && !self.readings.is_multiple_of(SPEED_EVERY) =>
-            {
-                *speed
+        let up = f64::from(u8::from(known.state == "up"));
+        for (metric, value) in [
+            (Metric::NetUp, Some(up)),
+            (Metric::NetCarrierChanges, known.changes),
+            (Metric::NetSpeed, known.speed),
+        ] {
+            if let Some(value) = value {
+                out.add(metric, &[name], value);
             }
-            _ => file("speed").as_deref().and_then(parse_speed),
-        };
-        if let Some(speed) = speed {
-            out.add(Metric::NetSpeed, &[name], speed);
         }
-        self.known.insert(name.to_owned(), (changes, speed));
     }
 }
 
@@ -97,6 +106,31 @@ mod tests {
         for unknown in ["-1", "4294967295", "", "fast"] {
             assert_eq!(parse_speed(unknown), None, "{unknown:?}");
         }
+    }
+
+    #[test]
+    fn a_speed_is_asked_again_when_the_state_changed_or_after_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let eth0 = dir.path().join(ROOT).join("eth0");
+        std::fs::create_dir_all(&eth0).unwrap();
+        let source = Source::fixture(dir.path()).unwrap();
+        let mut link = Link::new(&ProbeOptions::default());
+        let mut speed = |state: &str, megabits: u32| {
+            std::fs::write(eth0.join("operstate"), state).unwrap();
+            std::fs::write(eth0.join("speed"), megabits.to_string()).unwrap();
+            let (mut table, mut readings) = Default::default();
+            let mut out = Readings {
+                table: &mut table,
+                readings: &mut readings,
+            };
+            link.read(&source, &mut out).unwrap();
+            readings[1].1 / MEGABIT_BYTES
+        };
+        assert_eq!(speed("up", 1000), 1000.0);
+        assert_eq!(speed("up", 100), 1000.0, "asked without need");
+        assert_eq!(speed("down", 100), 100.0);
+        let later: Vec<f64> = (3..=ASK_EVERY).map(|_| speed("down", 10)).collect();
+        assert_eq!(later.last(), Some(&10.0), "never asked again");
     }
 
     proptest! {

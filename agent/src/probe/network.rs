@@ -66,7 +66,7 @@ impl Network {
     /// Reads the interfaces that the options ask for.
     pub(super) fn new(options: &ProbeOptions) -> Network {
         Network {
-            file: KeptFile::rows("proc/net/dev"),
+            file: KeptFile::rows("proc/net/dev", 512),
             rows: Rows::default(),
             interfaces: Selection::new(&options.interfaces_include, &options.interfaces_exclude),
         }

@@ -46,7 +46,7 @@ pub(super) struct Vmstat {
 impl Default for Vmstat {
     fn default() -> Self {
         Vmstat {
-            file: KeptFile::rows("proc/vmstat"),
+            file: KeptFile::rows("proc/vmstat", 64),
             rows: Rows::default(),
         }
     }

@@ -59,3 +59,14 @@ fn paths_stay_under_the_root_prefix() {
     assert_eq!(source.path("proc/stat"), Path::new("/host/proc/stat"));
     assert_eq!(source.path("/data"), Path::new("/host/data"));
 }
+
+#[test]
+fn a_text_is_read_whole_whatever_its_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source::live(dir.path());
+    for length in [0, 1, 1023, 1024, 1025, 2048, 5000] {
+        fs::write(dir.path().join("text"), "x".repeat(length)).unwrap();
+        assert_eq!(source.text("text").unwrap().len(), length);
+    }
+    assert!(source.text("gone").is_err());
+}
