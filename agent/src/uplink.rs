@@ -22,6 +22,9 @@ mod session;
 
 use backoff::Backoff;
 
+/// A connection that held this long has worked: the next attempt comes soon.
+const LIVED: Duration = Duration::from_secs(10);
+
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
@@ -100,6 +103,7 @@ async fn run_patiently(
     let mut was_connected = false;
     let mut last_failure = String::new();
     while !stop.is_cancelled() {
+        let began = std::time::Instant::now();
         let hello = hello(config, &introduction, source, handoff);
         let session = session::Session::new(handoff, patience, was_connected);
         let ended = session
@@ -111,7 +115,10 @@ async fn run_patiently(
             Ended::Lost(_) => {
                 was_connected = true;
                 last_failure.clear();
-                backoff.reset();
+                // A collector that takes everybody in and falls over at once needs the pause too.
+                if began.elapsed() >= LIVED {
+                    backoff.reset();
+                }
                 backoff.next()
             }
             Ended::Connect(_) => backoff.next(),

@@ -381,3 +381,42 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_leaves_the_batches_before_it_readable() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = SpoolId([1; 16]);
+        let mut segment = Segment::create(dir.path(), 1, (spool, 1), Vec::new(), 0).unwrap();
+        let head = |sequence| BatchHead {
+            sequence,
+            from_ms: 5,
+            to_ms: 5,
+            samples: 1,
+            series: 0,
+        };
+        let mut scratch = Vec::new();
+        let mut push = |segment: &mut Segment, sequence| {
+            segment.push(&mut scratch, Vec::new(), &head(sequence), b"block")
+        };
+        push(&mut segment, 1).unwrap();
+        let file = segment.file.replace(File::create("/dev/full").unwrap());
+        let error = push(&mut segment, 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(
+            !segment.is_open(),
+            "a file that cannot be cut back takes nothing more"
+        );
+        assert!(push(&mut segment, 2).is_err());
+
+        // There is room again, in this file even.
+        segment.file = file;
+        push(&mut segment, 2).unwrap();
+        let found = Segment::scan(&segment.path, 1).unwrap().unwrap();
+        assert_eq!((found.next_sequence(), found.damaged), (3, false));
+        assert_eq!(found.read(1).unwrap(), Some((head(2), b"block".to_vec())));
+    }
+}
