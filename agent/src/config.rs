@@ -15,6 +15,8 @@ mod load;
 mod settings;
 mod units;
 
+pub use crate::spool::SpoolConfig;
+pub use crate::tls::TlsConfig;
 pub use flags::Flags;
 pub use load::{Overrides, load};
 pub use settings::{SETTINGS, Setting, example};
@@ -55,32 +57,6 @@ pub struct Config {
     pub probes_disabled: Vec<String>,
 }
 
-/// PEM files for TLS to the collector.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TlsConfig {
-    /// Certificates of the authority that signed the collector's certificate.
-    pub ca: Option<PathBuf>,
-    /// This agent's certificate, when the collector asks for one.
-    pub cert: Option<PathBuf>,
-    /// The private key of `cert`.
-    pub key: Option<PathBuf>,
-    /// The name in the collector's certificate where it differs from the URL's host.
-    pub server_name: Option<String>,
-}
-
-/// Bounds of the spool; the first one reached drops the oldest batches.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SpoolConfig {
-    /// Most bytes on disk.
-    pub bytes_max: u64,
-    /// Longest time a batch is kept.
-    pub age_max: Duration,
-    /// Free bytes of the file system that the spool leaves to others.
-    pub free_bytes_min: u64,
-    /// Free share of the file system that the spool leaves to others, 0 to 1.
-    pub free_ratio_min: f64,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -96,17 +72,6 @@ impl Default for Config {
             spool: SpoolConfig::default(),
             probes: ProbeOptions::default(),
             probes_disabled: Vec::new(),
-        }
-    }
-}
-
-impl Default for SpoolConfig {
-    fn default() -> Self {
-        SpoolConfig {
-            bytes_max: 256 << 20,
-            age_max: Duration::from_secs(7 * 86_400),
-            free_bytes_min: 1 << 30,
-            free_ratio_min: 0.10,
         }
     }
 }

@@ -57,7 +57,7 @@ pub fn open(dir: &Path) -> anyhow::Result<State> {
 ///
 /// # Errors
 /// When the kernel has none to give.
-pub(crate) fn random_id() -> anyhow::Result<[u8; 16]> {
+fn random_id() -> anyhow::Result<[u8; 16]> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("draw a random identity: {e}"))?;
     Ok(bytes)

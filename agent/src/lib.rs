@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use hostwell_proto::wire;
 use tokio_util::sync::CancellationToken;
 
 pub mod config;
@@ -55,6 +56,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let introduction = uplink::Introduction {
         host_id: state.host_id,
         host_name: host_name(&config, &source),
+        facts: Box::new(facts(&config, source)),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let stop = shutdown.clone();
@@ -71,7 +73,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         }
     };
     let tokens = (shutdown, finished.clone());
-    let sending = uplink::run(&config, introduction, &source, &handoff, tokens);
+    let sending = uplink::run(&config, introduction, &handoff, tokens);
     tokio::join!(ending, sending);
     handoff.close().context("stop cleanly")
 }
@@ -84,6 +86,19 @@ pub fn source(config: &Config) -> anyhow::Result<source::Source> {
     match &config.fixture {
         Some(dir) => source::Source::fixture(dir),
         None => Ok(source::Source::live(&config.root)),
+    }
+}
+
+/// The host's facts with the configured labels; read anew for every connection.
+fn facts(config: &Config, source: Arc<source::Source>) -> impl Fn() -> wire::HostFacts + use<> {
+    let label = |(name, value): (&String, &String)| wire::Label {
+        name: name.clone(),
+        value: value.clone(),
+    };
+    let labels: Vec<wire::Label> = config.labels.iter().map(label).collect();
+    move || wire::HostFacts {
+        labels: labels.clone(),
+        ..facts::read(&source)
     }
 }
 

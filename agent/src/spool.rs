@@ -27,7 +27,6 @@ use anyhow::Context;
 use hostwell_proto::id::SpoolId;
 use hostwell_proto::wire;
 
-use crate::config::SpoolConfig;
 use crate::sample::SeriesTable;
 
 mod bits;
@@ -40,7 +39,7 @@ mod open;
 mod record;
 mod segment;
 
-pub use bounds::{Free, free_space};
+pub use bounds::{Free, SpoolConfig, free_space};
 pub use declare::declarations;
 use gaps::Gaps;
 pub use handoff::{Handoff, Progress};

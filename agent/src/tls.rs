@@ -1,13 +1,11 @@
 //! Who the agent talks to, and how it makes sure of that.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri};
-
-use crate::config::TlsConfig;
 
 /// How long a connection attempt, TLS included, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,6 +14,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(45);
 /// Without an answer to a ping for this long the connection is given up.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// PEM files for TLS to the collector.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TlsConfig {
+    /// Certificates of the authority that signed the collector's certificate.
+    pub ca: Option<PathBuf>,
+    /// This agent's certificate, when the collector asks for one.
+    pub cert: Option<PathBuf>,
+    /// The private key of `cert`.
+    pub key: Option<PathBuf>,
+    /// The name in the collector's certificate where it differs from the URL's host.
+    pub server_name: Option<String>,
+}
 
 /// Refuses URLs that would send a host's measurements unprotected or to nobody in particular.
 ///

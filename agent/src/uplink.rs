@@ -14,7 +14,6 @@ use hostwell_proto::wire;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::source::Source;
 use crate::spool::Handoff;
 
 mod backoff;
@@ -47,12 +46,13 @@ impl Default for Patience {
 }
 
 /// What introduces this agent.
-#[derive(Clone, Debug)]
 pub struct Introduction {
     /// Who the host is.
     pub host_id: HostId,
     /// What it calls itself.
     pub host_name: String,
+    /// What the host is at this moment, the configured labels included.
+    pub facts: Box<dyn Fn() -> wire::HostFacts + Send + Sync>,
 }
 
 /// Why a connection ended.
@@ -78,18 +78,16 @@ enum Ended {
 pub async fn run(
     config: &Config,
     introduction: Introduction,
-    source: &Source,
     handoff: &Arc<Handoff>,
     tokens: (CancellationToken, CancellationToken),
 ) {
     let patience = Patience::default();
-    run_patiently(config, introduction, source, handoff, tokens, patience).await;
+    run_patiently(config, introduction, handoff, tokens, patience).await;
 }
 
 async fn run_patiently(
     config: &Config,
     introduction: Introduction,
-    source: &Source,
     handoff: &Arc<Handoff>,
     (stop, finished): (CancellationToken, CancellationToken),
     patience: Patience,
@@ -104,7 +102,7 @@ async fn run_patiently(
     let mut last_failure = String::new();
     while !stop.is_cancelled() {
         let began = std::time::Instant::now();
-        let hello = hello(config, &introduction, source, handoff);
+        let hello = hello(config, &introduction, handoff);
         let session = session::Session::new(handoff, patience, was_connected);
         let ended = session
             .run(url, &config.tls, hello, (&stop, &finished))
@@ -138,27 +136,13 @@ async fn run_patiently(
     finished.cancelled().await;
 }
 
-fn hello(
-    config: &Config,
-    introduction: &Introduction,
-    source: &Source,
-    handoff: &Handoff,
-) -> wire::Hello {
-    let mut facts = crate::facts::read(source);
-    facts.labels = config
-        .labels
-        .iter()
-        .map(|(name, value)| wire::Label {
-            name: name.clone(),
-            value: value.clone(),
-        })
-        .collect();
+fn hello(config: &Config, introduction: &Introduction, handoff: &Handoff) -> wire::Hello {
     wire::Hello {
         protocol: hostwell_proto::PROTOCOL,
         host_id: introduction.host_id.to_string(),
         host_name: introduction.host_name.clone(),
         interval_ms: config.interval.as_millis() as u32,
-        facts: Some(facts),
+        facts: Some((introduction.facts)()),
         spool_ids: handoff.spool_ids().iter().map(|id| id.0.to_vec()).collect(),
         sent_ms: crate::now_ms(),
     }

@@ -1,6 +1,7 @@
 //! When the spool is too much, and what becomes of what it drops.
 
 use std::path::Path;
+use std::time::Duration;
 
 use hostwell_proto::id::SpoolId;
 use hostwell_proto::wire;
@@ -13,6 +14,30 @@ const SEGMENTS_MAX: usize = 1000;
 /// On a file system without room a segment takes no more batches than this, so that the spool can
 /// shrink to little and still bridge a short break.
 const SEGMENT_BYTES_TIGHT: u64 = 64 << 10;
+
+/// Bounds of the spool; the first one reached drops the oldest batches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpoolConfig {
+    /// Most bytes on disk.
+    pub bytes_max: u64,
+    /// Longest time a batch is kept.
+    pub age_max: Duration,
+    /// Free bytes of the file system that the spool leaves to others.
+    pub free_bytes_min: u64,
+    /// Free share of the file system that the spool leaves to others, 0 to 1.
+    pub free_ratio_min: f64,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        SpoolConfig {
+            bytes_max: 256 << 20,
+            age_max: Duration::from_secs(7 * 86_400),
+            free_bytes_min: 1 << 30,
+            free_ratio_min: 0.10,
+        }
+    }
+}
 
 /// Room on the spool's file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

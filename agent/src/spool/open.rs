@@ -8,9 +8,7 @@ use hostwell_proto::id::SpoolId;
 
 use super::gaps::Gaps;
 use super::segment::Segment;
-use super::{Counts, Spool, declare, remove};
-use crate::config::SpoolConfig;
-use crate::identity::random_id;
+use super::{Counts, Spool, SpoolConfig, declare, remove};
 use crate::sample::SeriesTable;
 
 /// With more series than this a spool is not continued: most of them are long gone.
@@ -34,7 +32,7 @@ pub(super) fn open(
         bounds,
         segments: VecDeque::new(),
         live: false,
-        spool: SpoolId(random_id()?),
+        spool: random_spool_id()?,
         next_sequence: 1,
         next_number,
         memory: VecDeque::new(),
@@ -60,6 +58,12 @@ pub(super) fn open(
     }
     spool.save_gaps();
     Ok((spool, table))
+}
+
+fn random_spool_id() -> anyhow::Result<SpoolId> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("draw a spool id: {e}"))?;
+    Ok(SpoolId(bytes))
 }
 
 fn list(dir: &Path) -> std::io::Result<Vec<(u64, PathBuf)>> {
@@ -158,8 +162,8 @@ impl Spool {
             self.segments.pop_back().iter_mut().for_each(remove);
         }
         self.live = false;
-        if let Ok(id) = random_id() {
-            self.spool = SpoolId(id);
+        if let Ok(id) = random_spool_id() {
+            self.spool = id;
             self.next_sequence = 1;
         }
     }

@@ -66,6 +66,10 @@ impl Agent {
         let introduction = Introduction {
             host_id: HostId([7; 16]),
             host_name: "test".into(),
+            facts: Box::new(|| wire::HostFacts {
+                kernel: "6.1".into(),
+                ..Default::default()
+            }),
         };
         let (handoff, tokens) = (
             self.handoff.clone(),
@@ -77,8 +81,7 @@ impl Agent {
             drain: Duration::from_secs(2),
         };
         tokio::spawn(async move {
-            let source = Source::live(Path::new("/"));
-            run_patiently(&config, introduction, &source, &handoff, tokens, patience).await;
+            run_patiently(&config, introduction, &handoff, tokens, patience).await;
         })
     }
 

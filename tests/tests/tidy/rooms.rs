@@ -15,15 +15,11 @@ const AGENT: &[(&str, &[&str])] = &[
     ("probe", &["sample", "source", "facts"]),
     ("expose", &["sample"]),
     ("identity", &[]),
-    // A URL is checked where TLS is understood, so these two know each other.
-    ("config", &["probe", "source", "tls"]),
-    ("tls", &["config"]),
-    ("spool", &["sample", "config", "identity"]),
-    ("sampler", &["sample", "probe", "source", "spool", "config"]),
-    (
-        "uplink",
-        &["spool", "tls", "config", "identity", "facts", "source"],
-    ),
+    ("tls", &[]),
+    ("config", &["probe", "source", "spool", "tls"]),
+    ("spool", &["sample"]),
+    ("sampler", &["sample", "probe", "source", "spool"]),
+    ("uplink", &["spool", "tls", "config"]),
 ];
 
 /// The same for the collector.
