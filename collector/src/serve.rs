@@ -24,7 +24,6 @@ use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::ingest::{Door, Live};
 use crate::listen::{Bounds, Connection, Listener};
-use crate::rules::Policy;
 use crate::store::{HostRecord, Store, StoreError, StoreOptions};
 use crate::upkeep::Upkeep;
 use crate::web;
@@ -122,7 +121,7 @@ pub async fn run_by(
 
     let turns = {
         let (live, healthy) = (live.clone(), Arc::clone(&healthy));
-        let upkeep = Upkeep::new(store.clone(), Policy::default());
+        let upkeep = Upkeep::new(store.clone(), config.rules.clone());
         upkeep.run(clock, shutdown.clone(), move |turn| {
             after_turn(turn, &live, &healthy, &reporter);
         })

@@ -138,10 +138,17 @@ impl<'a> Session<'a> {
         finished: &CancellationToken,
     ) -> anyhow::Result<()> {
         let mut drain_until = None;
+        let mut sender = Some(sender);
         loop {
-            self.fill();
-            if drain_until.is_some() && self.outbox.is_empty() && self.in_flight.is_empty() {
-                return Ok(());
+            if sender.is_some() {
+                self.fill();
+            }
+            if drain_until.is_some() && self.outbox.is_empty() {
+                if self.in_flight.is_empty() {
+                    return Ok(());
+                }
+                // The end of our side: the collector acknowledges at once what it was gathering.
+                sender = None;
             }
             let silence = self.heard + self.patience.silence;
             let deadline = match (drain_until, self.later_until) {
@@ -150,7 +157,7 @@ impl<'a> Session<'a> {
                 (None, None) => (!self.in_flight.is_empty()).then_some(silence),
             };
             tokio::select! {
-                permit = sender.reserve(), if !self.outbox.is_empty() => {
+                permit = reserve(sender.as_ref()), if !self.outbox.is_empty() => {
                     let permit = permit.context("send to the collector")?;
                     if let Some(message) = self.outbox.pop_front() {
                         permit.send(message);
@@ -158,6 +165,7 @@ impl<'a> Session<'a> {
                 }
                 answer = inbound.message() => match answer.context("read from the collector")? {
                     Some(answer) => self.hear(answer),
+                    None if sender.is_none() => return Ok(()),
                     None => return Err(anyhow!("the collector ended the stream")),
                 },
                 () = self.handoff.wake.notified() => {}
@@ -304,6 +312,16 @@ impl<'a> Session<'a> {
         if refusal.sequence > 0 {
             self.handoff.refuse(spool, refusal.sequence, reason);
         }
+    }
+}
+
+/// Room for one more message; never, once our side has ended.
+async fn reserve(
+    sender: Option<&mpsc::Sender<wire::AgentMessage>>,
+) -> Result<mpsc::Permit<'_, wire::AgentMessage>, mpsc::error::SendError<()>> {
+    match sender {
+        Some(sender) => sender.reserve().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -104,6 +104,15 @@ pub(super) fn with_environment(
                 Ok(number) => Value::Integer(number),
                 Err(_) => bail!("{variable}={text:?} is not a whole number"),
             },
+            Value::Float(_) => match text.parse() {
+                Ok(number) => Value::Float(number),
+                Err(_) => bail!("{variable}={text:?} is not a number"),
+            },
+            Value::Array(_) => Value::Array(
+                text.split(',')
+                    .map(|word| Value::String(word.trim().to_owned()))
+                    .collect(),
+            ),
             _ => Value::String(text),
         };
         put(&mut table, &path, value);

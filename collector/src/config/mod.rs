@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::rules::Policy;
+
 mod keys;
 
 /// Everything that can be set.
@@ -29,6 +31,8 @@ pub struct ServerConfig {
     pub retention: Retention,
     /// Bounds on what comes from outside.
     pub limits: Limits,
+    /// Thresholds of the rules.
+    pub rules: Policy,
 }
 
 /// Addresses; port 0 takes a free one.
@@ -119,6 +123,7 @@ impl Default for ServerConfig {
             tls: None,
             retention: Retention::default(),
             limits: Limits::default(),
+            rules: Policy::default(),
         }
     }
 }
@@ -251,6 +256,9 @@ impl ServerConfig {
         )?;
         within("limits.handshake_seconds", l.handshake_seconds, 1..=600)?;
         within("limits.idle_seconds", l.idle_seconds, 1..=86_400)?;
+        if let Some(problem) = self.rules.problems().first() {
+            bail!("rules.{problem}");
+        }
         self.check_addresses()
     }
 

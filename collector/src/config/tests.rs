@@ -22,18 +22,20 @@ fn the_example_shows_every_setting_with_its_default() {
     let uncommented: String = example()
         .lines()
         .map(|l| match l.strip_prefix("# ") {
-            Some(rest) if rest.starts_with("[tls]") || rest.contains(" = \"") => rest,
+            Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest,
             _ => l,
         })
         .map(|l| format!("{l}\n"))
         .collect();
-    let shown: toml::Table = uncommented.parse().unwrap();
+    let mut shown: toml::Table = uncommented.parse().unwrap();
     let full = ServerConfig::parse(&uncommented).unwrap();
-    assert_eq!(
-        shown,
-        toml::Table::try_from(&full).unwrap(),
-        "a setting is missing from the example"
-    );
+    assert_eq!(full.rules, Policy::default());
+    let mut all = toml::Table::try_from(&full).unwrap();
+    // The rules' thresholds are shown in docs/rules.md, with what they mean.
+    for table in [&mut all, &mut shown] {
+        assert!(table.remove("rules").is_some());
+    }
+    assert_eq!(shown, all, "a setting is missing from the example");
     assert!(full.tls.is_some_and(|t| t.ca.is_some()));
 }
 
@@ -64,6 +66,15 @@ fn a_typo_names_its_line_and_the_nearest_key() {
 fn a_wrong_value_names_its_place() {
     let cases = [
         ("[limits]\nhosts = \"many\"", "line 2"),
+        (
+            "[rules.disk_full]\nwarning = { raise = 0.5, clear = 0.9 }",
+            "rules.disk_full.warning: clear",
+        ),
+        (
+            "[rules]\ndisabled = [\"disk_fill\"]",
+            "rules.disabled: no rule",
+        ),
+        ("[rules.disk_full]\nwarn = 1", "line 2: unknown key"),
         (
             "[limits]\nhosts = 0",
             "limits.hosts = 0 is out of bounds: from 1",
@@ -110,6 +121,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         "HOSTWELL_LISTEN_GRPC" => Some("127.0.0.1:2".to_owned()),
         "HOSTWELL_LISTEN_WEB" => Some("127.0.0.1:2".to_owned()),
         "HOSTWELL_LIMITS_HOSTS" => Some("7".to_owned()),
+        "HOSTWELL_RULES_DISABLED" => Some("disk_full, load_high".to_owned()),
+        "HOSTWELL_RULES_DISK_FULL_WARNING_RAISE" => Some("0.85".to_owned()),
         "HOSTWELL_TLS_CERT" | "HOSTWELL_TLS_KEY" => Some("pem".to_owned()),
         _ => None,
     };
@@ -122,6 +135,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(config.listen.grpc.port(), 2);
     assert_eq!(config.listen.web.port(), 3);
     assert_eq!(config.limits.hosts, 7);
+    assert_eq!(config.rules.disabled, ["disk_full", "load_high"]);
+    assert_eq!(config.rules.disk_full.warning.raise, 0.85);
     assert_eq!(config.tls.unwrap().cert, Path::new("pem"));
 }
 

@@ -4,6 +4,7 @@ mod bad_input;
 mod connections;
 mod operator;
 mod pages;
+mod recorded;
 mod streams;
 mod tls;
 

@@ -75,3 +75,6 @@ impl Upkeep {
         beaten.and(sealed).and(assessed).map(|()| hosts)
     }
 }
+
+#[cfg(test)]
+mod tests;
