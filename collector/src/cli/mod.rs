@@ -21,6 +21,7 @@ mod source;
 mod table;
 mod text;
 mod time;
+mod up;
 mod words;
 
 use std::ffi::OsString;
@@ -66,6 +67,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Up(up::UpCommand),
     Serve(serve::ServeArgs),
     Hosts(hosts::HostsArgs),
     Host(host::HostArgs),
@@ -122,6 +124,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, console: &mut Console) -> 
 
 async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exit> {
     match command {
+        Command::Up(args) => up::run(args, console).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Hosts(args) => hosts::run(args, console).await,
         Command::Host(args) => host::run(args, console).await,
