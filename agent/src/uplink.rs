@@ -4,6 +4,10 @@
 //! collector grants, so that a long backfill never delays the present. A batch is forgotten when
 //! the collector acknowledges it. After every connect `Welcome` names what the collector already
 //! holds, so nothing is sent twice without need.
+//!
+//! Messages are not compressed: a packed value costs 1.2 bytes at 1 s, with everything around it on
+//! a TLS connection 1.25 in both directions. gzip would take a quarter off that and keep a quarter
+//! of a megabyte for its window on a host that may not have it to spare.
 
 use std::collections::HashMap;
 use std::sync::Arc;

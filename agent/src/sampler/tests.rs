@@ -153,11 +153,10 @@ fn a_stopped_sampler_hands_over_what_it_has() {
     let source = Arc::new(Source::live(Path::new("/")));
     let finished = CancellationToken::new();
     let sampler = start(rhythm(), source, handoff.clone(), finished.clone()).unwrap();
-    while handoff.progress().spool.batches == 0 {
+    // The first tick travels alone; the next ones wait for a batch of 600 that will not fill.
+    while handoff.ticks() == 0 {
         thread::sleep(Duration::from_millis(20));
     }
-    // The first tick travels alone; the next ones wait for a batch of 600 that will not fill.
-    thread::sleep(Duration::from_millis(1200));
     sampler.stop();
     while !finished.is_cancelled() {
         thread::sleep(Duration::from_millis(10));

@@ -95,6 +95,12 @@ impl Handoff {
         }
     }
 
+    /// How many ticks wait to become a batch.
+    #[cfg(test)]
+    pub(crate) fn ticks(&self) -> usize {
+        self.lock().gathered.ticks()
+    }
+
     /// Numbers what waits, complete batch or not.
     pub fn flush(&self, now_ms: i64) {
         self.seal(&mut self.lock(), now_ms);

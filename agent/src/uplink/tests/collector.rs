@@ -89,7 +89,7 @@ impl Collector {
 
     /// Waits until what is remembered is as asked for; fails after far too long.
     pub(super) async fn until(&self, what: &str, holds: impl Fn(&Memory) -> bool) {
-        for _ in 0..1000 {
+        for _ in 0..6000 {
             if self.with(|m| holds(m)) {
                 return;
             }
