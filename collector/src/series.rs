@@ -135,9 +135,11 @@ impl Series {
         let newest = &self.times_ms[self.times_ms.len().saturating_sub(65)..];
         let mut distances: Vec<i64> = newest.windows(2).map(|w| w[1] - w[0]).collect();
         if distances.is_empty() {
-            return interval_ms;
+            // Seen once: it may be a slow subject, and the next sample is not due yet.
+            return interval_ms * CADENCE_INTERVALS_MAX;
         }
-        let middle = (distances.len() - 1) / 2;
+        // Of two distances the longer: the first one is cut short by the agent's start.
+        let middle = distances.len() / 2;
         let (_, median, _) = distances.select_nth_unstable(middle);
         (*median).clamp(interval_ms, interval_ms * CADENCE_INTERVALS_MAX)
     }

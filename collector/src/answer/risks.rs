@@ -75,6 +75,8 @@ pub(super) async fn risks(
             (State::Open, _) => true,
             (_, None) => false,
             (State::Pending, Some(_)) => true,
+            // What never opened was never a risk.
+            (State::Closed, Some(_)) if finding.opened_ms.is_none() => false,
             (State::Closed, Some((_, to_ms))) => finding.closed_ms.is_none_or(|ms| ms <= to_ms),
         };
         in_time
