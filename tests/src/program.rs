@@ -29,6 +29,10 @@ pub fn repository() -> PathBuf {
 /// Path of one of our two programs, built first unless `make test` has just done so.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
+    // Other builds of the programs, such as packaged ones, can be tried the same way.
+    if let Some(folder) = std::env::var_os("HOSTWELL_BIN") {
+        return Path::new(&folder).join(name);
+    }
     let folder = profile_folder();
     BUILT.call_once(|| {
         if std::env::var_os("HOSTWELL_PREBUILT").is_some() {

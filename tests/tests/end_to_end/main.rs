@@ -8,8 +8,10 @@
 )]
 
 mod bad_input;
+mod cli;
 mod crash;
 mod ledger;
 mod parity;
 mod stream;
 mod tls;
+mod upgrade;

@@ -85,6 +85,28 @@ fn problems(path: &str, content: &str) -> Vec<String> {
     problems
 }
 
+/// Relative links of a Markdown text that lead nowhere.
+fn dead_links(path: &str, content: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let folder = path.rsplit_once('/').map_or("", |(f, _)| f);
+    let mut dead = Vec::new();
+    for (at, _) in content.match_indices("](") {
+        let target = content[at + 2..].split(')').next().unwrap_or_default();
+        let target = target.split('#').next().unwrap_or_default();
+        if target.is_empty() || target.contains("://") {
+            continue;
+        }
+        let target = if folder.is_empty() {
+            target.to_owned()
+        } else {
+            format!("{folder}/{target}")
+        };
+        if !exists(&target) {
+            dead.push(format!("{path}: {target} does not exist"));
+        }
+    }
+    dead
+}
+
 /// The commands of the README's first code block, without their comments.
 fn first_commands(readme: &str) -> Vec<String> {
     let block = readme.split("```").nth(1).unwrap_or_default();
@@ -118,6 +140,23 @@ fn a_bad_file_is_found() {
         );
     }
     none(&problems("a/b.rs", &"x\n".repeat(800)));
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    let root = repository();
+    let all: Vec<String> = written()
+        .iter()
+        .filter(|(p, _)| p.ends_with(".md"))
+        .flat_map(|(p, c)| dead_links(p, c, |t| root.join(t).exists()))
+        .collect();
+    none(&all);
+    let found = dead_links(
+        "docs/a.md",
+        "[x](b.md) [y](https://e.org) [z](#here)",
+        |_| false,
+    );
+    assert_eq!(found, ["docs/a.md: docs/b.md does not exist"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod absence;
+mod deploy;
 mod files;
 mod rooms;
 
