@@ -261,10 +261,9 @@ impl Worker {
             return false;
         }
         let interval_ms = self.control.rhythm.interval.as_millis() as u64;
-        if self
-            .tick
-            .is_multiple_of((OWN_EVERY_MS / interval_ms.max(1)).max(1))
-        {
+        let own_every = (OWN_EVERY_MS / interval_ms.max(1)).max(1);
+        // A hole is confessed by the tick after it.
+        if self.tick.is_multiple_of(own_every) || tick.missed > 0 {
             let mut out = Readings {
                 table: &mut round.table,
                 readings: &mut sample.readings,

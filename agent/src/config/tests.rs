@@ -136,3 +136,28 @@ fn mistakes_are_named_with_their_line_and_the_way_out() {
         "{got}"
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_as_a_file_is_answered_without_a_panic(
+        text in "(\\PC|\n|\\[spool\\]|interval|labels|=|\"|#){0,60}",
+    ) {
+        let mut config = Config::default();
+        if let Err(error) = load::apply_file(&mut config, &text) {
+            let said = format!("{error:#}");
+            proptest::prop_assert!(said.starts_with("line "), "{said}");
+        }
+    }
+
+    #[test]
+    fn any_value_of_any_setting_is_taken_or_refused_with_its_name(
+        text in "\\PC{0,20}", which in 0..SETTINGS.len(),
+    ) {
+        let flags = vec![(SETTINGS[which].key.to_string(), text)];
+        if let Err(error) = load(None, Vec::new(), &flags) {
+            let said = format!("{error:#}");
+            let named = said.contains(SETTINGS[which].key) || said.contains(&SETTINGS[which].flag());
+            proptest::prop_assert!(named || which == 0, "{said}");
+        }
+    }
+}
