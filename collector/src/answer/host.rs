@@ -84,6 +84,10 @@ pub struct Interface {
 
 /// Most samples read for one host.
 const SAMPLES_MAX: usize = 20_000_000;
+/// Without a range.
+const DEFAULT_MS: i64 = 86_400_000;
+/// And never less than this.
+const SHORTEST_MS: i64 = 60_000;
 /// Rates "now" are over this long.
 const RECENT_MS: i64 = 120_000;
 
@@ -137,11 +141,16 @@ pub(super) fn nearest<'a>(
 pub(super) async fn host(
     store: &Store,
     name: &str,
-    range: Range,
+    range: Option<Range>,
     now_ms: i64,
 ) -> Result<HostInDepth, AnswerError> {
-    let (from_ms, to_ms) = range.resolve(now_ms).map_err(AnswerError::Asked)?;
     let record = record(store, name).await?;
+    let asked = range.unwrap_or(Range::last_ms(DEFAULT_MS));
+    let (mut from_ms, to_ms) = asked.resolve(now_ms).map_err(AnswerError::Asked)?;
+    if range.is_none() {
+        // A day of which all but the last minutes are blank hides the last minutes.
+        from_ms = from_ms.max(record.first_seen_ms.min(to_ms - SHORTEST_MS));
+    }
     let moment = Moment::of(store, now_ms).await?;
     let window = window(store, &record, from_ms, to_ms).await?;
     // The end of the range by the host's clock: what "now" means in its samples.

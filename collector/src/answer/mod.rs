@@ -39,8 +39,10 @@ pub enum Question {
     Host {
         /// Its name.
         name: String,
-        /// The stretch that indicators and coverage are taken over.
-        range: range::Range,
+        /// The stretch that indicators and coverage are taken over; none means the last day, as
+        /// far as the host is known.
+        #[serde(default)]
+        range: Option<range::Range>,
     },
     /// Samples by selector.
     Query(SampleQuestion),
@@ -173,14 +175,19 @@ pub async fn answer_json(
     serde_json::to_string(&answer).map_err(AnswerError::Encode)
 }
 
-/// The moment a file at rest speaks for: the collector's last beat, or the newest sample when no
-/// collector ever watched (a file made by an import), or `otherwise_ms` when there is nothing.
+/// The moment a file at rest speaks for: when its collector last beat or received anything, or
+/// the newest sample when no collector ever watched (a file made by an import), or `otherwise_ms`
+/// when there is nothing.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn last_beat_ms(store: &Store, otherwise_ms: i64) -> Result<i64, StoreError> {
-    if let Some(span) = store.watch_spans(0, i64::MAX).await?.last() {
-        return Ok(span.to_ms);
-    }
-    Ok(store.facts(false).await?.newest_ms.unwrap_or(otherwise_ms))
+    let spans = store.watch_spans(0, i64::MAX).await?;
+    let Some(beat_ms) = spans.last().map(|span| span.to_ms) else {
+        return Ok(store.facts(false).await?.newest_ms.unwrap_or(otherwise_ms));
+    };
+    // Between the last beat and the end some more may have come in.
+    let hosts = store.hosts().await?;
+    let received = hosts.iter().filter_map(|host| host.last_received_ms).max();
+    Ok(received.map_or(beat_ms, |ms| ms.max(beat_ms)))
 }

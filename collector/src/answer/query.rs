@@ -19,6 +19,8 @@ const READ_MAX: usize = 5_000_000;
 const ANSWERED_MAX: usize = 500_000;
 /// Most steps a series is cut into.
 const STEPS_MAX: i64 = 100_000;
+/// The label that stands for a metric's name.
+const NAME: &str = "__name__";
 /// Most labels to group by.
 const BY_MAX: usize = 8;
 
@@ -82,10 +84,9 @@ pub(super) async fn samples(
     let plan = plan(&question, from_ms, to_ms)?;
     let hosts = store.hosts().await?;
     let found = read(store, &plan, &question.by, &hosts).await?;
-    let kind = found.first().map(|(series, _)| series.kind);
-    let agg = match (question.agg, kind) {
-        (None, Some(kind)) if plan.aggregates => Some(Agg::default_for(kind)),
-        (asked, _) => asked,
+    let agg = match question.agg {
+        None if plan.aggregates => default_agg(&found)?,
+        asked => asked,
     };
     let series = match agg {
         Some(agg) => aggregate(found, &plan, &question.by, agg),
@@ -109,6 +110,20 @@ pub(super) async fn samples(
     })
 }
 
+/// What a reader expects when nothing was asked for.
+fn default_agg(found: &[(Series, i64)]) -> Result<Option<Agg>, AnswerError> {
+    let mut kinds = found.iter().map(|(series, _)| series.kind);
+    let Some(kind) = kinds.next() else {
+        return Ok(None);
+    };
+    if kinds.any(|other| other != kind) {
+        return Err(AnswerError::Asked(
+            "counters and gauges together have no aggregation of their own: say --agg".into(),
+        ));
+    }
+    Ok(Some(Agg::default_for(kind)))
+}
+
 /// What to read, and how to cut it.
 struct Plan {
     selector: Selector,
@@ -118,10 +133,7 @@ struct Plan {
 }
 
 fn plan(question: &SampleQuestion, from_ms: i64, to_ms: i64) -> Result<Plan, AnswerError> {
-    let selector: Selector = question
-        .selector
-        .parse()
-        .map_err(|e| AnswerError::Asked(pointed(&e)))?;
+    let selector = parse(&question.selector)?;
     let asked = |text: String| Err(AnswerError::Asked(text));
     let step_ms = match question.step_ms {
         Some(step) if step <= 0 => return asked("a step must be longer than nothing".into()),
@@ -148,6 +160,28 @@ fn plan(question: &SampleQuestion, from_ms: i64, to_ms: i64) -> Result<Plan, Ans
         aggregates: question.step_ms.is_some() || !question.by.is_empty(),
         whole: question.step_ms.is_none(),
     })
+}
+
+/// Reads a selector. Without a metric's name (`{__name__=~"node_memory_.*"}`) its metric is empty
+/// and its conditions on `__name__` choose the metrics.
+fn parse(text: &str) -> Result<Selector, AnswerError> {
+    let refused = |e: &SelectorError| AnswerError::Asked(pointed(e));
+    if !text.trim_start().starts_with('{') {
+        return text.parse().map_err(|e| refused(&e));
+    }
+    // A stand-in for the name, so that one parser reads both.
+    let mut selector: Selector = format!("_{text}").parse().map_err(|mut e: SelectorError| {
+        e.at = e.at.saturating_sub(1).max(1);
+        e.text = e.text.chars().skip(1).collect();
+        refused(&e)
+    })?;
+    selector.metric.clear();
+    if selector.matchers.iter().all(|m| m.label != NAME) {
+        return Err(AnswerError::Asked(format!(
+            "{text} names no metric; write metric{{label=\"value\"}}, or a condition on {NAME}"
+        )));
+    }
+    Ok(selector)
 }
 
 /// The error with the selector below it and a mark where it is wrong.
@@ -184,7 +218,11 @@ async fn read(
     let windows = store
         .windows(WindowQuery {
             hosts: meant.iter().map(|host| host.name.clone()).collect(),
-            metrics: vec![selector.metric.clone()],
+            // Without a name every metric is read, because those outside the catalogue count too.
+            metrics: match selector.metric.as_str() {
+                "" => Vec::new(),
+                metric => vec![metric.to_owned()],
+            },
             from_ms: plan.grid.from_ms,
             to_ms: plan.grid.to_ms,
             samples_max: READ_MAX,
@@ -203,10 +241,13 @@ async fn read(
                 .series
                 .into_iter()
                 .filter(|series| is_meant(&selector.matchers, &series.name, host))
-                .map(|series| (with_host(series, host, by), interval_ms)),
+                .map(|series| {
+                    let series = with_host(series, host, by, selector.metric.is_empty());
+                    (series, interval_ms)
+                }),
         );
     }
-    if !seen {
+    if !seen && !selector.metric.is_empty() {
         known(&selector.metric)?;
     }
     Ok(found)
@@ -215,14 +256,18 @@ async fn read(
 /// A series' own label wins over its host's label of the same name.
 fn is_meant(matchers: &[Matcher], name: &SeriesName, host: &HostRecord) -> bool {
     matchers.iter().all(|matcher| {
-        let own = name.label(&matcher.label);
+        let own = match matcher.label.as_str() {
+            NAME => Some(name.metric.as_str()),
+            label => name.label(label),
+        };
         let value = own.or_else(|| host.labels.get(&matcher.label).map(String::as_str));
         matcher.matches(value.unwrap_or(""))
     })
 }
 
-/// The series with its host's name as a label, and those of the host's labels it is grouped by.
-fn with_host(mut series: Series, host: &HostRecord, by: &[String]) -> Series {
+/// The series with its host's name as a label, those of the host's labels it is grouped by, and
+/// its metric's name where several metrics may be meant.
+fn with_host(mut series: Series, host: &HostRecord, by: &[String], named: bool) -> Series {
     let labels = &mut series.name.labels;
     for (name, value) in host.labels.iter().filter(|(name, _)| by.contains(name)) {
         if !labels.iter().any(|(known, _)| known == name) {
@@ -231,6 +276,9 @@ fn with_host(mut series: Series, host: &HostRecord, by: &[String]) -> Series {
     }
     labels.retain(|(name, _)| name != "host");
     labels.push(("host".into(), host.name.clone()));
+    if named {
+        labels.push((NAME.into(), series.name.metric.clone()));
+    }
     labels.sort();
     series
 }
@@ -267,7 +315,7 @@ fn aggregate(found: Vec<(Series, i64)>, plan: &Plan, by: &[String], agg: Agg) ->
             .map(|(series, interval_ms)| series.resample(plan.grid, agg, *interval_ms))
             .collect()
     } else {
-        grouped(&found, plan, by, agg)
+        grouped(&found, plan.grid, by, agg)
     };
     series.retain(|s| !s.times_ms.is_empty());
     if plan.whole {
@@ -278,7 +326,7 @@ fn aggregate(found: Vec<(Series, i64)>, plan: &Plan, by: &[String], agg: Agg) ->
     series
 }
 
-fn grouped(found: &[(Series, i64)], plan: &Plan, by: &[String], agg: Agg) -> Vec<Series> {
+fn grouped(found: &[(Series, i64)], grid: Grid, by: &[String], agg: Agg) -> Vec<Series> {
     let kind = found.first().map_or(Kind::Gauge, |(series, _)| series.kind);
     let (in_time, across) = in_time_and_across(agg, kind);
     let quantile = matches!(agg, Agg::P50 | Agg::P95 | Agg::P99);
@@ -286,8 +334,8 @@ fn grouped(found: &[(Series, i64)], plan: &Plan, by: &[String], agg: Agg) -> Vec
         .iter()
         .map(|(series, interval_ms)| match quantile {
             // A quantile of quantiles is no quantile.
-            true => pooled(series, plan.grid, *interval_ms),
-            false => series.resample(plan.grid, in_time, *interval_ms),
+            true => pooled(series, grid, *interval_ms),
+            false => series.resample(grid, in_time, *interval_ms),
         })
         .collect();
     let by: Vec<&str> = by.iter().map(String::as_str).collect();
@@ -345,5 +393,79 @@ fn answered(series: Series) -> SampleSeries {
         labels: series.name.labels.into_iter().collect(),
         times_ms: series.times_ms,
         values: series.values,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_selector_may_choose_metrics_by_a_condition_on_their_name() {
+        let selector = parse("{__name__=~\"node_load.*\",host=\"a\"}").unwrap();
+        assert_eq!((selector.metric.as_str(), selector.matchers.len()), ("", 2));
+        assert!(parse("{host=\"a\"}").is_err());
+    }
+
+    #[test]
+    fn the_mark_stands_under_what_is_wrong() {
+        for (text, mark) in [
+            ("node_load1{host=web}", "                ^"),
+            ("{__name__=web}", "          ^"),
+            ("", "^"),
+        ] {
+            let told = parse(text).unwrap_err().to_string();
+            let lines: Vec<&str> = told.lines().collect();
+            assert_eq!(
+                lines[1..],
+                [format!("  {text}"), format!("  {mark}")],
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn times_and_sums_across_a_group_are_what_they_say() {
+        let series = |device: &str, values: &[f64]| {
+            let times_ms = (0..values.len() as i64).map(|n| n * 10_000).collect();
+            let series = Series {
+                name: SeriesName::new("g", &[("device", device)]),
+                kind: Kind::Gauge,
+                times_ms,
+                values: values.to_vec(),
+            };
+            (series, 10_000)
+        };
+        let found = [series("a", &[1.0, 3.0]), series("b", &[10.0, 20.0])];
+        let grid = Grid {
+            from_ms: 0,
+            to_ms: 20_000,
+            step_ms: 60_000,
+        };
+        for (agg, value) in [
+            (Agg::Sum, 17.0),
+            (Agg::Avg, 8.5),
+            (Agg::Max, 20.0),
+            (Agg::Count, 4.0),
+            (Agg::Last, 23.0),
+            (Agg::P50, 6.5),
+        ] {
+            let groups = grouped(&found, grid, &[], agg);
+            assert_eq!(groups[0].values, [value], "{agg}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader_and_its_mark_is_inside(text in "\\PC{0,60}") {
+            if let Err(error) = parse(&text) {
+                let told = error.to_string();
+                let lines: Vec<&str> = told.lines().collect();
+                if let [_, shown, mark] = lines[..] {
+                    prop_assert!(mark.chars().count() <= shown.chars().count() + 1, "{told}");
+                }
+            }
+        }
     }
 }

@@ -24,6 +24,8 @@ pub struct RiskQuestion {
 pub struct Risks {
     /// How many are open at each severity, whatever was asked for.
     pub open: Open,
+    /// How many conditions hold and are not open yet, whatever was asked for.
+    pub pending: usize,
     /// Open before pending before closed, the worst first, of equals the oldest.
     pub findings: Vec<Finding>,
 }
@@ -70,6 +72,8 @@ pub(super) async fn risks(
             Severity::Critical => open.critical += 1,
         }
     }
+    let is_pending = |f: &&Finding| f.state == State::Pending;
+    let pending = findings.iter().filter(is_pending).count();
     findings.retain(|finding| {
         let in_time = match (finding.state, within) {
             (State::Open, _) => true,
@@ -92,7 +96,11 @@ pub(super) async fn risks(
             f.id,
         )
     });
-    Ok(Risks { open, findings })
+    Ok(Risks {
+        open,
+        pending,
+        findings,
+    })
 }
 
 fn rank(state: State) -> u8 {

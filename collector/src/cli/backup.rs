@@ -76,10 +76,11 @@ pub(super) async fn run(args: BackupArgs, console: &mut Console) -> anyhow::Resu
     };
     match args.output.output {
         Format::Table => console.line(&format!(
-            "wrote {}: {}, {} hosts, {} samples, checked",
+            "wrote {}: {}, {} host{}, {} samples, checked",
             text::clean(&written.file.display().to_string()),
             words::bytes(bytes as f64),
             written.hosts,
+            if written.hosts == 1 { "" } else { "s" },
             written.samples
         ))?,
         Format::Json => output::json(console, &written)?,

@@ -16,9 +16,11 @@ const WIDTH_MAX: usize = 160;
 /// Prints every series.
 pub(super) fn print(samples: &Samples, console: &mut Console) -> io::Result<()> {
     let width = console.width.unwrap_or(WIDTH).clamp(20, WIDTH_MAX);
-    // Fewer samples than cells would leave blanks that look like holes.
-    let most = samples.series.iter().map(|s| s.times_ms.len()).max();
-    let width = width.min(most.unwrap_or(0).max(1));
+    let range_ms = samples.to_ms - samples.from_ms;
+    // More cells than samples would leave blanks that look like holes.
+    let every_ms = samples.step_ms.or_else(|| cadence_ms(&samples.series));
+    let due = every_ms.map_or(1, |every_ms| range_ms / every_ms.max(1) + 1);
+    let width = width.min(due.max(1) as usize);
     let range = (samples.from_ms, samples.to_ms);
     for series in &samples.series {
         let labels: Vec<String> = series
@@ -45,6 +47,14 @@ pub(super) fn print(samples: &Samples, console: &mut Console) -> io::Result<()> 
         ))?;
     }
     Ok(())
+}
+
+/// How often samples come, by the series that has most.
+fn cadence_ms(series: &[SampleSeries]) -> Option<i64> {
+    let longest = series.iter().max_by_key(|s| s.times_ms.len())?;
+    let (first, last) = (longest.times_ms.first()?, longest.times_ms.last()?);
+    let pairs = longest.times_ms.len() as i64 - 1;
+    (pairs > 0).then(|| (last - first) / pairs)
 }
 
 /// The mean of each cell's samples as one of eight blocks.

@@ -118,7 +118,7 @@ pub(super) async fn run(args: HostArgs, console: &mut Console) -> anyhow::Result
         bail!("which host? `hostwell hosts` lists them");
     };
     let source = args.source.open(console).await?;
-    let range = args.range.range(DAY_MS);
+    let range = args.range.given(DAY_MS);
     let answer = source.ask(Question::Host { name, range }).await?;
     let Body::Host(host) = &answer.body else {
         return Err(output::other_answer());

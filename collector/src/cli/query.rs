@@ -19,7 +19,7 @@ use crate::series::Agg;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A selector is a metric's name and conditions on labels: = equals, != differs, =~ matches a regular
-expression, !~ does not. `host` and the labels of the host count as labels.
+expression, !~ does not. `host`, the labels of the host, and __name__ for the metric count as labels.
 
 Without --step, --agg and --by the samples are shown as they are. With --step and no --agg, counters
 become rates and gauges means. With --agg and no --step, the whole range becomes one value.
@@ -29,6 +29,7 @@ Examples:
   hostwell query node_load1 --since 15m
   hostwell query 'node_cpu_seconds_total{mode=\"iowait\",host=~\"db-.*\"}' --step 5m --by host
   hostwell query 'node_filesystem_avail_bytes{mountpoint=\"/\"}' --since 7d --agg min
+  hostwell query '{__name__=~\"node_load.*\",host=\"web-1\"}' --since 5m
   hostwell query 'node_network_receive_bytes_total{device!=\"lo\"}' --step 1m -o chart")]
 pub(super) struct QueryArgs {
     /// metric{label="value",other=~"a|b"}

@@ -116,9 +116,13 @@ fn records(findings: &[Finding]) -> Records {
 
 fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
     let open = &risks.open;
+    let pending = match risks.pending {
+        0 => String::new(),
+        n => format!(", {n} pending (--state all shows them)"),
+    };
     if risks.findings.is_empty() {
         return console.line(&match open.at_least(Severity::Info) {
-            0 => "No open risks.".to_string(),
+            0 => format!("No open risks{pending}."),
             others => format!("Nothing that bad; {others} less severe open."),
         });
     }
@@ -150,8 +154,11 @@ fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
     console.table(&table)?;
     advice(risks, console)?;
     console.line(&format!(
-        "\n{} critical, {} warning, {} info open",
-        open.critical, open.warning, open.info
+        "\n{} critical, {} warning, {} info open{}",
+        open.critical,
+        open.warning,
+        open.info,
+        if states { "" } else { &pending }
     ))
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod fixture;
+mod running;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -351,7 +351,8 @@ fn delivery(depth: &HostInDepth) -> Table {
             Some(ratio) => format!(
                 "{}: {} of {} samples due",
                 percent(ratio),
-                known.coverage.received,
+                // The tick at either end may fall inside as well.
+                known.coverage.received.min(known.coverage.expected),
                 known.coverage.expected
             ),
             None => "not enough data".into(),

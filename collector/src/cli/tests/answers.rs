@@ -53,14 +53,14 @@ fn hosts_as_csv_has_no_formula_and_no_control_character() {
     check(
         &["hosts", "-o", "csv"],
         expect![[r#"
-        host,state,age_seconds,cpu,cpu_verdict,load,load_verdict,memory,memory_verdict,network,network_verdict,disk,disk_verdict,open_findings,worst_severity,worst_rule,worst_summary,labels
-        '=evil,up,0.0,0.1,ok,0.5,ok,0.25,ok,600000.0,ok,0.19999999999999996,ok,1,warning,cpu_saturation,"'+1 \u{1b}]0;owned\u{7} is bad.","role==HYPERLINK(""http://x"")\u{1b}[2J"
-        db-1,up,0.0,0.9,risk,0.5,ok,0.9625,risk,600000.0,ok,0.9319999999999999,risk,2,critical,disk_full,/ is 93 % used: 3.4 of 50 GiB left.,role=db site=berlin
-        gone-1,down,600.0,,unknown,,unknown,,unknown,,unknown,,unknown,0,,,,role=web
-        new-1,waiting,,,unknown,,unknown,,unknown,,unknown,,unknown,0,,,,role=web
-        old-1,retired,0.0,,,,,,,,,,,0,,,,role=web
-        web-1,up,0.0,0.1,ok,0.5,ok,0.25,ok,600000.0,ok,0.19999999999999996,ok,0,,,,role=web
-    "#]],
+            host,state,age_seconds,cpu,cpu_verdict,load,load_verdict,memory,memory_verdict,network,network_verdict,disk,disk_verdict,open_findings,worst_severity,worst_rule,worst_summary,labels
+            '=evil,up,0.0,0.1,ok,0.5,ok,0.25,ok,600000.0,ok,0.2,ok,1,warning,cpu_saturation,"'+1 \u{1b}]0;owned\u{7} is bad.","role==HYPERLINK(""http://x"")\u{1b}[2J"
+            db-1,up,0.0,0.9,risk,0.5,ok,0.9625,risk,600000.0,ok,0.932,risk,2,critical,disk_full,/ is 93 % used: 3.4 of 50 GiB left.,role=db site=berlin
+            gone-1,down,600.0,,unknown,,unknown,,unknown,,unknown,,unknown,0,,,,role=web
+            new-1,waiting,,,unknown,,unknown,,unknown,,unknown,,unknown,0,,,,role=web
+            old-1,retired,0.0,,,,,,,,,,,0,,,,role=web
+            web-1,up,0.0,0.1,ok,0.5,ok,0.25,ok,600000.0,ok,0.2,ok,0,,,,role=web
+        "#]],
     );
 }
 
@@ -68,7 +68,7 @@ fn hosts_as_csv_has_no_formula_and_no_control_character() {
 fn hosts_as_json_lines() {
     let outcome = on(&Fleet::new(), &["hosts", "-o", "jsonl"]);
     let first = outcome.out.lines().find(|l| l.contains("db-1")).unwrap();
-    expect![[r#"{"schema_version":1,"host":"db-1","state":"up","age_seconds":0.0,"cpu":0.9,"cpu_verdict":"risk","load":0.5,"load_verdict":"ok","memory":0.9625,"memory_verdict":"risk","network":600000.0,"network_verdict":"ok","disk":0.9319999999999999,"disk_verdict":"risk","open_findings":2,"worst_severity":"critical","worst_rule":"disk_full","worst_summary":"/ is 93 % used: 3.4 of 50 GiB left.","labels":"role=db site=berlin"}"#]].assert_eq(first);
+    expect![[r#"{"schema_version":1,"host":"db-1","state":"up","age_seconds":0.0,"cpu":0.9,"cpu_verdict":"risk","load":0.5,"load_verdict":"ok","memory":0.9625,"memory_verdict":"risk","network":600000.0,"network_verdict":"ok","disk":0.932,"disk_verdict":"risk","open_findings":2,"worst_severity":"critical","worst_rule":"disk_full","worst_summary":"/ is 93 % used: 3.4 of 50 GiB left.","labels":"role=db site=berlin"}"#]].assert_eq(first);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn host_in_depth() {
             Load       ok       █▁█▁██▁█▁██▁█▁██▁█▁█   Load 0.5, 0.5 a core; this kernel does not report pressure.
             Memory     risk !!  ████████████████████   Memory 96 % used, 307 MiB of 8 GiB available. Watch from 80 %, risk from 90 %.
             Network    ok       ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁   Network 500 kB/s in, 100 kB/s out; eth0 at 0.4 % of its speed.
-            Disk       risk !!  ████████████████████   Disk / 93 % used, 3.4 of 50 GiB left; sda 4 % busy. Watch from 80 %, risk from 90 %.
+            Disk       risk !!  ████████████████████   Disk / 93 % used, 3.4 GiB left; sda 4 % busy. Watch from 82 %, risk from 91 %.
 
             FILESYSTEM  USED  LEFT           INODES  TYPE  DEVICE
             /           93 %  3.4 of 50 GiB    10 %  ext4  /dev/sda1
@@ -152,7 +152,7 @@ fn host_in_depth_as_csv() {
             indicator,network,out bytes_per_second,100000.0
             indicator,network,share of speed eth0 ratio,0.004
             indicator,disk,verdict,risk
-            indicator,disk,used / ratio,0.9319999999999999
+            indicator,disk,used / ratio,0.932
             indicator,disk,available / bytes,3650722201.6
             indicator,disk,size / bytes,53687091200.0
             indicator,disk,busy sda ratio,0.03999999999999996
@@ -300,6 +300,23 @@ fn samples_as_json_and_as_a_chart() {
 }
 
 #[test]
+fn metrics_by_a_condition_on_their_name() {
+    check(
+        &[
+            "query",
+            "{__name__=~\"node_(load1|network_up)\",host=\"web-1\"}",
+            "--agg",
+            "max",
+        ],
+        expect![[r#"
+            HOST   __NAME__         DEVICE  MAX
+            web-1  node_load1               0.9
+            web-1  node_network_up  eth0      1
+        "#]],
+    );
+}
+
+#[test]
 fn a_wrong_selector_shows_where() {
     refused(
         &["query", "node_load1{host=web}"],
@@ -340,20 +357,20 @@ fn the_register_of_risks() {
     check(
         &["risks"],
         expect![[r#"
-        ID  SEVERITY  HOST   SINCE                 WHAT
-         1  critical  db-1   2026-11-21 19:40:00Z  / is 93 % used: 3.4 of 50 GiB left.
-         3  warning   =evil  2026-11-21 19:40:00Z  +1 \u{1b}]0;owned\u{7} is bad.
-         2  warning   db-1   2026-11-21 19:50:00Z  Memory 96 % used.
+            ID  SEVERITY  HOST   SINCE                 WHAT
+             1  critical  db-1   2026-11-21 19:40:00Z  / is 93 % used: 3.4 of 50 GiB left.
+             3  warning   =evil  2026-11-21 19:40:00Z  +1 \u{1b}]0;owned\u{7} is bad.
+             2  warning   db-1   2026-11-21 19:50:00Z  Memory 96 % used.
 
-        1: Find what grew and delete it, or enlarge the filesystem.
-           hostwell query 'node_filesystem_avail_bytes{host="db-1",mountpoint="/"}'
+            1: Find what grew and delete it, or enlarge the filesystem.
+               hostwell query 'node_filesystem_avail_bytes{host="db-1",mountpoint="/"}'
 
-        3: @SUM(A1)
+            3: @SUM(A1)
 
-        2: Look for what grew.
+            2: Look for what grew.
 
-        1 critical, 2 warning, 0 info open
-    "#]],
+            1 critical, 2 warning, 0 info open, 1 pending (--state all shows them)
+        "#]],
     );
     check(
         &[

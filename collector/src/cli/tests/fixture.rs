@@ -38,6 +38,11 @@ impl Fleet {
         self.folder.path().join("hostwell.db")
     }
 
+    /// The folder it lies in.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// A path beside it that does not exist yet.
     pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
