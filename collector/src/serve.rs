@@ -38,6 +38,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 /// Browsers open a few connections each.
 const WEB_CONNECTIONS_MAX: usize = 256;
+/// Longer than the longest page takes.
+const WEB_IDLE_TIME: Duration = Duration::from_secs(120);
 
 /// Where a collector listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +124,7 @@ pub async fn run_by(
     let turns = {
         let (live, healthy) = (live.clone(), Arc::clone(&healthy));
         let upkeep = Upkeep::new(store.clone(), config.rules.clone());
-        upkeep.run(clock, shutdown.clone(), move |turn| {
+        upkeep.run(clock.clone(), shutdown.clone(), move |turn| {
             after_turn(turn, &live, &healthy, &reporter);
         })
     };
@@ -136,8 +138,12 @@ pub async fn run_by(
     let ended = attend(&mut tasks, &shutdown).await;
     notify(&[NotifyState::Stopping]);
     tracing::info!(agents = live.count(), "stopping");
+    // The last beat: a file at rest speaks for this moment.
+    let beaten = store.beat(clock.now_ms()).await;
     let closed = store.close().await.context("close the database");
-    ended.and(closed)
+    ended
+        .and(beaten.context("note the end of the watch"))
+        .and(closed)
 }
 
 /// Waits for the shutdown, or for a server that ends before it; then for the others.
@@ -187,10 +193,13 @@ async fn open_listeners(
     let grpc_bounds = Bounds {
         connections: config.limits.connections,
         handshake,
+        // HTTP/2 asks by itself: see PING_EVERY.
+        idle: None,
     };
     let web_bounds = Bounds {
         connections: WEB_CONNECTIONS_MAX,
         handshake,
+        idle: Some(WEB_IDLE_TIME),
     };
     let (grpc, web) = (config.listen.grpc, config.listen.web);
     Ok((

@@ -182,6 +182,10 @@ fn is_absent(error: &tonic::transport::Error) -> bool {
 fn told(status: Status) -> anyhow::Error {
     use std::error::Error;
     let mut text = match status.code() {
+        // What answers does not speak our protocol at all.
+        _ if status.message().contains("http2 error") => {
+            format!("what answers there is no collector: {}", status.message())
+        }
         Code::Unimplemented => {
             "the collector is older than this program and does not know the question".to_owned()
         }

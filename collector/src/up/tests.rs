@@ -167,7 +167,7 @@ async fn a_taken_port_is_an_error_that_says_what_to_do() {
         .await
         .unwrap_err();
     assert!(
-        format!("{refused:#}").contains("another program listens there"),
+        format!("{refused:#}").contains("listens there: stop it"),
         "{refused:#}"
     );
 }

@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Identity, Peer};
 
+mod owner;
+
 /// The first bytes of HTTP/2; a request line of HTTP/1.1 is hardly shorter.
 const GREETING_BYTES: usize = 16;
 /// Accepted connections that wait for the server to take them.
@@ -35,6 +37,9 @@ pub struct Bounds {
     pub connections: usize,
     /// Time for TLS and the first bytes.
     pub handshake: Duration,
+    /// A connection on which nothing moves for this long is closed; `None` where the protocol
+    /// itself asks whether the peer lives.
+    pub idle: Option<Duration>,
 }
 
 /// An address that is being listened on.
@@ -63,6 +68,7 @@ impl Listener {
         let acceptor = Acceptor {
             tls: tls.map(TlsAcceptor::from),
             handshake: bounds.handshake,
+            idle: bounds.idle,
             sender,
         };
         let slots = Arc::new(Semaphore::new(bounds.connections));
@@ -93,15 +99,16 @@ impl Listener {
 
 fn refusal(error: io::Error, what: &str, address: SocketAddr) -> anyhow::Error {
     let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; another program listens there, perhaps another collector (`hostwell hosts` asks it): \
-             stop it, or choose another address"
-        }
+        io::ErrorKind::AddrInUse => format!(
+            "; {} listens there: stop it, or choose another address (a collector that runs \
+             already answers `hostwell hosts`)",
+            owner::of(address).unwrap_or_else(|| "another program".to_owned())
+        ),
         io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 need a privilege: choose a higher one"
+            "; ports below 1024 need a privilege: choose a higher one".to_owned()
         }
-        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
-        _ => "",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address".to_owned(),
+        _ => String::new(),
     };
     anyhow::Error::new(error).context(format!("listen on {address} for {what}{remedy}"))
 }
@@ -109,6 +116,7 @@ fn refusal(error: io::Error, what: &str, address: SocketAddr) -> anyhow::Error {
 struct Acceptor {
     tls: Option<TlsAcceptor>,
     handshake: Duration,
+    idle: Option<Duration>,
     sender: mpsc::Sender<Connection>,
 }
 
@@ -135,7 +143,7 @@ impl Acceptor {
     /// Shakes hands beside the accept loop, so that a slow peer delays nobody.
     fn greet(&self, stream: TcpStream, from: SocketAddr, slot: OwnedSemaphorePermit) {
         let deadline = Instant::now() + self.handshake;
-        let (tls, sender) = (self.tls.clone(), self.sender.clone());
+        let (tls, idle, sender) = (self.tls.clone(), self.idle, self.sender.clone());
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, %from, "turn off delays");
         }
@@ -160,8 +168,9 @@ impl Acceptor {
                     identity: transport.identity(),
                 },
                 transport,
-                greeting: Some(Greeting {
+                patience: Some(Patience {
                     missing: GREETING_BYTES,
+                    idle,
                     deadline: Box::pin(sleep_until(deadline)),
                 }),
                 _slot: slot,
@@ -176,7 +185,7 @@ impl Acceptor {
 pub struct Connection {
     peer: Peer,
     transport: Transport,
-    greeting: Option<Greeting>,
+    patience: Option<Patience>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -185,10 +194,28 @@ enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The first bytes, still owed.
-struct Greeting {
+/// Until when something has to move.
+struct Patience {
+    /// First bytes that are still owed.
     missing: usize,
+    /// Time between two movements once they are there.
+    idle: Option<Duration>,
     deadline: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    /// Notes bytes that moved; answers whether there is anything more to wait for.
+    fn moved(&mut self, read: usize) -> bool {
+        self.missing = self.missing.saturating_sub(read);
+        match self.idle {
+            _ if self.missing > 0 => true,
+            None => false,
+            Some(idle) => {
+                self.deadline.as_mut().reset(Instant::now() + idle);
+                true
+            }
+        }
+    }
 }
 
 impl Transport {
@@ -205,6 +232,13 @@ impl Connection {
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
+
+    /// An answer is a movement too.
+    fn wrote(&mut self) {
+        if let Some(patience) = &mut self.patience {
+            patience.moved(0);
+        }
+    }
 }
 
 impl AsyncRead for Connection {
@@ -219,13 +253,13 @@ impl AsyncRead for Connection {
             Transport::Plain(stream) => Pin::new(stream).poll_read(task, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(task, buffer),
         };
-        if let Some(greeting) = &mut this.greeting {
-            greeting.missing = greeting
-                .missing
-                .saturating_sub(buffer.filled().len() - before);
-            if greeting.missing == 0 {
-                this.greeting = None;
-            } else if read.is_pending() && greeting.deadline.as_mut().poll(task).is_ready() {
+        if let Some(patience) = &mut this.patience {
+            let moved = buffer.filled().len() - before;
+            if moved > 0 {
+                if !patience.moved(moved) {
+                    this.patience = None;
+                }
+            } else if read.is_pending() && patience.deadline.as_mut().poll(task).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -239,6 +273,7 @@ impl AsyncWrite for Connection {
         task: &mut Task<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.wrote();
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(task, bytes),
             Transport::Tls(stream) => Pin::new(stream).poll_write(task, bytes),
@@ -264,6 +299,7 @@ impl AsyncWrite for Connection {
         task: &mut Task<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.wrote();
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(task, slices),
             Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(task, slices),
@@ -277,3 +313,6 @@ impl AsyncWrite for Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
