@@ -82,10 +82,13 @@ pub fn endpoint(url: &str, tls: &TlsConfig) -> anyhow::Result<Endpoint> {
     }
     let mut client = ClientTlsConfig::new();
     if let Some(ca) = &tls.ca {
-        client = client.ca_certificate(Certificate::from_pem(read(ca)?));
+        client = client.ca_certificate(Certificate::from_pem(read(ca, "CERTIFICATE")?));
     }
     if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
-        client = client.identity(Identity::from_pem(read(cert)?, read(key)?));
+        client = client.identity(Identity::from_pem(
+            read(cert, "CERTIFICATE")?,
+            read(key, "PRIVATE KEY")?,
+        ));
     }
     if let Some(name) = &tls.server_name {
         client = client.domain_name(name);
@@ -95,8 +98,19 @@ pub fn endpoint(url: &str, tls: &TlsConfig) -> anyhow::Result<Endpoint> {
         .context("use the files of [tls] (each must be PEM; the key must match the certificate)")
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("read TLS file {}", path.display()))
+fn read(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("read TLS file {}", path.display()))?;
+    let text = String::from_utf8_lossy(&bytes);
+    // Without this look a file of another kind counts as an authority that signed nobody.
+    let begins = |line: &str| line.starts_with("-----BEGIN ") && line.contains(what);
+    if !text.lines().any(begins) {
+        bail!(
+            "TLS file {} holds no {} in PEM form (a line `-----BEGIN … {what}-----`)",
+            path.display(),
+            what.to_lowercase()
+        );
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -144,5 +158,21 @@ mod tests {
             endpoint("https://collector:7443", &tls).unwrap_err()
         );
         assert!(got.contains("read TLS file /nowhere/ca.pem"), "{got}");
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_no_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, "-----BEGIN EC PRIVATE KEY-----\nAAAA\n").unwrap();
+        let tls = TlsConfig {
+            ca: Some(path),
+            ..TlsConfig::default()
+        };
+        let got = format!(
+            "{:#}",
+            endpoint("https://collector:7443", &tls).unwrap_err()
+        );
+        assert!(got.contains("holds no certificate in PEM form"), "{got}");
     }
 }

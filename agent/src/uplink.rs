@@ -28,6 +28,9 @@ use backoff::Backoff;
 /// A connection that held this long has worked: the next attempt comes soon.
 const LIVED: Duration = Duration::from_secs(10);
 
+/// Most reasons named in one outage.
+const REASONS_MAX: usize = 8;
+
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
@@ -103,7 +106,7 @@ async fn run_patiently(
     };
     let mut backoff = Backoff::default();
     let mut was_connected = false;
-    let mut last_failure = String::new();
+    let mut said: Vec<String> = Vec::new();
     while !stop.is_cancelled() {
         let began = std::time::Instant::now();
         let hello = hello(config, &introduction, handoff);
@@ -116,7 +119,7 @@ async fn run_patiently(
             Ended::Stopped => return,
             Ended::Lost(_) => {
                 was_connected = true;
-                last_failure.clear();
+                said.clear();
                 // A collector that takes everybody in and falls over at once needs the pause too.
                 if began.elapsed() >= LIVED {
                     backoff.reset();
@@ -126,11 +129,12 @@ async fn run_patiently(
             Ended::Connect(_) => backoff.next(),
             Ended::Refused(_) => backoff.longest(),
         };
-        // Once for each change, not for each attempt: an outage may last a week.
+        // Each reason once in an outage, not once an attempt: it may last a week, and the words
+        // for one and the same trouble may alternate.
         let failure = crate::chain(&ended);
-        if failure != last_failure {
+        if !said.contains(&failure) && said.len() < REASONS_MAX {
             tracing::warn!("{url}: {failure}; samples stay in the spool, trying again");
-            last_failure = failure;
+            said.push(failure);
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
 use super::{Declared, Ended, Patience};
 use crate::config::TlsConfig;
@@ -99,11 +99,9 @@ impl<'a> Session<'a> {
             sender
                 .send(message(agent_message::Kind::Hello(hello)))
                 .await?;
-            let mut inbound = client
-                .stream(ReceiverStream::new(receiver))
-                .await?
-                .into_inner();
-            let first = inbound.message().await?;
+            let opened = client.stream(ReceiverStream::new(receiver)).await;
+            let mut inbound = opened.map_err(|s| hint(url, words(&s)))?.into_inner();
+            let first = inbound.message().await.map_err(|s| words(&s))?;
             anyhow::Ok((sender, inbound, first.and_then(|m| m.kind)))
         };
         let greeted = timeout(self.patience.silence, greeted).await;
@@ -163,7 +161,7 @@ impl<'a> Session<'a> {
                         permit.send(message);
                     }
                 }
-                answer = inbound.message() => match answer.context("read from the collector")? {
+                answer = inbound.message() => match answer.map_err(|s| words(&s))? {
                     Some(answer) => self.hear(answer),
                     None if sender.is_none() => return Ok(()),
                     None => return Err(anyhow!("the collector ended the stream")),
@@ -323,6 +321,22 @@ async fn reserve(
         Some(sender) => sender.reserve().await,
         None => std::future::pending().await,
     }
+}
+
+/// A status in plain words; its own `Display` is a dump of everything inside it.
+fn words(status: &Status) -> anyhow::Error {
+    match std::error::Error::source(status) {
+        Some(source) => anyhow!("{}", crate::chain(source)),
+        None => anyhow!("{} ({:?})", status.message(), status.code()),
+    }
+}
+
+/// What most often lies behind a stream that does not open although somebody listens.
+fn hint(url: &str, error: anyhow::Error) -> anyhow::Error {
+    if url.starts_with("https:") {
+        return error;
+    }
+    error.context("no stream opens (if the collector uses TLS, write https:// and set [tls] ca)")
 }
 
 fn message(kind: agent_message::Kind) -> wire::AgentMessage {
