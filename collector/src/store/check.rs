@@ -150,13 +150,36 @@ fn payloads(
     Ok(())
 }
 
+/// Pairs of blocks of one family that overlap in time, the older one first.
+fn overlaps(conn: &Connection) -> Result<Vec<(i64, i64)>, Fault> {
+    let mut select = conn.prepare(
+        "SELECT number, host, family, start_ms, end_ms FROM block
+         ORDER BY host, family, start_ms",
+    )?;
+    let mut rows = select.query([])?;
+    let mut pairs = Vec::new();
+    let mut family: Option<(i64, i64)> = None;
+    let mut reaching: Vec<(i64, i64)> = Vec::new();
+    while let Some(r) = rows.next()? {
+        let (number, start_ms, end_ms): (i64, i64, i64) = (r.get(0)?, r.get(3)?, r.get(4)?);
+        let of = Some((r.get(1)?, r.get(2)?));
+        if family != of {
+            family = of;
+            reaching.clear();
+        }
+        reaching.retain(|(_, end)| *end >= start_ms);
+        pairs.extend(
+            reaching
+                .iter()
+                .map(|(other, _)| (number.min(*other), number.max(*other))),
+        );
+        reaching.push((number, end_ms));
+    }
+    Ok(pairs)
+}
+
 /// No sample may be in two blocks. Only blocks that overlap in time can hold one twice.
 fn repeats(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
-    let mut pairs = conn.prepare(
-        "SELECT a.number, b.number FROM block a JOIN block b
-         ON a.host = b.host AND a.family = b.family AND a.number < b.number
-         AND b.end_ms >= a.start_ms AND b.start_ms <= a.end_ms",
-    )?;
     let mut one = conn.prepare("SELECT payload FROM block WHERE number = ?1")?;
     let mut open = |number: i64| -> Result<Option<HashSet<(i64, i64)>>, Fault> {
         let payload: Vec<u8> = one.query_row([number], |r| r.get(0))?;
@@ -169,9 +192,7 @@ fn repeats(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
             samples
         }))
     };
-    let mut rows = pairs.query([])?;
-    while let Some(r) = rows.next()? {
-        let (a, b): (i64, i64) = (r.get(0)?, r.get(1)?);
+    for (a, b) in overlaps(conn)? {
         if let (Some(first), Some(second)) = (open(a)?, open(b)?) {
             let twice = first.intersection(&second).count();
             if twice > 0 {

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Fault, StoreError, Trouble, io};
 use super::history::head::Head;
+use super::history::retention;
 use super::history::spools::Spools;
 use super::registry::hosts;
 
@@ -26,6 +27,9 @@ const GROUP_MAX: usize = 1024;
 
 /// How long a reader of another process may keep us from leaving write-ahead mode.
 const PATIENCE_AT_THE_END: Duration = Duration::from_millis(300);
+
+/// Most free pages given back at the end: 128 MiB take a second or two.
+const PAGES_AT_THE_END: i64 = 32_768;
 
 /// What jobs work on: the connection and the writer's caches of it.
 #[derive(Debug)]
@@ -284,6 +288,10 @@ fn finish(ledger: &mut Ledger) -> Result<(), Trouble> {
 /// prevent the latter; then the log stays, folded and empty.
 fn fold(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let fault = |e: rusqlite::Error| Trouble::from(&e).at(path, "fold the log into the database");
+    if let Err(fault) = retention::shrink(conn, 0, PAGES_AT_THE_END) {
+        // The file is larger than it must be, and right all the same.
+        tracing::warn!(?fault, "could not give free pages back");
+    }
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .map_err(fault)?;
     conn.flush_prepared_statement_cache();

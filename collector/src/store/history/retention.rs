@@ -9,8 +9,11 @@ use super::spools;
 const BLOCKS_AT_ONCE: i64 = 256;
 /// Most pages given back in one go.
 const PAGES_AT_ONCE: i64 = 512;
-/// Free pages that are kept for new data instead of shrinking the file and growing it again.
+/// Free pages that are kept for new data instead of shrinking the file and growing it again: at
+/// least these, …
 const PAGES_KEPT: i64 = 256;
+/// … or this part of the file: each hour's journal uses the pages of the hour before.
+const PART_KEPT: i64 = 5;
 /// An agent keeps a batch at most a week; a spool silent for longer will not speak again.
 const SPOOL_GRACE_MS: i64 = 8 * 86_400_000;
 
@@ -45,10 +48,17 @@ fn newest_sample(conn: &Connection) -> Result<Option<i64>, Fault> {
     Ok(sealed.max(seen))
 }
 
+/// Gives back free pages beyond what new data will soon use.
 fn give_back(conn: &Connection) -> Result<(), Fault> {
+    let pages: i64 = conn.pragma_query_value(None, "page_count", |r| r.get(0))?;
+    shrink(conn, PAGES_KEPT.max(pages / PART_KEPT), PAGES_AT_ONCE)
+}
+
+/// Gives back at most `at_once` free pages, keeping `kept`.
+pub(in crate::store) fn shrink(conn: &Connection, kept: i64, at_once: i64) -> Result<(), Fault> {
     let free: i64 = conn.pragma_query_value(None, "freelist_count", |r| r.get(0))?;
-    if free > PAGES_KEPT {
-        let pages = (free - PAGES_KEPT).min(PAGES_AT_ONCE);
+    if free > kept {
+        let pages = (free - kept).min(at_once);
         // Each step of this statement frees one page.
         let mut vacuum = conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
         let mut steps = vacuum.query([])?;

@@ -209,3 +209,80 @@ async fn a_full_disk_refuses_and_the_store_works_again_when_there_is_space() {
     let reader = Store::open_read_only(&reopened).await.unwrap();
     assert_eq!(points(&reader, "web", "node_load1").await.len(), stored + 1);
 }
+
+/// A change behind the store's back, and how the check names it.
+const SPOILED: &[(&str, &str)] = &[
+    (
+        "UPDATE block SET crc32c = 1 WHERE number = 1",
+        "block 1: its checksum is wrong",
+    ),
+    (
+        "UPDATE journal SET crc32c = 1",
+        "journal 1: its checksum is wrong",
+    ),
+    (
+        "UPDATE block SET samples = 9 WHERE number = 1",
+        "block 1: its times or count are not",
+    ),
+    (
+        "UPDATE series SET host = 7",
+        "block 1: holds a series that is not its host's",
+    ),
+    ("UPDATE gap SET host = 7", "gap: host number 7 is nobody"),
+    (
+        "UPDATE spool SET held = '[[3,2]]'",
+        "held ranges overlap or descend",
+    ),
+    (
+        "INSERT INTO block SELECT 9, host, family, start_ms, end_ms, samples, crc32c, payload
+             FROM block WHERE number = 1",
+        "block 9: repeats 2 samples of block 1",
+    ),
+    (
+        "PRAGMA foreign_keys = OFF; UPDATE host SET merged_into = 99",
+        "host 1: names a row that is gone",
+    ),
+];
+
+#[tokio::test]
+async fn the_check_says_in_words_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    store
+        .append(batch(1, 1, &ids, &[(T0, 1.0), (T0 + 1, 2.0)]))
+        .await
+        .unwrap();
+    store.upkeep(T0 + 100 * HOUR).await.unwrap();
+    store
+        .append(batch(1, 2, &ids, &[(T0 + 2, 1.0)]))
+        .await
+        .unwrap();
+    let gap = GapRecord {
+        spool_id: spool(1).to_string(),
+        first_sequence: 3,
+        last_sequence: 3,
+        from_ms: T0,
+        to_ms: T0,
+        samples: 1,
+        reason: "age".into(),
+    };
+    store.append_gap(host(1), gap, T0).await.unwrap();
+    assert_eq!(
+        store.facts(true).await.unwrap().problems,
+        Vec::<String>::new()
+    );
+    for (number, (sql, wanted)) in SPOILED.iter().enumerate() {
+        let path = folder.path().join(format!("{number}.db"));
+        store.backup(&path).await.unwrap();
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
+        let copy = Store::open_read_only(&path).await.unwrap();
+        let problems = copy.facts(true).await.unwrap().problems;
+        assert!(
+            problems.iter().any(|p| p.contains(wanted)),
+            "{sql}: {problems:?}"
+        );
+    }
+}

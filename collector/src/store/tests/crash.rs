@@ -116,6 +116,11 @@ async fn after_a_clean_stop_the_one_file_is_everything() {
         (0, 2, 1)
     );
     assert_eq!((facts.oldest_ms, facts.newest_ms), (Some(T0), Some(T0)));
+    let conn = rusqlite::Connection::open(alone.path().join("x.db")).unwrap();
+    let free: i64 = conn
+        .pragma_query_value(None, "freelist_count", |r| r.get(0))
+        .unwrap();
+    assert_eq!(free, 0, "what the journal left is given back");
 }
 
 #[tokio::test]
