@@ -29,7 +29,7 @@ const SUBJECTS: &[(&str, &str)] = &[
     ("proc/pressure/cpu", "pressure"),
     ("proc/net/dev", "network"),
     ("proc/net/snmp", "netstat"),
-    ("proc/net/netstat", "netstat"),
+    ("proc/net/netstat", "tcpext"),
     ("proc/net/sockstat", "sockstat"),
     ("proc/sys/net/netfilter/nf_conntrack_count", "conntrack"),
     ("proc/diskstats", "disk"),

@@ -1,4 +1,7 @@
 //! `/proc/net/snmp` and `/proc/net/netstat`: TCP, UDP, IP and ICMP counters.
+//!
+//! Two probes: the kernel adds the second file's 180 counters up over all CPUs, which costs as
+//! much as half of all other subjects of a tick together, so that one is slow.
 
 use hostwell_proto::metric::Metric;
 
@@ -82,17 +85,24 @@ fn columns(names: Line<'_>) -> Vec<Option<Metric>> {
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Netstat {
-    files: [KeptFile; 2],
+    file: KeptFile,
     rows: Rows,
 }
 
-impl Default for Netstat {
-    fn default() -> Self {
+impl Netstat {
+    /// The protocols' main counters.
+    pub(super) fn main() -> Netstat {
+        Netstat::new("proc/net/snmp")
+    }
+
+    /// Linux' further counters: listen queues, timeouts, SYN cookies.
+    pub(super) fn further() -> Netstat {
+        Netstat::new("proc/net/netstat")
+    }
+
+    fn new(path: &'static str) -> Netstat {
         Netstat {
-            files: [
-                KeptFile::whole("proc/net/snmp"),
-                KeptFile::whole("proc/net/netstat"),
-            ],
+            file: KeptFile::whole(path),
             rows: Rows::default(),
         }
     }
@@ -102,34 +112,31 @@ impl Probe for Netstat {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
         let rows = &mut self.rows;
         rows.start();
-        for file in &mut self.files {
-            let path = file.path();
-            parse(file.read(source)?, |names, values| {
-                // The whole line of names is the key: the columns are looked up once a kernel.
-                let numbers = rows.numbers(names.bytes, || {
-                    let number = |metric: Option<Metric>| match metric {
-                        Some(metric) => out.table.number(metric, &[]),
-                        None => UNREAD,
-                    };
-                    let numbers: Vec<_> = columns(names).into_iter().map(number).collect();
-                    match numbers.iter().all(|n| *n == UNREAD) {
-                        true => Vec::new(),
-                        false => numbers,
-                    }
-                });
-                let mut fields = values.fields().skip(1);
-                for number in numbers {
-                    let field = fields.next();
-                    if *number != UNREAD {
-                        let value = values.number(field, "expected a number for each name")?;
-                        out.readings.push((*number, value as f64));
-                    }
+        let path = self.file.path();
+        parse(self.file.read(source)?, |names, values| {
+            // The whole line of names is the key: the columns are looked up once a kernel.
+            let numbers = rows.numbers(names.bytes, || {
+                let number = |metric: Option<Metric>| match metric {
+                    Some(metric) => out.table.number(metric, &[]),
+                    None => UNREAD,
+                };
+                let numbers: Vec<_> = columns(names).into_iter().map(number).collect();
+                match numbers.iter().all(|n| *n == UNREAD) {
+                    true => Vec::new(),
+                    false => numbers,
                 }
-                Ok(())
-            })
-            .map_err(|m| m.at(path))?;
-        }
-        Ok(())
+            });
+            let mut fields = values.fields().skip(1);
+            for number in numbers {
+                let field = fields.next();
+                if *number != UNREAD {
+                    let value = values.number(field, "expected a number for each name")?;
+                    out.readings.push((*number, value as f64));
+                }
+            }
+            Ok(())
+        })
+        .map_err(|m| m.at(path))
     }
 }
 
@@ -185,14 +192,13 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(dir.path().join("proc/net")).unwrap();
             std::fs::write(dir.path().join("proc/net/snmp"), snmp).unwrap();
-            std::fs::write(dir.path().join("proc/net/netstat"), "").unwrap();
             let source = Source::fixture(dir.path()).unwrap();
             let (mut table, mut readings) = Default::default();
             let mut out = Readings {
                 table: &mut table,
                 readings: &mut readings,
             };
-            match (Netstat::default().read(&source, &mut out), line) {
+            match (Netstat::main().read(&source, &mut out), line) {
                 (Ok(()), None) => assert_eq!(readings, [(0, 7.0)]),
                 (Err(ProbeError::Malformed { line, .. }), Some(expected)) => {
                     assert_eq!(line, expected);
