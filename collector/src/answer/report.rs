@@ -366,7 +366,6 @@ fn inputs(found: &Indicators, courses: Vec<Course>) -> Vec<report::IndicatorInpu
 /// An indicator's course over the whole range, put together from those of its pieces.
 struct Course {
     from_ms: i64,
-    to_ms: i64,
     step_ms: i64,
     /// (smallest, sum of means, how many, largest) of each step.
     steps: Vec<Option<(f64, f64, u32, f64)>>,
@@ -378,7 +377,6 @@ impl Course {
         let count = (span.to_ms - from_ms).div_euclid(step_ms) + 1;
         Course {
             from_ms,
-            to_ms: from_ms + count * step_ms,
             step_ms,
             steps: vec![None; count as usize],
         }
@@ -406,18 +404,67 @@ impl Course {
         }
     }
 
+    /// How many steps lie between two that have a value, usually: a subject that is read every
+    /// n-th tick has no holes, it has longer steps.
+    fn cadence(&self) -> usize {
+        let filled = (0..self.steps.len()).filter(|i| self.steps[*i].is_some());
+        let filled: Vec<usize> = filled.collect();
+        let mut distances: Vec<usize> = filled.windows(2).map(|w| w[1] - w[0]).collect();
+        distances.sort_unstable();
+        let middle = distances.len().saturating_sub(1) / 2;
+        distances.get(middle).copied().unwrap_or(1)
+    }
+
     fn trend(self) -> Option<report::Trend> {
         if self.steps.iter().all(Option::is_none) {
             return None;
         }
-        let points = self
-            .steps
-            .into_iter()
-            .map(|step| step.map(|(low, sum, count, high)| [low, sum / f64::from(count), high]));
+        let every = self.cadence();
+        let points = self.steps.chunks(every).map(|some| {
+            let merged = some
+                .iter()
+                .copied()
+                .flatten()
+                .reduce(|a, b| (a.0.min(b.0), a.1 + b.1, a.2 + b.2, a.3.max(b.3)));
+            merged.map(|(low, sum, count, high)| [low, sum / f64::from(count), high])
+        });
+        let points: Vec<Option<[f64; 3]>> = points.collect();
         Some(report::Trend {
             from_ms: self.from_ms,
-            to_ms: self.to_ms,
-            points: points.collect(),
+            to_ms: self.from_ms + points.len() as i64 * every as i64 * self.step_ms,
+            points,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_subject_has_longer_steps_and_no_holes() {
+        let mut course = Course::new(Span::new(0, 5_999), 1_000);
+        for at in [0, 3] {
+            course.steps[at] = Some((1.0, 4.0, 2, 3.0));
+        }
+        let trend = course.trend().unwrap();
+        assert_eq!((trend.from_ms, trend.to_ms), (0, 6_000));
+        assert_eq!(trend.points, [Some([1.0, 2.0, 3.0]); 2]);
+    }
+
+    #[test]
+    fn a_real_hole_stays_a_hole() {
+        let mut course = Course::new(Span::new(0, 5_999), 1_000);
+        for at in [0, 1, 2, 5] {
+            course.steps[at] = Some((1.0, 1.0, 1, 1.0));
+        }
+        let holes = course
+            .trend()
+            .unwrap()
+            .points
+            .iter()
+            .filter(|p| p.is_none())
+            .count();
+        assert_eq!(holes, 2);
     }
 }

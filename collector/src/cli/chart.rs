@@ -78,12 +78,22 @@ fn line(series: &SampleSeries, (from_ms, to_ms): (i64, i64), width: usize) -> St
 /// Steps squeezed into so many cells: the largest of each, because a peak must stay visible.
 /// Between the bounds, or between the smallest and the largest without.
 pub(super) fn course(steps: &[Option<f64>], width: usize, bounds: Option<(f64, f64)>) -> String {
-    let cell = steps.len().div_ceil(width).max(1);
+    // A slow subject fills every n-th step only: the ones between are no holes.
+    let cell = steps.len().div_ceil(width).max(cadence(steps));
     let cells: Vec<Option<f64>> = steps
         .chunks(cell)
         .map(|some| some.iter().copied().flatten().reduce(f64::max))
         .collect();
     blocks(&cells, bounds)
+}
+
+/// The usual distance between steps that have a value; at least 1.
+fn cadence(steps: &[Option<f64>]) -> usize {
+    let filled: Vec<usize> = (0..steps.len()).filter(|i| steps[*i].is_some()).collect();
+    let mut distances: Vec<usize> = filled.windows(2).map(|w| w[1] - w[0]).collect();
+    distances.sort_unstable();
+    let middle = distances.len().saturating_sub(1) / 2;
+    distances.get(middle).copied().unwrap_or(1)
 }
 
 /// Each value as one of eight blocks; a blank for none.
@@ -108,6 +118,14 @@ fn blocks(cells: &[Option<f64>], bounds: Option<(f64, f64)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slow_subject_has_no_holes_in_its_course() {
+        let steps: Vec<Option<f64>> = (0..12).map(|n| (n % 3 == 0).then_some(1.0)).collect();
+        assert_eq!(course(&steps, 24, Some((0.0, 1.0))), "████");
+        let hole = [Some(0.0), Some(1.0), None, None, Some(1.0)];
+        assert_eq!(course(&hole, 24, None), "▁█  █");
+    }
 
     fn series(points: &[(i64, f64)]) -> SampleSeries {
         let (times_ms, values) = points.iter().copied().unzip();

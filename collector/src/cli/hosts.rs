@@ -107,7 +107,9 @@ fn table(hosts: &[HostLine], console: &mut Console) -> io::Result<()> {
         ("AGE", Align::Right),
     ];
     columns.extend(INDICATORS.map(|name| (name, Align::Left)));
-    columns.push(("WORST FINDING", Align::Flexible));
+    if hosts.iter().any(|host| host.worst.is_some()) {
+        columns.push(("WORST FINDING", Align::Flexible));
+    }
     let mut table = Table::new(&columns);
     for host in hosts {
         let mut row = vec![

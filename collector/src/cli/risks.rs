@@ -132,7 +132,7 @@ fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
         ("SEVERITY", Align::Left),
         ("HOST", Align::Flexible),
         ("SINCE", Align::Left),
-        ("WHAT", Align::Flexible),
+        ("WHAT", Align::Wrapped),
     ];
     if states {
         columns.insert(1, ("STATE", Align::Left));

@@ -79,7 +79,13 @@ impl SourceArgs {
         match (&self.server, &self.db) {
             (Some(_), Some(_)) => bail!("--server and --db exclude each other: ask one of them"),
             (Some(url), None) => Ok(Source::Server(self.connect(url).await?)),
-            (None, Some(path)) => Ok(Source::File(File::open(path).await?)),
+            (None, Some(path)) => {
+                let file = File::open(path).await?;
+                // An answer from yesterday's file must not pass for today's.
+                let moment = format_ms(file.now_ms);
+                console.message(&format!("reading {} as of {moment}", path.display()));
+                Ok(Source::File(file))
+            }
             (None, None) => match self.connect(self.default_server()).await {
                 Ok(client) => Ok(Source::Server(client)),
                 Err(ConnectError::Absent { .. }) => self.fall_back(console).await,

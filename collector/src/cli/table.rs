@@ -69,8 +69,10 @@ pub enum Align {
     Left,
     /// Numbers.
     Right,
-    /// Words that give way first when the terminal is narrow.
+    /// Words that are cut when the terminal is narrow.
     Flexible,
+    /// Sentences that go on in the next line when the terminal is narrow; the last column.
+    Wrapped,
 }
 
 /// Columns and rows for people.
@@ -115,8 +117,26 @@ impl Table {
             .iter()
             .map(|(name, _)| Cell::toned(name, Tone::Faint));
         let mut lines = vec![self.line(&header.collect::<Vec<_>>(), &widths, colour)];
-        lines.extend(self.rows.iter().map(|row| self.line(row, &widths, colour)));
+        for row in &self.rows {
+            lines.push(self.line(row, &widths, colour));
+            lines.extend(self.continued(row, &widths, colour));
+        }
         lines
+    }
+
+    /// What does not fit the first line of a row whose last column wraps.
+    fn continued(&self, row: &[Cell], widths: &[usize], colour: bool) -> Vec<String> {
+        let last = widths.len().saturating_sub(1);
+        let (Some((_, Align::Wrapped)), Some(cell)) = (self.columns.get(last), row.get(last))
+        else {
+            return Vec::new();
+        };
+        let before: usize = widths[..last].iter().map(|width| width + BETWEEN).sum();
+        text::wrap(&cell.text, widths[last])
+            .iter()
+            .skip(1)
+            .map(|rest| format!("{}{}", " ".repeat(before), cell.tone.paint(rest, colour)))
+            .collect()
     }
 
     fn widths(&self, limit: Option<usize>) -> Vec<usize> {
@@ -131,7 +151,8 @@ impl Table {
         // The widest flexible column gives way first, cell by cell, so that none is starved.
         while over > 0 {
             let widest = (0..widths.len())
-                .filter(|i| self.columns[*i].1 == Align::Flexible && widths[*i] > FLEXIBLE_MIN)
+                .filter(|i| matches!(self.columns[*i].1, Align::Flexible | Align::Wrapped))
+                .filter(|i| widths[*i] > FLEXIBLE_MIN)
                 .max_by_key(|i| widths[*i]);
             let Some(widest) = widest else { break };
             widths[widest] -= 1;
@@ -145,7 +166,10 @@ impl Table {
         let empty = Cell::default();
         for (i, (width, (_, align))) in widths.iter().zip(&self.columns).enumerate() {
             let cell = cells.get(i).unwrap_or(&empty);
-            let shown = text::fit(&cell.text, *width);
+            let shown = match align {
+                Align::Wrapped => text::wrap(&cell.text, *width).swap_remove(0).into(),
+                _ => text::fit(&cell.text, *width),
+            };
             let blanks = " ".repeat(width - text::width(&shown));
             if i > 0 {
                 line.push_str(&" ".repeat(BETWEEN));
@@ -209,6 +233,21 @@ mod tests {
             web-1   97 %  / is almost ful…
             数据库   4 %  \u{1b}[2Jhidden"]],
         );
+    }
+
+    #[test]
+    fn a_narrow_terminal_breaks_the_sentence_of_a_wrapped_column() {
+        let mut table = Table::new(&[("ID", Align::Right), ("WHAT", Align::Wrapped)]);
+        table.row(vec![
+            "7".into(),
+            "/ is 93 % used: 3.4 of 50 GiB left.".into(),
+        ]);
+        expect![[r"
+            ID  WHAT
+             7  / is 93 %
+                used: 3.4 of
+                50 GiB left."]]
+        .assert_eq(&table.lines(Some(18), false).join("\n"));
     }
 
     #[test]

@@ -93,6 +93,30 @@ pub(super) fn fit(text: &str, cells_max: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text in lines of at most so many cells, broken between words; a word that is longer than a
+/// line is cut. At least one line.
+pub(super) fn wrap(text: &str, cells_max: usize) -> Vec<String> {
+    if width(text) <= cells_max {
+        return vec![text.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.len() - 1;
+        let blank = usize::from(!lines[line].is_empty());
+        if width(&lines[line]) + blank + width(word) <= cells_max {
+            if blank > 0 {
+                lines[line].push(' ');
+            }
+            lines[line].push_str(word);
+        } else if lines[line].is_empty() {
+            lines[line] = fit(word, cells_max).into_owned();
+        } else {
+            lines.push(fit(word, cells_max).into_owned());
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +166,7 @@ mod tests {
         fn cleaned_text_has_no_control_character_and_cut_text_fits(text in any::<String>(), max in 0usize..40) {
             prop_assert!(!clean(&text).chars().any(is_unsafe));
             prop_assert!(width(&fit(&text, max)) <= max);
+            prop_assert!(wrap(&text, max).iter().all(|line| width(line) <= max));
         }
     }
 }

@@ -145,7 +145,7 @@ pub(super) fn print(depth: &HostInDepth, console: &mut Console) -> io::Result<()
 fn heading(depth: &HostInDepth) -> Table {
     let host = &depth.host;
     let facts = &host.facts;
-    let mut table = Table::new(&[("HOST", Align::Left), (&host.name, Align::Flexible)]);
+    let mut table = Table::new(&[("HOST", Align::Left), (&host.name, Align::Wrapped)]);
     let mut row = |name: &str, cell: Cell| table.row(vec![name.into(), cell]);
     row("state", words::state(depth.state));
     row(
@@ -201,7 +201,7 @@ fn findings(depth: &HostInDepth, console: &mut Console) -> io::Result<()> {
         ("FINDING", Align::Right),
         ("SEVERITY", Align::Left),
         ("SINCE", Align::Left),
-        ("WHAT", Align::Flexible),
+        ("WHAT", Align::Wrapped),
     ]);
     for finding in &depth.findings {
         table.row(vec![
@@ -223,7 +223,7 @@ fn indicators(depth: &HostInDepth) -> Table {
         ("INDICATOR", Align::Left),
         ("VERDICT", Align::Left),
         (&format!("LAST {span}").to_uppercase(), Align::Left),
-        ("NOW", Align::Flexible),
+        ("NOW", Align::Wrapped),
     ]);
     for indicator in depth.indicators.all() {
         let course = indicator.trend.as_ref().map_or(String::new(), |trend| {
@@ -328,7 +328,7 @@ fn interfaces(all: &[Interface]) -> Table {
 /// How well its data arrives: clock, refusals, drops.
 fn delivery(depth: &HostInDepth) -> Table {
     let host = &depth.host;
-    let mut table = Table::new(&[("DELIVERY", Align::Left), ("", Align::Flexible)]);
+    let mut table = Table::new(&[("DELIVERY", Align::Left), ("", Align::Wrapped)]);
     let mut row = |name: &str, text: String| table.row(vec![name.into(), text.into()]);
     let known = &depth.availability;
     let span = duration(depth.to_ms - depth.from_ms);

@@ -75,7 +75,7 @@ fn a_running_collector_and_a_file_at_rest_answer_alike() {
             let mut words = words.to_vec();
             words.extend([flag, value]);
             let outcome = hostwell(&words);
-            assert_eq!((outcome.exit, outcome.err.as_str()), (Exit::Fine, ""));
+            assert_eq!(outcome.exit, Exit::Fine, "{}", outcome.err);
             outcome.out
         };
         questions.iter().map(ask).collect()
