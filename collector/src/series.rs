@@ -109,6 +109,16 @@ impl Series {
             .zip(self.values.iter().copied())
     }
 
+    /// The sample taken at exactly this moment. Series of one probe share their ticks, so looking
+    /// first at the position the sample has in its sibling nearly always finds it.
+    pub fn at(&self, time_ms: i64, position: usize) -> Option<f64> {
+        let index = match self.times_ms.get(position) {
+            Some(&here) if here == time_ms => position,
+            _ => self.times_ms.binary_search(&time_ms).ok()?,
+        };
+        Some(self.values[index])
+    }
+
     /// The newest sample at or before `now_ms`.
     pub fn latest(&self, now_ms: i64) -> Option<(i64, f64)> {
         let end = self.times_ms.partition_point(|&t| t <= now_ms);
@@ -133,15 +143,21 @@ impl Series {
     pub fn cadence_ms(&self, interval_ms: i64) -> i64 {
         let interval_ms = interval_ms.max(1);
         let newest = &self.times_ms[self.times_ms.len().saturating_sub(65)..];
-        let mut distances: Vec<i64> = newest.windows(2).map(|w| w[1] - w[0]).collect();
-        if distances.is_empty() {
+        let slowest_ms = interval_ms * CADENCE_INTERVALS_MAX;
+        let distances = || newest.windows(2).map(|w| w[1] - w[0]);
+        let Some(first) = distances().next() else {
             // Seen once: it may be a slow subject, and the next sample is not due yet.
-            return interval_ms * CADENCE_INTERVALS_MAX;
+            return slowest_ms;
+        };
+        // Nearly always nothing was missed, and there is nothing to sort.
+        if distances().all(|distance| distance == first) {
+            return first.clamp(interval_ms, slowest_ms);
         }
+        let mut sorted: Vec<i64> = distances().collect();
         // Of two distances the longer: the first one is cut short by the agent's start.
-        let middle = distances.len() / 2;
-        let (_, median, _) = distances.select_nth_unstable(middle);
-        (*median).clamp(interval_ms, interval_ms * CADENCE_INTERVALS_MAX)
+        let middle = sorted.len() / 2;
+        let (_, median, _) = sorted.select_nth_unstable(middle);
+        (*median).clamp(interval_ms, slowest_ms)
     }
 
     /// Neighbours further apart than this have a hole between them.

@@ -137,6 +137,7 @@ pub fn assess(
             now_ms,
             previous,
             derived: Derived::default(),
+            stale: stale(&input.window, now_ms + input.skew_ms()),
         };
         host.assess(&mut assessment);
     }
@@ -150,6 +151,8 @@ struct Host<'a> {
     now_ms: i64,
     previous: &'a [&'a Finding],
     derived: Derived,
+    /// Why the host cannot be judged at all: then what a rule does not see says nothing.
+    stale: Option<String>,
 }
 
 impl Host<'_> {
@@ -208,8 +211,8 @@ impl Host<'_> {
             if is_down(causes) {
                 return Judged::NotEnoughData("the host is down".into());
             }
-            if let Some(why) = stale(&case) {
-                return Judged::NotEnoughData(why);
+            if let Some(why) = &self.stale {
+                return Judged::NotEnoughData(why.clone());
             }
         }
         (rule.judge)(&case)
@@ -343,14 +346,12 @@ fn is_down(causes: &[String]) -> bool {
     causes.iter().any(|cause| cause == host_down::RULE.name)
 }
 
-/// Why a host cannot be judged at all: then what a rule does not see says nothing.
-fn stale(case: &Case<'_>) -> Option<String> {
-    let window = &case.input.window;
-    match window.newest_ms(case.now_ms) {
+fn stale(window: &Window, now_ms: i64) -> Option<String> {
+    match window.newest_ms(now_ms) {
         None => Some("no sample in the last hour".into()),
-        Some(newest) if case.now_ms - newest > window.stale_ms() => Some(format!(
+        Some(newest) if now_ms - newest > window.stale_ms() => Some(format!(
             "the newest sample is {} old",
-            words::duration(case.now_ms - newest)
+            words::duration(now_ms - newest)
         )),
         Some(_) => None,
     }

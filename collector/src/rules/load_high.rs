@@ -77,7 +77,10 @@ fn judge(case: &Case<'_>) -> Judged {
         return Judged::NotEnoughData("load has not been reported lately".into());
     };
     let grades = [(Severity::Warning, levels.warning, levels.for_seconds)];
-    let waited = waited(case);
+    // Only a high load needs the second witness.
+    let waited = (per_core >= levels.warning.clear)
+        .then(|| waited(case))
+        .flatten();
     let harmless = waited.is_some_and(|share| share < levels.waiting_min);
     let condition = if harmless {
         Condition::Clear

@@ -22,17 +22,23 @@ pub struct Pair {
     pub hole: bool,
 }
 
+/// What a counter counted between two values, and whether it restarted.
+#[inline]
+pub(super) fn grown(before: f64, after: f64) -> (f64, bool) {
+    if after >= before {
+        (after - before, false)
+    } else if after >= before * (1.0 - CORRECTION_SHARE) {
+        (0.0, false)
+    } else {
+        (after.max(0.0), true)
+    }
+}
+
 impl Pair {
     fn between(older: (i64, f64), newer: (i64, f64), hole_ms: i64) -> Pair {
         let (from_ms, before) = older;
         let (to_ms, after) = newer;
-        let (increase, reset) = if after >= before {
-            (after - before, false)
-        } else if after >= before * (1.0 - CORRECTION_SHARE) {
-            (0.0, false)
-        } else {
-            (after.max(0.0), true)
-        };
+        let (increase, reset) = grown(before, after);
         Pair {
             from_ms,
             to_ms,

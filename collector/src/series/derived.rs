@@ -116,31 +116,41 @@ impl CpuTime {
 pub fn cpu_times(window: &Window) -> Vec<CpuTime> {
     let all = window.all("node_cpu_seconds_total");
     let times = union_times_ms(all);
-    let mut spent = vec![CpuTime::default(); times.len()];
+    // Seconds of a moment: total, idle, iowait, steal, anything else.
+    let mut spent = vec![(0i64, [0.0f64; 5]); times.len()];
     for series in all {
-        let mode = series.label("mode").unwrap_or("");
+        let mode = match series.label("mode") {
+            Some("idle") => 1,
+            Some("iowait") => 2,
+            Some("steal") => 3,
+            _ => 4,
+        };
         let mut at = 0;
         for pair in series.pairs(i64::MIN, i64::MAX, window.interval_ms) {
             while times[at] < pair.to_ms {
                 at += 1;
             }
-            if pair.hole {
-                continue;
-            }
-            let cpu = &mut spent[at];
-            cpu.from_ms = pair.from_ms;
-            cpu.to_ms = pair.to_ms;
-            cpu.total += pair.increase;
-            match mode {
-                "idle" => cpu.idle += pair.increase,
-                "iowait" => cpu.iowait += pair.increase,
-                "steal" => cpu.steal += pair.increase,
-                _ => {}
+            if !pair.hole {
+                let (from_ms, seconds) = &mut spent[at];
+                *from_ms = pair.from_ms;
+                seconds[0] += pair.increase;
+                seconds[mode] += pair.increase;
             }
         }
     }
-    spent.retain(|cpu| cpu.total > 0.0);
-    spent
+    times
+        .iter()
+        .zip(&spent)
+        .filter(|(_, (_, seconds))| seconds[0] > 0.0)
+        .map(|(to_ms, (from_ms, seconds))| CpuTime {
+            from_ms: *from_ms,
+            to_ms: *to_ms,
+            total: seconds[0],
+            idle: seconds[1],
+            iowait: seconds[2],
+            steal: seconds[3],
+        })
+        .collect()
 }
 
 /// How many logical CPUs report at `now_ms`.
@@ -220,27 +230,26 @@ pub fn memory(window: &Window) -> Vec<Memory> {
         find("node_memory_SReclaimable_bytes"),
     ];
     let shared = find("node_memory_Shmem_bytes");
-    let at = |series: &Series, time_ms: i64| {
-        let index = series.times_ms.binary_search(&time_ms).ok()?;
-        Some(series.values[index])
-    };
-    let estimate = |time_ms: i64| {
-        let free = at(added[0]?, time_ms)?;
+    let estimate = |time_ms: i64, i: usize| {
+        let free = added[0]?.at(time_ms, i)?;
         let rest: f64 = added[1..]
             .iter()
             .flatten()
-            .filter_map(|series| at(series, time_ms))
+            .filter_map(|series| series.at(time_ms, i))
             .sum();
-        let shared = shared.and_then(|series| at(series, time_ms)).unwrap_or(0.0);
+        let shared = shared
+            .and_then(|series| series.at(time_ms, i))
+            .unwrap_or(0.0);
         Some((free + rest - shared).max(free))
     };
     total
         .points()
-        .filter(|(_, total)| *total > 0.0)
-        .filter_map(|(time_ms, total)| {
+        .enumerate()
+        .filter(|(_, (_, total))| *total > 0.0)
+        .filter_map(|(i, (time_ms, total))| {
             let (available, estimated) = match exact {
-                Some(series) => (at(series, time_ms)?, false),
-                None => (estimate(time_ms)?, true),
+                Some(series) => (series.at(time_ms, i)?, false),
+                None => (estimate(time_ms, i)?, true),
             };
             Some(Memory {
                 time_ms,
@@ -301,20 +310,19 @@ pub struct Filesystem<'a> {
 impl Filesystem<'_> {
     /// Its space at each moment at which both size and available space were sampled.
     pub fn space(&self) -> impl Iterator<Item = Space> + '_ {
-        let at = |series: &Series, time_ms: i64| {
-            let index = series.times_ms.binary_search(&time_ms).ok()?;
-            Some(series.values[index])
-        };
-        self.avail.points().filter_map(move |(time_ms, avail)| {
-            let size = at(self.size, time_ms).filter(|size| *size > 0.0)?;
-            let free = self.free.and_then(|series| at(series, time_ms));
-            Some(Space {
-                time_ms,
-                size,
-                avail,
-                used_ratio: space_used_ratio(size, free, avail),
+        self.avail
+            .points()
+            .enumerate()
+            .filter_map(|(i, (time_ms, avail))| {
+                let size = self.size.at(time_ms, i).filter(|size| *size > 0.0)?;
+                let free = self.free.and_then(|series| series.at(time_ms, i));
+                Some(Space {
+                    time_ms,
+                    size,
+                    avail,
+                    used_ratio: space_used_ratio(size, free, avail),
+                })
             })
-        })
     }
 }
 
