@@ -358,6 +358,11 @@ fn inputs(found: &Indicators, courses: Vec<Course>) -> Vec<report::IndicatorInpu
                 .as_ref()
                 .filter(|_| indicator.unit != "bytes_per_second")
                 .map(|levels| levels.watch),
+            levels: indicator
+                .levels
+                .as_ref()
+                .map(|levels| levels.source.clone())
+                .unwrap_or_default(),
             trend: course.trend(),
         })
         .collect()

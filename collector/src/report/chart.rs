@@ -9,11 +9,11 @@ use super::html::escape;
 use super::words;
 
 const WIDTH: f64 = 340.0;
-const HEIGHT: f64 = 118.0;
+const HEIGHT: f64 = 121.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 8.0;
 const TOP: f64 = 9.0;
-const BOTTOM: f64 = 19.0;
+const BOTTOM: f64 = 22.0;
 
 /// The numbers of a chart that are worth words.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -246,12 +246,12 @@ impl Drawing<'_> {
     }
 }
 
-/// The points that are wholly finite; anything else counts as not known.
+/// The points that are sane numbers; anything else counts as not known.
 fn known(chart: &Chart) -> impl Iterator<Item = Option<[f64; 3]>> + '_ {
     chart
         .points
         .iter()
-        .map(|point| point.filter(|p| p.iter().all(|v| v.is_finite())))
+        .map(|point| point.filter(|p| p.iter().all(|v| words::sane(*v).is_some())))
 }
 
 /// Stretches of known (or unknown) points as half-open ranges of steps.
@@ -271,9 +271,11 @@ fn runs(chart: &Chart, wanted: bool) -> Vec<(usize, usize)> {
 
 /// Where the vertical axis ends: as asked, else the next round number over everything drawn.
 fn top(chart: &Chart) -> f64 {
-    let asked = chart.top.filter(|t| t.is_finite() && *t > 0.0);
+    let asked = chart
+        .top
+        .filter(|t| words::sane(*t).is_some_and(|t| t > 0.0));
     let seen = known(chart).flatten().map(|p| p[2]).fold(0.0, f64::max);
-    let held = chart.threshold.filter(|t| t.is_finite()).unwrap_or(0.0);
+    let held = chart.threshold.and_then(words::sane).unwrap_or(0.0);
     match asked {
         Some(top) => top,
         None => round_up(seen.max(held)),
@@ -388,7 +390,8 @@ mod tests {
     #[test]
     fn nothing_drawn_leaves_the_picture() {
         let mut wild = gapped();
-        wild.points.push(Some([-1e300, 1e300, 1e308]));
+        wild.points.push(Some([-1e17, 1e17, 1e17]));
+        wild.points.push(Some([1e300, 1e308, f64::INFINITY]));
         wild.top = None;
         wild.threshold = Some(f64::INFINITY);
         for text in [

@@ -78,6 +78,8 @@ pub struct IndicatorInput {
     pub words: String,
     /// The level it is watched against, where there is one.
     pub threshold: Option<f64>,
+    /// Which levels decide its verdict and where they come from; empty when there are none.
+    pub levels: String,
     /// How it went over the period.
     pub trend: Option<Trend>,
 }

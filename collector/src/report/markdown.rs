@@ -40,7 +40,7 @@ pub fn markdown(report: &Report) -> String {
 fn write_block(out: &mut String, block: &Block) {
     let _ = match block {
         Block::Heading(b) => writeln!(out, "### {}", escape(&b.text)),
-        Block::Paragraph(b) => writeln!(out, "{}", escape(&b.text)),
+        Block::Paragraph(b) => writeln!(out, "{}", prose(&b.text)),
         Block::Verdict(b) => return verdict(out, b),
         Block::Actions(b) => return actions(out, b),
         Block::Table(b) => return table(out, b),
@@ -89,10 +89,10 @@ fn actions(out: &mut String, actions: &Actions) {
             at + 1,
             action.status.sign(),
             escape(&action.host),
-            escape(&action.advice),
+            prose(&action.advice),
             escape(&action.finding),
             escape(&action.since),
-            escape(&action.if_ignored),
+            prose(&action.if_ignored),
         );
     }
 }
@@ -191,8 +191,8 @@ fn risk(out: &mut String, risk: &RiskCard) {
         escape(&risk.host),
         escape(&risk.summary),
         escape(&risk.since),
-        escape(&risk.advice),
-        escape(&risk.if_ignored),
+        prose(&risk.advice),
+        prose(&risk.if_ignored),
         code_span(&risk.rule),
     );
     if risk.id > 0 {
@@ -216,7 +216,7 @@ fn risk(out: &mut String, risk: &RiskCard) {
 
 fn definitions(out: &mut String, definitions: &Definitions) {
     for item in &definitions.items {
-        let _ = write!(out, "- **{}**: {}", escape(&item.term), escape(&item.text));
+        let _ = write!(out, "- **{}**: {}", escape(&item.term), prose(&item.text));
         if !item.command.is_empty() {
             let _ = write!(out, " {}", code_span(&item.command));
         }
@@ -261,6 +261,21 @@ fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same for sentences of rules and chapters, in which `…` marks what is to be typed.
+fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // Backticks that do not pair, or hold nothing, are text.
+    let odd = parts.iter().skip(1).step_by(2);
+    if parts.len().is_multiple_of(2) || odd.clone().any(|part| part.trim().is_empty()) {
+        return escape(text);
+    }
+    let part = |(at, part): (usize, &&str)| match at % 2 {
+        0 => escape(part),
+        _ => code_span(part),
+    };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// Text as a code span, fenced by more backticks than it holds in a row.

@@ -1,6 +1,7 @@
 //! How much of the time each host was up, and how that was counted.
 
 use super::Context;
+use crate::plan::availability::METHOD;
 use crate::report::document::*;
 use crate::report::input::{AvailabilityInput, HostInput};
 use crate::report::words;
@@ -8,13 +9,6 @@ use crate::report::words;
 const ROWS_MAX: usize = 60;
 /// Outages spelled out in a row.
 const OUTAGES_MAX: usize = 2;
-
-/// The accounting, in one place, as the report states it.
-const METHOD: &str = "A host counts as down from its last sample on, once three sampling intervals (at least \
-     90 seconds) went by without a sample while the collector was watching; it counts as up while \
-     its samples arrive, also those delivered late. Time in which the collector was not watching, \
-     and time before a host was first seen, is unknown and counts neither way. Availability is up \
-     time over up plus down time.";
 
 pub(super) fn blocks(context: &Context) -> Vec<Block> {
     let mut blocks = vec![paragraph(METHOD)];

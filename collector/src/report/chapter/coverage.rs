@@ -1,8 +1,11 @@
 //! How much of the data arrived: the ground every other chapter stands on.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use super::Context;
 use crate::report::document::*;
-use crate::report::input::{CoverageInput, HostInput};
+use crate::report::input::{CoverageInput, GapInput, HostInput};
 use crate::report::words;
 
 const ROWS_MAX: usize = 60;
@@ -103,20 +106,30 @@ fn row(host: &HostInput) -> Vec<Cell> {
     ]
 }
 
+/// The gaps of all hosts; one that many share, as when the collector was away, is told once.
 fn gaps(hosts: &[&HostInput]) -> Option<Table> {
-    let mut gaps: Vec<_> = hosts
-        .iter()
-        .flat_map(|host| {
-            host.coverage
-                .gaps
-                .iter()
-                .map(|gap| (host.name.as_str(), gap))
-        })
-        .collect();
-    gaps.sort_by_key(|(name, gap)| (std::cmp::Reverse(gap.to_ms - gap.from_ms), *name));
-    let rows = gaps.iter().take(GAPS_MAX).map(|(name, gap)| {
+    type Shared<'a> = (Vec<&'a str>, &'a GapInput);
+    let mut shared: BTreeMap<(i64, i64, &str), Shared> = BTreeMap::new();
+    for host in hosts {
+        for gap in &host.coverage.gaps {
+            let minutes = (
+                gap.from_ms / 60_000,
+                gap.to_ms / 60_000,
+                gap.reason.as_str(),
+            );
+            let (names, _) = shared.entry(minutes).or_insert((Vec::new(), gap));
+            names.push(&host.name);
+        }
+    }
+    let mut gaps: Vec<Shared> = shared.into_values().collect();
+    gaps.sort_by_key(|(_, gap)| Reverse(gap.to_ms - gap.from_ms));
+    let rows = gaps.iter().take(GAPS_MAX).map(|(names, gap)| {
         vec![
-            cell(*name),
+            cell(match names.as_slice() {
+                [one] => (*one).to_owned(),
+                all if all.len() == hosts.len() => "all hosts".into(),
+                all => super::verdict::hosts(all.len()),
+            }),
             cell(words::moment(gap.from_ms)),
             cell(words::moment(gap.to_ms)),
             cell(words::duration(gap.to_ms - gap.from_ms)),

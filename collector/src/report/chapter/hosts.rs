@@ -68,9 +68,14 @@ fn card(standing: &Standing, context: &Context) -> HostCard {
 }
 
 fn view(host: &HostInput, name: &str) -> IndicatorView {
+    let title = if name == "Load" {
+        "Load per core"
+    } else {
+        name
+    };
     let Some(found) = host.indicators.iter().find(|i| i.name == name) else {
         return IndicatorView {
-            name: name.into(),
+            name: title.into(),
             status: Status::Unknown,
             now: "no data".into(),
             words: "Nothing was measured in this period.".into(),
@@ -78,7 +83,7 @@ fn view(host: &HostInput, name: &str) -> IndicatorView {
         };
     };
     IndicatorView {
-        name: name.into(),
+        name: title.into(),
         status: if found.now.is_none() {
             Status::Unknown
         } else {
@@ -88,15 +93,15 @@ fn view(host: &HostInput, name: &str) -> IndicatorView {
             .now
             .map_or("no data".into(), |now| words::value(now, found.unit)),
         words: found.words.clone(),
-        chart: chart(host, found),
+        chart: chart(host, title, found),
     }
 }
 
-fn chart(host: &HostInput, indicator: &IndicatorInput) -> Option<Chart> {
+fn chart(host: &HostInput, title: &str, indicator: &IndicatorInput) -> Option<Chart> {
     let trend = indicator.trend.as_ref()?;
     trend.points.iter().flatten().next()?;
     Some(Chart {
-        title: format!("{} of {}", indicator.name, host.name),
+        title: format!("{title} of {}", host.name),
         unit: indicator.unit,
         from_ms: trend.from_ms,
         to_ms: trend.to_ms,

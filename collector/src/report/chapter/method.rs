@@ -8,33 +8,32 @@ use crate::report::words;
 const INDICATORS: &[(&str, &str, &str)] = &[
     (
         "CPU",
-        "Share of time in which the CPUs were not idle: 1 minus the idle and iowait share of all \
-         CPU time.",
-        "hostwell query 'node_cpu_seconds_total' --agg rate --by mode",
+        "Share of CPU time over the last minute that was neither idle nor waiting for disks.",
+        "hostwell query node_cpu_seconds_total --agg rate --by mode",
     ),
     (
         "Load",
-        "Runnable and uninterruptible tasks, one-minute mean, over the number of CPUs; above 1 \
-         tasks wait. Where the kernel has pressure figures (PSI), they are judged with it.",
-        "hostwell query 'node_load1'",
+        "One-minute mean of runnable and blocked tasks, over the number of cores. Where the \
+         kernel reports pressure (PSI), a high load counts only while somebody waits.",
+        "hostwell query node_load1",
     ),
     (
         "Memory",
-        "1 minus available over total: what applications could not get without swapping. Caches \
+        "1 minus available over total: what applications cannot get without swapping. Caches \
          count as available.",
-        "hostwell query 'node_memory_MemAvailable_bytes'",
+        "hostwell query node_memory_MemAvailable_bytes",
     ),
     (
         "Network",
-        "Received plus sent bytes per second over all physical, bond, bridge and VLAN interfaces; \
-         held against the link speed where it is known.",
-        "hostwell query 'node_network_receive_bytes_total' --agg rate --by device",
+        "Bytes received plus bytes sent each second, over all watched interfaces; judged by the \
+         fullest link's share of its speed.",
+        "hostwell query node_network_receive_bytes_total --agg rate --by device",
     ),
     (
         "Disk",
-        "The fullest filesystem the way df shows it: used over used plus available, each once; \
-         beside it the busiest device's share of time with requests in flight.",
-        "hostwell query 'node_filesystem_avail_bytes' --by mountpoint",
+        "The fullest writable filesystem the way df shows it: used over used plus available, each \
+         filesystem once. Beside it the busiest device: its share of time with requests in flight.",
+        "hostwell query node_filesystem_avail_bytes --by mountpoint",
     ),
 ];
 
@@ -48,7 +47,7 @@ pub(super) fn blocks(context: &Context) -> Vec<Block> {
         Block::Definitions(Definitions {
             items: INDICATORS
                 .iter()
-                .map(|row| definition(row.0, row.1, row.2))
+                .map(|row| indicator(context, row))
                 .collect(),
         }),
     ];
@@ -59,6 +58,22 @@ pub(super) fn blocks(context: &Context) -> Vec<Block> {
         items: facts(context),
     }));
     blocks
+}
+
+fn indicator(context: &Context, row: &(&str, &str, &str)) -> Definition {
+    let of_hosts = context.input.hosts.iter().flat_map(|host| &host.indicators);
+    let levels = of_hosts
+        .filter(|i| i.name == row.0 && !i.levels.is_empty())
+        .map(|i| &i.levels)
+        .next();
+    match levels {
+        Some(levels) => definition(
+            row.0,
+            &format!("{} Levels: {}.", row.1, levels.trim_end_matches('.')),
+            row.2,
+        ),
+        None => definition(row.0, row.1, row.2),
+    }
 }
 
 fn rules(context: &Context) -> Table {

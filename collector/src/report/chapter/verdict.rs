@@ -152,17 +152,22 @@ fn detail(input: &Input, summary: &Summary) -> String {
 fn figures(summary: &Summary) -> Vec<Figure> {
     let bad = |count: usize, status| if count > 0 { status } else { Status::Ok };
     let mut figures = vec![
-        figure("Hosts healthy", summary.healthy, "no open risk", Status::Ok),
         figure(
-            "Hosts at risk",
+            "Healthy",
+            summary.healthy,
+            "hosts without a risk",
+            Status::Ok,
+        ),
+        figure(
+            "At risk",
             summary.at_risk,
-            "with an open risk",
+            "hosts with a risk",
             bad(summary.at_risk, summary.status.max(Status::Watch)),
         ),
         figure(
-            "Hosts unknown",
+            "Unknown",
             summary.unknown,
-            "not enough data",
+            "hosts lacking data",
             bad(summary.unknown, Status::Unknown),
         ),
     ];
@@ -282,11 +287,11 @@ pub(super) fn host_columns() -> Vec<Column> {
     columns(&[
         "Host",
         "State",
-        "CPU",
-        "Load",
-        "Memory",
-        "Network",
-        "Disk",
+        "#CPU",
+        "#Load",
+        "#Memory",
+        "#Network",
+        "#Disk",
         "Worst finding",
     ])
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{escape, sign};
+use super::{escape, flow, prose, sign};
 use crate::report::chart;
 use crate::report::document::*;
 use crate::report::words;
@@ -29,10 +29,8 @@ impl Page {
 
     pub(super) fn block(&mut self, block: &Block) {
         match block {
-            Block::Heading(b) => self.push(&format!("<h3>{}</h3>\n", escape(&b.text))),
-            Block::Paragraph(b) => {
-                self.push(&format!("<p class=\"text\">{}</p>\n", escape(&b.text)))
-            }
+            Block::Heading(b) => self.push(&format!("<h3>{}</h3>\n", flow(&b.text))),
+            Block::Paragraph(b) => self.push(&format!("<p class=\"text\">{}</p>\n", flow(&b.text))),
             Block::Verdict(b) => self.verdict(b),
             Block::Actions(b) => self.actions(b),
             Block::Table(b) => self.table(b),
@@ -41,15 +39,15 @@ impl Page {
                 self.chart(b);
                 self.push(&format!(
                     "<figcaption>{}</figcaption></figure>\n",
-                    escape(&b.title)
+                    flow(&b.title)
                 ));
             }
             Block::Callout(b) => self.push(&format!(
                 "<aside class=\"callout {}\">{}<div><strong>{}</strong> {}</div></aside>\n",
                 b.status.name(),
                 sign(b.status),
-                escape(&b.title),
-                escape(&b.text),
+                flow(&b.title),
+                flow(&b.text),
             )),
             Block::HostCard(b) => self.host(b),
             Block::Risk(b) => self.risk(b),
@@ -63,13 +61,13 @@ impl Page {
             "<div class=\"verdict {}\">{}<div><p class=\"sentence\">{}</p>",
             verdict.status.name(),
             sign(verdict.status),
-            escape(&verdict.sentence),
+            flow(&verdict.sentence),
         );
         if !verdict.detail.is_empty() {
             let _ = write!(
                 self.out,
                 "<p class=\"detail\">{}</p>",
-                escape(&verdict.detail)
+                flow(&verdict.detail)
             );
         }
         self.push("</div></div>\n<ul class=\"figures\">");
@@ -80,9 +78,9 @@ impl Page {
                  <span class=\"note\">{}</span></li>",
                 figure.status.name(),
                 sign(figure.status),
-                escape(&figure.label),
-                escape(&figure.value),
-                escape(&figure.note),
+                flow(&figure.label),
+                flow(&figure.value),
+                flow(&figure.note),
             );
         }
         self.push("</ul>\n");
@@ -100,11 +98,11 @@ impl Page {
                 action.status.name(),
                 at + 1,
                 sign(action.status),
-                escape(&action.host),
-                escape(&action.advice),
-                escape(&action.finding),
-                escape(&action.since),
-                escape(&action.if_ignored),
+                flow(&action.host),
+                prose(&action.advice),
+                flow(&action.finding),
+                flow(&action.since),
+                prose(&action.if_ignored),
             );
         }
         self.push("</ol>\n");
@@ -159,9 +157,9 @@ impl Page {
                 "<span class=\"mark {}\">{}{}</span>",
                 status.name(),
                 sign(status),
-                escape(&cell.text),
+                flow(&cell.text),
             ),
-            (false, None) => escape(&cell.text),
+            (false, None) => flow(&cell.text),
         };
         let label = escape(&column.title);
         let _ = write!(
@@ -182,21 +180,21 @@ impl Page {
             self.out,
             "<article class=\"host {status}\"><header><h3>{}</h3><span class=\"mark {status}\">{}{}\
              </span>",
-            escape(&host.name),
+            flow(&host.name),
             sign(host.status),
             host_word(host.status),
         );
         if !host.labels.is_empty() {
             self.push("<ul class=\"labels\">");
             for label in &host.labels {
-                let _ = write!(self.out, "<li>{}</li>", escape(label));
+                let _ = write!(self.out, "<li>{}</li>", flow(label));
             }
             self.push("</ul>");
         }
         let _ = write!(
             self.out,
             "<p class=\"reason\">{}</p></header>\n<div class=\"tiles\">",
-            escape(&host.reason)
+            flow(&host.reason)
         );
         for indicator in &host.indicators {
             self.indicator(indicator);
@@ -206,8 +204,8 @@ impl Page {
             let _ = write!(
                 self.out,
                 "<div><dt>{}</dt><dd>{}</dd></div>",
-                escape(name),
-                escape(value)
+                flow(name),
+                flow(value)
             );
         }
         self.push("</dl></div></article>\n");
@@ -219,10 +217,10 @@ impl Page {
             self.out,
             "<section class=\"tile {status}\"><h4>{}<span class=\"mark {status}\">{}{}</span></h4>\
              <p class=\"now\">{}</p>",
-            escape(&view.name),
+            flow(&view.name),
             sign(view.status),
             view.status.word(),
-            escape(&view.now),
+            flow(&view.now),
         );
         if let Some(chart) = &view.chart {
             self.chart(chart);
@@ -242,7 +240,7 @@ impl Page {
         let _ = write!(
             self.out,
             "<p class=\"words\">{}</p></section>",
-            escape(&view.words)
+            flow(&view.words)
         );
     }
 
@@ -250,17 +248,17 @@ impl Page {
         let status = risk.status.name();
         let _ = write!(
             self.out,
-            "<article class=\"risk {status}\"><header><span class=\"mark {status}\">{}{}</span>\
+            "<article class=\"finding {status}\"><header><span class=\"mark {status}\">{}{}</span>\
              <h3>{}</h3><p class=\"summary\">{}</p></header><dl><div><dt>Since</dt><dd>{}</dd></div>\
              <div><dt>What to do</dt><dd>{}</dd></div><div><dt>If ignored</dt><dd>{}</dd></div>\
              <div><dt>Rule</dt><dd><code>{}</code>",
             sign(risk.status),
-            escape(&risk.severity),
-            escape(&risk.host),
-            escape(&risk.summary),
-            escape(&risk.since),
-            escape(&risk.advice),
-            escape(&risk.if_ignored),
+            flow(&risk.severity),
+            flow(&risk.host),
+            flow(&risk.summary),
+            flow(&risk.since),
+            prose(&risk.advice),
+            prose(&risk.if_ignored),
             escape(&risk.rule),
         );
         if risk.id > 0 {
@@ -279,8 +277,8 @@ impl Page {
             let _ = write!(
                 self.out,
                 "<div><dt>{}</dt><dd>{}",
-                escape(&item.term),
-                escape(&item.text)
+                flow(&item.term),
+                prose(&item.text)
             );
             if !item.command.is_empty() {
                 let _ = write!(self.out, "<br><code>{}</code>", escape(&item.command));

@@ -66,7 +66,7 @@ fn header(report: &Report) -> String {
     }
     let facts: String = facts
         .iter()
-        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", escape(value)))
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", flow(value)))
         .collect();
     format!(
         "<header class=\"top\"><p class=\"brand\">Hostwell</p><h1>{}</h1><dl>{facts}</dl></header>\n",
@@ -104,6 +104,39 @@ pub(super) fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same for text that flows: a number stays on one line with its unit, a date with its time.
+pub(super) fn flow(text: &str) -> String {
+    const UNITS: [&str; 16] = [
+        "%", "B", "KiB", "MiB", "GiB", "TiB", "B/s", "kB/s", "MB/s", "GB/s", "UTC", "d", "h",
+        "min", "s", "ms",
+    ];
+    let mut words = text.split(' ').peekable();
+    let mut out = String::with_capacity(text.len() + 8);
+    while let Some(word) = words.next() {
+        out.push_str(word);
+        let Some(next) = words.peek() else { break };
+        let bare = next.trim_end_matches(|c: char| ".,;:)".contains(c));
+        let number = word.ends_with(|c: char| c.is_ascii_digit());
+        let bound = UNITS.contains(&bare) || next.starts_with(|c: char| c.is_ascii_digit());
+        out.push(if number && bound { '\u{a0}' } else { ' ' });
+    }
+    escape(&out)
+}
+
+/// The same for sentences of rules and chapters, in which `…` marks what is to be typed.
+pub(super) fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // Backticks that do not pair are text.
+    if parts.len().is_multiple_of(2) {
+        return flow(text);
+    }
+    let part = |(at, part): (usize, &&str)| match at % 2 {
+        0 => flow(part),
+        _ => format!("<code>{}</code>", escape(part)),
+    };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// A character that can stand in a line of text: what could hide or reorder others is replaced.
