@@ -7,7 +7,7 @@ use hostwell_tests::wait::seconds;
 use tempfile::TempDir;
 
 /// A browser with an empty profile of its own, which goes away with it.
-pub struct Chrome {
+pub(crate) struct Chrome {
     program: PathBuf,
     folder: TempDir,
 }
@@ -15,7 +15,7 @@ pub struct Chrome {
 impl Chrome {
     /// Finds the browser; panics with the package to install when there is none.
     #[track_caller]
-    pub fn find() -> Chrome {
+    pub(crate) fn find() -> Chrome {
         Chrome {
             program: foreign("chromium", "chromium"),
             folder: tempfile::tempdir().unwrap(),
@@ -23,7 +23,7 @@ impl Chrome {
     }
 
     /// A file's path in the browser's folder, written with `text`.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
@@ -31,13 +31,13 @@ impl Chrome {
 
     /// The page's DOM as HTML, after its load event.
     #[track_caller]
-    pub fn dom(&self, page: &Path) -> String {
+    pub(crate) fn dom(&self, page: &Path) -> String {
         self.run(&["--dump-dom", "--virtual-time-budget=5000"], page)
     }
 
     /// Prints the page and answers the PDF's path.
     #[track_caller]
-    pub fn pdf(&self, page: &Path) -> PathBuf {
+    pub(crate) fn pdf(&self, page: &Path) -> PathBuf {
         let pdf = page.with_extension("pdf");
         let print = format!("--print-to-pdf={}", pdf.display());
         let log = self.run(&[&print, "--no-pdf-header-footer"], page);

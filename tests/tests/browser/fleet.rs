@@ -13,7 +13,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const STEPS: usize = 96;
 
 /// Seven days of nine hosts.
-pub fn rich() -> Input {
+pub(crate) fn rich() -> Input {
     let mut hosts = vec![
         host(
             "db-primary-1",
