@@ -30,7 +30,7 @@ impl Status {
             Status::Info => "Info",
             Status::Unknown => "Unknown",
             Status::Watch => "Watch",
-            Status::Risk => "Risk",
+            Status::Risk => "High",
         }
     }
 
@@ -251,8 +251,20 @@ pub struct Table {
 pub struct Column {
     /// Its title.
     pub title: String,
-    /// Numbers are set flush right.
-    pub numeric: bool,
+    /// What stands in it.
+    pub kind: ColumnKind,
+}
+
+/// What stands in a column, which decides how it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnKind {
+    /// Words: flush left, wrapped.
+    Text,
+    /// Numbers: flush right, on one line.
+    Number,
+    /// Moments: flush left, on one line.
+    Time,
 }
 
 /// What stands in a table.
@@ -423,21 +435,20 @@ pub(crate) fn code(text: impl Into<String>) -> Cell {
     }
 }
 
-/// Columns from titles; a title that begins with '#' is numeric and loses the sign.
+/// Columns from titles: one that begins with '#' holds numbers, with '@' moments.
 pub(crate) fn columns(titles: &[&str]) -> Vec<Column> {
-    titles
-        .iter()
-        .map(|title| match title.strip_prefix('#') {
-            Some(rest) => Column {
-                title: rest.into(),
-                numeric: true,
-            },
-            None => Column {
-                title: (*title).into(),
-                numeric: false,
-            },
-        })
-        .collect()
+    let column = |title: &&str| {
+        let (kind, title) = match title.as_bytes().first() {
+            Some(b'#') => (ColumnKind::Number, &title[1..]),
+            Some(b'@') => (ColumnKind::Time, &title[1..]),
+            _ => (ColumnKind::Text, *title),
+        };
+        Column {
+            title: title.into(),
+            kind,
+        }
+    };
+    titles.iter().map(column).collect()
 }
 
 /// A paragraph.

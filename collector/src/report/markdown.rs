@@ -105,7 +105,10 @@ fn table(out: &mut String, table: &Table) {
     let rule: Vec<&str> = table
         .columns
         .iter()
-        .map(|c| if c.numeric { "---:" } else { "---" })
+        .map(|c| match c.kind {
+            ColumnKind::Number => "---:",
+            _ => "---",
+        })
         .collect();
     let _ = writeln!(out, "| {} |\n| {} |", titles.join(" | "), rule.join(" | "));
     for row in &table.rows {

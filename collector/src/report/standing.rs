@@ -138,7 +138,7 @@ fn judge(host: &HostInput, open: &[&Finding], now_ms: i64) -> (Status, String) {
         .collect();
     let reason = match watched.as_slice() {
         [] => "No open risk.".into(),
-        names => format!("No open risk; worth an eye: {}.", names.join(", ")),
+        names => format!("No open risk; high right now: {}.", names.join(", ")),
     };
     (Status::Ok, reason)
 }

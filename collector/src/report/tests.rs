@@ -225,6 +225,36 @@ fn hosts_that_are_stale_or_retired_are_not_called_healthy() {
 }
 
 #[test]
+fn a_healthy_host_with_a_high_indicator_is_named_beside_the_verdict() {
+    let mut busy = host("web-1", 2);
+    busy.indicators[0].status = Status::Risk;
+    let report = build(&input(vec![busy, host("web-2", 3)], vec![]));
+    let Block::Verdict(verdict) = &report.chapters[0].blocks[0] else {
+        panic!("the verdict comes first");
+    };
+    assert_eq!(
+        verdict.sentence,
+        "All 2 hosts are healthy: no risk is open."
+    );
+    assert_eq!(
+        verdict.detail,
+        "High right now, but not for long enough to be a risk: web-1 (CPU)."
+    );
+}
+
+#[test]
+fn the_step_that_has_only_begun_is_no_gap() {
+    let mut young = host("web-1", 2);
+    if let Some(trend) = &mut young.indicators[0].trend {
+        trend.points.push(None);
+        trend.to_ms += 6 * HOUR_MS;
+    }
+    let page = html(&build(&input(vec![young], vec![])));
+    let same = html(&build(&input(vec![host("web-1", 2)], vec![])));
+    assert_eq!(page, same);
+}
+
+#[test]
 fn two_hundred_hosts_still_begin_with_the_verdict_and_the_worst() {
     let hosts: Vec<HostInput> = (0..200).map(|n| host(&format!("web-{n:03}"), n)).collect();
     let mut findings: Vec<Finding> = (100..140)

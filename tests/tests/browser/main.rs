@@ -77,6 +77,12 @@ fn the_report_of_a_real_host_fits_and_prints_too() {
         stdout(&run(asked.arg(&database)))
     };
     let report: Report = serde_json::from_str(&form("json")).unwrap();
+    assert_eq!((report.summary.hosts, report.summary.unknown), (1, 0));
+    assert_eq!(
+        charts(&report),
+        5,
+        "the file at rest knows what the collector knew"
+    );
     let page = form("html");
     assert!(form("md").contains("## 1. Verdict"));
     std::fs::write(eyes("real.html"), &page).unwrap();

@@ -28,7 +28,9 @@ pub(super) fn blocks(context: &Context) -> Vec<Block> {
     });
     vec![Block::Table(Table {
         caption: "Closed, latest first".into(),
-        columns: columns(&["Severity", "Host", "Finding", "Began", "Closed", "#Lasted"]),
+        columns: columns(&[
+            "Severity", "Host", "Finding", "@Began", "@Closed", "#Lasted",
+        ]),
         rows: rows.collect(),
         omitted: closed.len().saturating_sub(ROWS_MAX),
         omitted_hint: "hostwell risks --state all".into(),

@@ -32,7 +32,7 @@ pub(super) fn blocks(context: &Context) -> Vec<Block> {
             "#Received",
             "#Expected",
             "#Gaps",
-            "Known since",
+            "@Known since",
         ]),
         rows: hosts.iter().take(ROWS_MAX).map(|host| row(host)).collect(),
         omitted: hosts.len().saturating_sub(ROWS_MAX),
@@ -138,7 +138,7 @@ fn gaps(hosts: &[&HostInput]) -> Option<Table> {
     });
     (!gaps.is_empty()).then(|| Table {
         caption: "Stretches without data, longest first".into(),
-        columns: columns(&["Host", "From", "To", "#Length", "Reason"]),
+        columns: columns(&["Host", "@From", "@To", "#Length", "Reason"]),
         rows: rows.collect(),
         omitted: gaps.len().saturating_sub(GAPS_MAX),
         omitted_hint: "hostwell host NAME".into(),

@@ -3,7 +3,7 @@
 use super::Context;
 use super::verdict::{host_columns, host_row};
 use crate::report::document::*;
-use crate::report::input::{HostInput, IndicatorInput};
+use crate::report::input::{HostInput, IndicatorInput, Trend};
 use crate::report::standing::Standing;
 use crate::report::words;
 
@@ -98,17 +98,27 @@ fn view(host: &HostInput, name: &str) -> IndicatorView {
 }
 
 fn chart(host: &HostInput, title: &str, indicator: &IndicatorInput) -> Option<Chart> {
-    let trend = indicator.trend.as_ref()?;
+    let mut trend = indicator.trend.clone()?;
     trend.points.iter().flatten().next()?;
+    trim(&mut trend);
     Some(Chart {
         title: format!("{title} of {}", host.name),
         unit: indicator.unit,
         from_ms: trend.from_ms,
         to_ms: trend.to_ms,
-        points: trend.points.clone(),
+        points: trend.points,
         top: (indicator.unit == Unit::Ratio).then_some(1.0),
         threshold: indicator.threshold,
     })
+}
+
+/// The newest step has only just begun and may hold no sample yet: that is no gap.
+fn trim(trend: &mut Trend) {
+    let step_ms = (trend.to_ms - trend.from_ms) / trend.points.len().max(1) as i64;
+    if trend.points.last() == Some(&None) {
+        trend.points.pop();
+        trend.to_ms -= step_ms;
+    }
 }
 
 fn facts(host: &HostInput, now_ms: i64) -> Vec<(String, String)> {

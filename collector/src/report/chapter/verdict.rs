@@ -16,6 +16,9 @@ const WORST_MAX: usize = 10;
 /// Below this the verdict says that it stands on thin ground.
 const COVERAGE_THIN_RATIO: f64 = 0.9;
 
+/// A history shorter than this has not seen a whole day.
+const YOUNG_MS: i64 = 24 * 3_600_000;
+
 /// The verdict for programs, which the first chapter puts into blocks.
 pub(in crate::report) fn summary(input: &Input, fleet: &Fleet) -> Summary {
     let at_risk = fleet.count(|s| s >= Status::Watch);
@@ -58,7 +61,7 @@ pub(super) fn blocks(context: &Context) -> Vec<Block> {
     let mut blocks = vec![Block::Verdict(Verdict {
         status: summary.status,
         sentence: summary.sentence.clone(),
-        detail: detail(input, summary),
+        detail: detail(context),
         figures: figures(summary),
     })];
     if fleet.hosts.is_empty() {
@@ -123,7 +126,12 @@ fn sentence(fleet: &Fleet, at_risk: usize, unknown: usize) -> String {
     }
 }
 
-fn detail(input: &Input, summary: &Summary) -> String {
+fn detail(context: &Context) -> String {
+    let Context {
+        input,
+        fleet,
+        summary,
+    } = *context;
     let mut parts = Vec::new();
     if summary.hosts > 1 && summary.at_risk > 0 && summary.unknown > 0 {
         let unknown = hosts(summary.unknown);
@@ -131,6 +139,7 @@ fn detail(input: &Input, summary: &Summary) -> String {
             "For {unknown} there is not enough data for a verdict."
         ));
     }
+    parts.extend(high(fleet));
     match summary.coverage_ratio {
         Some(ratio) if ratio < COVERAGE_THIN_RATIO => parts.push(format!(
             "Only {} of the expected data arrived: read this verdict with care.",
@@ -139,14 +148,40 @@ fn detail(input: &Input, summary: &Summary) -> String {
         _ => {}
     }
     let oldest_ms = input.hosts.iter().map(|h| h.first_seen_ms).min();
-    if let Some(oldest_ms) = oldest_ms.filter(|at| *at > input.period.from_ms + 60_000) {
+    let history_ms = oldest_ms.map_or(0, |at| input.now_ms - at);
+    if summary.hosts > 0 && history_ms < YOUNG_MS {
         parts.push(format!(
-            "The history begins {}, {} before this report: what happens rarely cannot show yet.",
-            words::moment(oldest_ms),
-            words::duration(input.now_ms - oldest_ms),
+            "The whole history is {} long: what happens rarely cannot show yet.",
+            words::duration(history_ms),
         ));
     }
     parts.join(" ")
+}
+
+/// What is high on hosts without a risk: not for long enough yet, or it has just passed.
+fn high(fleet: &Fleet) -> Option<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for standing in fleet.hosts.iter().filter(|s| s.status == Status::Ok) {
+        let indicators = standing.host.indicators.iter();
+        let high = indicators.filter(|i| i.status == Status::Risk);
+        let names: Vec<&str> = high.map(|i| i.name.as_str()).collect();
+        if !names.is_empty() {
+            hosts.push(format!("{} ({})", standing.host.name, names.join(", ")));
+        }
+    }
+    let more = match hosts.len() {
+        0 => return None,
+        1..=3 => String::new(),
+        all => format!(
+            " and {}",
+            words::counted(all - 3, "other host", "other hosts")
+        ),
+    };
+    hosts.truncate(3);
+    let named = hosts.join(", ");
+    Some(format!(
+        "High right now, but not for long enough to be a risk: {named}{more}."
+    ))
 }
 
 fn figures(summary: &Summary) -> Vec<Figure> {

@@ -115,11 +115,7 @@ impl Page {
             escape(&table.caption)
         );
         for column in &table.columns {
-            let class = if column.numeric {
-                " class=\"numeric\""
-            } else {
-                ""
-            };
+            let class = class(column.kind);
             let _ = write!(
                 self.out,
                 "<th scope=\"col\"{class}>{}</th>",
@@ -146,11 +142,7 @@ impl Page {
     }
 
     fn cell(&mut self, column: &Column, cell: &Cell) {
-        let numeric = if column.numeric {
-            " class=\"numeric\""
-        } else {
-            ""
-        };
+        let class = class(column.kind);
         let text = match (cell.code, cell.status) {
             (true, _) => format!("<code>{}</code>", escape(&cell.text)),
             (false, Some(status)) => format!(
@@ -164,7 +156,7 @@ impl Page {
         let label = escape(&column.title);
         let _ = write!(
             self.out,
-            "<td{numeric} data-label=\"{label}\"><div>{text}</div></td>"
+            "<td{class} data-label=\"{label}\"><div>{text}</div></td>"
         );
     }
 
@@ -286,6 +278,14 @@ impl Page {
             self.push("</dd></div>");
         }
         self.push("</dl>\n");
+    }
+}
+
+fn class(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => "",
+        ColumnKind::Number => " class=\"numeric\"",
+        ColumnKind::Time => " class=\"time\"",
     }
 }
 
