@@ -14,6 +14,35 @@ const STEPS: usize = 96;
 
 /// Seven days of nine hosts.
 pub(crate) fn rich() -> Input {
+    let hosts = hosts();
+    let findings = findings(&hosts);
+    Input {
+        scope: "all hosts".into(),
+        period: Period {
+            name: "last 7 days".into(),
+            from_ms: NOW_MS - 7 * DAY_MS,
+            to_ms: NOW_MS,
+        },
+        now_ms: NOW_MS,
+        hosts,
+        findings,
+        collector: CollectorInput {
+            source: "collector at http://127.0.0.1:7443".into(),
+            version: "0.1.0".into(),
+            watched: vec![
+                (NOW_MS - 7 * DAY_MS, NOW_MS - 4 * DAY_MS),
+                (NOW_MS - 4 * DAY_MS + HOUR_MS, NOW_MS),
+            ],
+            samples: 48_233_871,
+            series: 2_914,
+            file_bytes: 91 << 20,
+            oldest_ms: Some(NOW_MS - 15 * DAY_MS),
+        },
+        rules: rules(),
+    }
+}
+
+fn hosts() -> Vec<HostInput> {
     let mut hosts = vec![
         host(
             "db-primary-1",
@@ -63,31 +92,7 @@ pub(crate) fn rich() -> Input {
     outage(&mut hosts[3]);
     silent(&mut hosts[6]);
     hosts[8].first_seen_ms = NOW_MS - 26 * HOUR_MS;
-    let findings = findings(&hosts);
-    Input {
-        scope: "all hosts".into(),
-        period: Period {
-            name: "last 7 days".into(),
-            from_ms: NOW_MS - 7 * DAY_MS,
-            to_ms: NOW_MS,
-        },
-        now_ms: NOW_MS,
-        hosts,
-        findings,
-        collector: CollectorInput {
-            source: "collector at http://127.0.0.1:7443".into(),
-            version: "0.1.0".into(),
-            watched: vec![
-                (NOW_MS - 7 * DAY_MS, NOW_MS - 4 * DAY_MS),
-                (NOW_MS - 4 * DAY_MS + HOUR_MS, NOW_MS),
-            ],
-            samples: 48_233_871,
-            series: 2_914,
-            file_bytes: 91 << 20,
-            oldest_ms: Some(NOW_MS - 15 * DAY_MS),
-        },
-        rules: rules(),
-    }
+    hosts
 }
 
 fn host(name: &str, number: u8, labels: &[(&str, &str)]) -> HostInput {
@@ -323,14 +328,18 @@ fn findings(hosts: &[HostInput]) -> Vec<Finding> {
         over.since_ms = NOW_MS - 30 * HOUR_MS;
         over.closed_ms = Some(NOW_MS - 9 * HOUR_MS);
     }
-    findings[0].evidence.push(Evidence {
+    findings[0].evidence.push(time_left());
+    findings
+}
+
+fn time_left() -> Evidence {
+    Evidence {
         what: "time until it is full at the pace of the last day".into(),
         value: 187_000.0,
         unit: "seconds".into(),
         threshold: Some(345_600.0),
         selector: "node_filesystem_avail_bytes{mountpoint=\"/var/lib/postgresql\"}".into(),
-    });
-    findings
+    }
 }
 
 fn finding(

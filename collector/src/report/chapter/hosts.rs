@@ -100,7 +100,7 @@ fn view(host: &HostInput, name: &str) -> IndicatorView {
 fn chart(host: &HostInput, title: &str, indicator: &IndicatorInput) -> Option<Chart> {
     let mut trend = indicator.trend.clone()?;
     trend.points.iter().flatten().next()?;
-    trim(&mut trend);
+    bridge(&mut trend, host);
     Some(Chart {
         title: format!("{title} of {}", host.name),
         unit: indicator.unit,
@@ -112,12 +112,33 @@ fn chart(host: &HostInput, title: &str, indicator: &IndicatorInput) -> Option<Ch
     })
 }
 
-/// The newest step has only just begun and may hold no sample yet: that is no gap.
-fn trim(trend: &mut Trend) {
-    let step_ms = (trend.to_ms - trend.from_ms) / trend.points.len().max(1) as i64;
-    if trend.points.last() == Some(&None) {
+/// Takes for a gap only what is one. Slow subjects are read every few ticks and the newest step
+/// has only just begun: up to three intervals, at least 90 seconds, the last value holds.
+fn bridge(trend: &mut Trend, host: &HostInput) {
+    let count = trend.points.len().max(1);
+    let step_ms = ((trend.to_ms - trend.from_ms) / count as i64).max(1);
+    let grace_ms = (3 * host.interval_ms).max(90_000);
+    let mut held: Option<(f64, usize)> = None;
+    for at in 0..trend.points.len() {
+        if let Some([_, mean, _]) = trend.points[at] {
+            held = Some((mean, at));
+            continue;
+        }
+        let next = trend.points[at..].iter().position(Option::is_some);
+        let end = next.map_or(count, |ahead| at + ahead);
+        if let Some((mean, from)) = held
+            && (end - from - 1) as i64 * step_ms <= grace_ms
+        {
+            trend.points[at] = Some([mean; 3]);
+        }
+    }
+    let begun_ms = trend.to_ms - step_ms;
+    let fresh = host
+        .last_sample_ms
+        .is_some_and(|at| at >= begun_ms - grace_ms);
+    if fresh && trend.points.last() == Some(&None) {
         trend.points.pop();
-        trend.to_ms -= step_ms;
+        trend.to_ms = begun_ms;
     }
 }
 

@@ -13,8 +13,8 @@ const INDICATORS: &[(&str, &str, &str)] = &[
     ),
     (
         "Load",
-        "One-minute mean of runnable and blocked tasks, over the number of cores. Where the \
-         kernel reports pressure (PSI), a high load counts only while somebody waits.",
+        "One-minute mean of runnable and blocked tasks, over the number of cores; beside it the \
+         share of time in which tasks waited, where the kernel reports pressure (PSI).",
         "hostwell query node_load1",
     ),
     (
