@@ -103,6 +103,10 @@ struct SystemCalls {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only Linux asks statvfs")
+)]
 struct FilesystemAnswer {
     #[serde(flatten)]
     stat: FilesystemStat,

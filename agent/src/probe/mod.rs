@@ -130,6 +130,7 @@ pub enum ProbeError {
     Stuck,
 }
 
+#[cfg(target_os = "linux")]
 impl ProbeError {
     /// A failed operation on `path`: absent where there is nothing, else the failure.
     pub(crate) fn io(path: &str, source: std::io::Error) -> ProbeError {
