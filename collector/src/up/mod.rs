@@ -193,6 +193,7 @@ async fn watch(
     let mut board = summary::Board::new(args.width);
     let mut asking = interval(ASK_FIRST);
     let (mut hosts, mut printed_at) = (Vec::new(), None::<Instant>);
+    let mut whole = false;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -204,7 +205,11 @@ async fn watch(
         if !summary::says_something(&hosts) {
             continue;
         }
-        let due = printed_at.is_none_or(|at| args.width.is_some() || at.elapsed() >= PRINT_EVERY);
+        // Rates take two samples: the first summary that is whole does not wait for its turn.
+        let whole_now = !whole && summary::says_all(&hosts);
+        whole |= whole_now;
+        let often = args.width.is_some() || whole_now;
+        let due = printed_at.is_none_or(|at| often || at.elapsed() >= PRINT_EVERY);
         if due {
             board.print(&hosts, out)?;
             if printed_at.is_none() {

@@ -74,6 +74,15 @@ pub(super) fn says_something(hosts: &[HostLine]) -> bool {
     })
 }
 
+/// Whether every indicator of every host is known.
+pub(super) fn says_all(hosts: &[HostLine]) -> bool {
+    hosts.iter().all(|host| {
+        host.indicators
+            .iter()
+            .all(|i| i.verdict != Verdict::Unknown)
+    })
+}
+
 /// The summary on the screen.
 #[derive(Debug)]
 pub(super) struct Board {

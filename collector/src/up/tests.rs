@@ -1,4 +1,4 @@
-use super::summary::{Board, banner, says_something};
+use super::summary::{Board, banner, says_all, says_something};
 use super::*;
 use crate::answer::{HostState, IndicatorLine, Worst};
 use crate::indicators::Verdict;
@@ -94,6 +94,10 @@ fn nothing_is_shown_before_something_is_known() {
     assert!(!says_something(&[]));
     assert!(!says_something(&[unknown]));
     assert!(says_something(&[host()]));
+    assert!(says_all(&[host()]));
+    let mut half = host();
+    half.indicators[0].verdict = Verdict::Unknown;
+    assert!(says_something(std::slice::from_ref(&half)) && !says_all(&[half]));
 }
 
 fn args(data: PathBuf) -> UpArgs {
