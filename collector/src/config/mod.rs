@@ -148,7 +148,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             hosts: 10_000,
-            series_per_host: 2_000,
+            series_per_host: 20_000,
             labels_per_series: 32,
             label_name_bytes: 128,
             label_value_bytes: 1024,
