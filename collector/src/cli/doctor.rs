@@ -43,7 +43,8 @@ pub(super) async fn run(args: DoctorArgs, console: &mut Console) -> anyhow::Resu
             Err(error) => checks.push(Check::wrong(
                 "answers",
                 format!("{error:#}"),
-                "look into the collector's log",
+                "is this the address of gRPC (7443), not of the pages (7480)? If it is, look into the \
+                 collector's log",
             )),
         }
     }
