@@ -5,7 +5,7 @@ use std::path::Path;
 use hostwell::store::{Store, WindowQuery};
 use hostwell_tests::ca::Authority;
 use hostwell_tests::holdings::block_on;
-use hostwell_tests::program::{Program, binary, command, foreign, run, stdout};
+use hostwell_tests::program::{Program, binary, command, foreign, run};
 use hostwell_tests::proxy::Proxy;
 use hostwell_tests::site::{Agent, Collector, tls_section};
 use hostwell_tests::wait::{seconds, until_true};
@@ -137,13 +137,15 @@ pub(crate) fn system_calls_among(interfaces: u32, settle: u64, window: u64) -> O
     let output = run(command("unshare")
         .args(["-n", "-m", "sh", "-c", &script])
         .arg(exe));
-    let text = stdout(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let numbers: Vec<f64> = text
         .split_whitespace()
         .filter_map(|n| n.parse().ok())
         .collect();
     let [ticks, median, mean, most, process_scan, fsync] = numbers[..] else {
-        panic!("counting among {interfaces} interfaces said {text:?}");
+        // The other figures stand; this one counts as missed.
+        println!("{}{text}", String::from_utf8_lossy(&output.stderr));
+        return None;
     };
     Some(Calls {
         ticks: ticks as usize,
