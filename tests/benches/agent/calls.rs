@@ -36,8 +36,10 @@ pub(crate) fn read(record: &str, from: u64, to: u64) -> Calls {
     let (mut scans, mut fsyncs) = (0u64, 0u64);
     let mut scanning = BTreeSet::new();
     for line in record.lines() {
-        let mut words = line.splitn(3, ' ').filter(|w| !w.is_empty());
-        let (Some(_pid), Some(time), Some(call)) = (words.next(), words.next(), words.next())
+        // "PID  SECONDS CALL", the process id padded to five places.
+        let Some((time, call)) = line
+            .split_once(' ')
+            .and_then(|(_pid, rest)| rest.trim_start().split_once(' '))
         else {
             continue;
         };

@@ -108,7 +108,7 @@ pub(crate) fn system_calls(folder: &Path, settle: u64, window: u64) -> Calls {
         .arg("run")
         .arg("--config")
         .arg(&configuration);
-    let program = Program::start(strace, &folder.join("agent.log"));
+    let mut program = Program::start(strace, &folder.join("agent.log"));
     until_true(
         "the traced agent's first batch is stored",
         seconds(60),
@@ -117,7 +117,13 @@ pub(crate) fn system_calls(folder: &Path, settle: u64, window: u64) -> Calls {
     std::thread::sleep(seconds(settle));
     let from = crate::now_ms() / 1000 + 1;
     std::thread::sleep(seconds(window + 2));
-    drop(program);
+    // The traced agent is stopped, not its tracer: left alone, it would go on.
+    let pid = program.pid();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    for child in children.unwrap_or_default().split_whitespace() {
+        run(command("kill").arg(child));
+    }
+    program.wait(seconds(30));
     let record = std::fs::read_to_string(&record).unwrap();
     calls::read(&record, from as u64, from as u64 + window)
 }
