@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -56,6 +56,18 @@ fn archives() -> Option<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     Some(paths)
+}
+
+/// Tells `make test`, which counts what did not run.
+fn note_skipped() {
+    if let Some(path) = std::env::var_os("HOSTWELL_SKIPPED") {
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .unwrap();
+        writeln!(file, "data archives").unwrap();
+    }
 }
 
 fn octal(field: &[u8]) -> usize {
@@ -132,6 +144,7 @@ fn read(dir: &Path) -> (BTreeSet<&'static str>, Vec<String>) {
 fn no_probe_is_lost_that_a_tree_has_files_for() {
     let Some(archives) = archives() else {
         println!("0 trees read: no proc_fixtures beside the workspace nor in HOSTWELL_DATA");
+        note_skipped();
         return;
     };
     let (mut trees, mut subjects, mut lost) = (0, 0, Vec::new());

@@ -101,7 +101,7 @@ pub async fn run_by(
         live.clone(),
         shutdown.clone(),
     );
-    let desk = Desk::new(store.clone(), clock.clone(), config.data.clone());
+    let desk = Desk::new(store.clone(), clock.clone(), config.data_dir.clone());
     let server = grpc_server(&config)
         .add_service(door.into_service())
         .add_service(desk.into_service())
@@ -132,7 +132,7 @@ pub async fn run_by(
         turns.await;
         Ok(())
     });
-    tracing::info!(grpc = %bound.grpc, web = %bound.web, data = %config.data.display(), "listening");
+    tracing::info!(grpc = %bound.grpc, web = %bound.web, data = %config.data_dir.display(), "listening");
     notify(&[NotifyState::Ready]);
     ready(bound);
     let ended = attend(&mut tasks, &shutdown).await;

@@ -33,7 +33,7 @@ impl Collector {
         std::fs::create_dir_all(folder).unwrap();
         let (grpc, web) = (free_address(), free_address());
         let configuration = format!(
-            "data = {:?}\n[listen]\ngrpc = \"{grpc}\"\nweb = \"{web}\"\n{more}\n",
+            "data_dir = {:?}\n[listen]\ngrpc = \"{grpc}\"\nweb = \"{web}\"\n{more}\n",
             folder.join("data")
         );
         std::fs::write(folder.join("collector.toml"), configuration).unwrap();

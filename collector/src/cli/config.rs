@@ -41,7 +41,7 @@ pub(super) fn run(args: &ConfigArgs, console: &mut Console) -> anyhow::Result<Ex
                 file.display(),
                 config.listen.grpc,
                 config.listen.web,
-                config.data.display(),
+                config.data_dir.display(),
                 if config.tls.is_some() {
                     "TLS"
                 } else {

@@ -21,7 +21,7 @@ mod keys;
 #[serde(default)]
 pub struct ServerConfig {
     /// Folder of the collector; the database is `hostwell.db` in it.
-    pub data: PathBuf,
+    pub data_dir: PathBuf,
     /// Where it listens.
     pub listen: Listen,
     /// Encryption; without it everything stays on loopback.
@@ -118,7 +118,7 @@ pub struct Limits {
 impl Default for ServerConfig {
     fn default() -> Self {
         ServerConfig {
-            data: PathBuf::from("/var/lib/hostwell"),
+            data_dir: PathBuf::from("/var/lib/hostwell"),
             listen: Listen::default(),
             tls: None,
             retention: Retention::default(),
@@ -199,7 +199,7 @@ impl ServerConfig {
         };
         config = keys::with_environment(config, env)?;
         if let Some(data) = &overrides.data {
-            config.data.clone_from(data);
+            config.data_dir.clone_from(data);
         }
         config.listen.grpc = overrides.listen_grpc.unwrap_or(config.listen.grpc);
         config.listen.web = overrides.listen_web.unwrap_or(config.listen.web);
@@ -218,7 +218,7 @@ impl ServerConfig {
 
     /// The database file.
     pub fn database(&self) -> PathBuf {
-        self.data.join("hostwell.db")
+        self.data_dir.join("hostwell.db")
     }
 
     /// Holds every value against its bounds and the loopback rule.

@@ -81,7 +81,7 @@ fn a_wrong_value_names_its_place() {
         ),
         ("[limits]\nwaiting_bytes = 65536", "limits.waiting_bytes"),
         ("[listen]\ngrpc = \"localhost\"", "line 2"),
-        ("data = ", "line 1"),
+        ("data_dir = ", "line 1"),
         ("[tls]\ncert = \"a\"", "key"),
         (
             "[tls]\ncert = \"a\"\nkey = \"b\"\nclient_certificates = \"required\"",
@@ -114,10 +114,12 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = folder.path().join("c.toml");
     std::fs::write(
         &file,
-        "data = \"/file\"\n[listen]\ngrpc = \"127.0.0.1:1\"\nweb = \"127.0.0.1:1\"\n",
+        "data_dir = \"/file\"\n[listen]\ngrpc = \"127.0.0.1:1\"\nweb = \"127.0.0.1:1\"\n",
     )
     .unwrap();
     let env = |name: &str| match name {
+        // Where tests find data sets: no setting of ours.
+        "HOSTWELL_DATA" => Some("/data-sets".to_owned()),
         "HOSTWELL_LISTEN_GRPC" => Some("127.0.0.1:2".to_owned()),
         "HOSTWELL_LISTEN_WEB" => Some("127.0.0.1:2".to_owned()),
         "HOSTWELL_LIMITS_HOSTS" => Some("7".to_owned()),

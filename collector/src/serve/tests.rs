@@ -59,7 +59,7 @@ impl Collector {
         let folder = tempfile::tempdir().unwrap();
         let free = "127.0.0.1:0".parse().unwrap();
         let mut config = ServerConfig {
-            data: folder.path().join("data"),
+            data_dir: folder.path().join("data"),
             listen: Listen {
                 grpc: free,
                 web: free,

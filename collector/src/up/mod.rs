@@ -82,7 +82,7 @@ struct Parts {
 impl Parts {
     async fn start(args: &UpArgs) -> anyhow::Result<Parts> {
         let config = ServerConfig {
-            data: args.data.clone(),
+            data_dir: args.data.clone(),
             listen: args.listen.clone(),
             ..ServerConfig::default()
         };

@@ -21,7 +21,7 @@ struct Running {
 impl Running {
     fn on(fleet: &Fleet) -> Running {
         let mut config = ServerConfig {
-            data: fleet.folder().to_path_buf(),
+            data_dir: fleet.folder().to_path_buf(),
             ..ServerConfig::default()
         };
         config.listen.grpc.set_port(0);

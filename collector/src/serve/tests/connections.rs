@@ -54,7 +54,7 @@ async fn a_port_that_is_taken_is_an_error_that_says_what_to_do() {
     let collector = Collector::start().await;
     let folder = tempfile::tempdir().unwrap();
     let config = ServerConfig {
-        data: folder.path().to_owned(),
+        data_dir: folder.path().to_owned(),
         listen: Listen {
             grpc: collector.bound.grpc,
             web: "127.0.0.1:0".parse().unwrap(),

@@ -68,7 +68,7 @@ async fn a_backup_is_a_database_of_its_own() {
         format!("{again:#}").contains("does not overwrite"),
         "{again:#}"
     );
-    let left = std::fs::read_dir(&collector.config.data).unwrap();
+    let left = std::fs::read_dir(&collector.config.data_dir).unwrap();
     let left: Vec<_> = left.map(|e| e.unwrap().file_name()).collect();
     assert!(
         !left.iter().any(|n| n.to_string_lossy().contains("partial")),
