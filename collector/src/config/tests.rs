@@ -46,7 +46,7 @@ fn a_typo_names_its_line_and_the_nearest_key() {
             "\n[listen]\ngprc = \"127.0.0.1:1\"\n",
             "line 3: unknown key \"listen.gprc\"; did you mean \"listen.grpc\"?",
         ),
-        ("dta = \"x\"", "did you mean \"data\"?"),
+        ("data_dri = \"x\"", "did you mean \"data_dir\"?"),
         (
             "[limit]\nhosts = 1",
             "line 1: unknown key \"limit\"; did you mean \"limits\"?",
