@@ -298,6 +298,7 @@ fn greeting(host: u8) -> Greeting {
         facts: HostFacts::default(),
         labels: BTreeMap::new(),
         clock_skew_ms: 0,
+        kept: false,
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) fn greeting(
         facts: facts(hello),
         labels: labels(hello, limits)?,
         clock_skew_ms: hello.sent_ms.saturating_sub(now_ms),
+        kept: false,
     };
     Ok((greeting, spools))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::error::StoreError;
 use super::history::head::Head;
 use super::history::{retention, seal};
+use super::registry::hosts;
 use super::types::StoreFacts;
 use super::writer::Ledger;
 use super::{Store, backup, check};
@@ -37,7 +38,8 @@ impl Store {
         }
         let retention_ms = writing.options.retention_ms;
         self.change("drop what is past the retention", move |ledger| {
-            let dropped = retention::prune(&ledger.conn, now_ms, retention_ms)?;
+            let kept = hosts::kept(&ledger.conn)?;
+            let dropped = retention::prune(&ledger.conn, now_ms, retention_ms, &kept)?;
             if dropped > 0 {
                 tracing::info!(blocks = dropped, "dropped blocks past the retention");
             }

@@ -223,7 +223,9 @@ fn hosts(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
     while let Some(r) = rows.next()? {
         known.insert(r.get(0)?);
     }
-    for table in ["series", "spool", "gap", "journal", "block"] {
+    for table in [
+        "series", "spool", "gap", "journal", "block", "rollup", "unrolled",
+    ] {
         let mut select = conn.prepare(&format!("SELECT DISTINCT host FROM {table}"))?;
         let mut rows = select.query([])?;
         while let Some(r) = rows.next()? {

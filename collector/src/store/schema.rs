@@ -8,7 +8,7 @@ use super::error::{Fault, StoreError, Trouble};
 pub(super) const APPLICATION_ID: i64 = 0x4857_656c;
 
 /// Position in this list = `PRAGMA user_version` after it. Released entries never change.
-const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
 
 /// The newest format this program reads and writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

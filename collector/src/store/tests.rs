@@ -53,6 +53,7 @@ fn greeting(n: u8, name: &str) -> Greeting {
         },
         labels: BTreeMap::from([("role".into(), "db".into()), ("site".into(), "a".into())]),
         clock_skew_ms: 3,
+        kept: false,
     }
 }
 

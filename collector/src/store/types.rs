@@ -59,6 +59,9 @@ pub struct Greeting {
     pub labels: BTreeMap<String, String>,
     /// The host's clock minus the collector's, measured at the greeting.
     pub clock_skew_ms: i64,
+    /// Imported history, which no age prunes. Counts at the first greeting; later
+    /// [`HostEdit::Keep`] changes it.
+    pub kept: bool,
 }
 
 /// A host as the registry knows it.
@@ -88,6 +91,9 @@ pub struct HostRecord {
     pub refused: BTreeMap<String, u64>,
     /// Samples its agent reported as dropped from its spool.
     pub dropped_samples: u64,
+    /// Imported history, which no age prunes.
+    #[serde(default)]
+    pub kept: bool,
 }
 
 /// A change an operator makes to a host.
@@ -112,6 +118,11 @@ pub enum HostEdit {
     Label {
         /// Name → value.
         set: BTreeMap<String, Option<String>>,
+    },
+    /// Whether its history stays whatever its age.
+    Keep {
+        /// Stays.
+        kept: bool,
     },
 }
 

@@ -50,6 +50,7 @@ impl House {
             facts: HostFacts::default(),
             labels: BTreeMap::new(),
             clock_skew_ms: 0,
+            kept: false,
         };
         store.greet(greeting, self.now_ms).await.unwrap();
         let name = SeriesName {

@@ -160,6 +160,7 @@ impl Machine {
             },
             labels: BTreeMap::from([("role".into(), role.into())]),
             clock_skew_ms: 3,
+            kept: false,
         }
     }
 

@@ -10,6 +10,7 @@ pub(super) mod journal;
 pub(super) mod parcel;
 pub(super) mod ranges;
 pub(super) mod retention;
+pub(super) mod rollup;
 pub(super) mod seal;
 pub(super) mod series;
 pub(super) mod spools;

@@ -1,8 +1,11 @@
 //! Retention: whole blocks go, and their space is given back a little at a time.
 
+use std::collections::HashSet;
+
 use rusqlite::Connection;
 
 use super::super::error::Fault;
+use super::series::FAMILIES;
 use super::spools;
 
 /// Most blocks dropped in one go: the writer is busy for milliseconds, not seconds.
@@ -18,23 +21,58 @@ const PART_KEPT: i64 = 5;
 const SPOOL_GRACE_MS: i64 = 8 * 86_400_000;
 
 /// Drops what ended before the retention, counted back from `now_ms` or from the newest sample,
-/// whichever is earlier: a clock that jumps ahead must not delete the history.
+/// whichever is earlier: a clock that jumps ahead must not delete the history. The history of the
+/// hosts in `kept` stays.
 pub(in crate::store) fn prune(
     conn: &Connection,
     now_ms: i64,
     retention_ms: i64,
+    kept: &HashSet<i64>,
 ) -> Result<usize, Fault> {
     let newest: Option<i64> = newest_sample(conn)?;
     let Some(newest) = newest else { return Ok(0) };
     let cutoff = now_ms.min(newest).saturating_sub(retention_ms);
-    let dropped = conn
-        .prepare_cached(
+    let dropped = if kept.is_empty() {
+        conn.prepare_cached(
             "DELETE FROM block WHERE number IN
              (SELECT number FROM block WHERE end_ms < ?1 ORDER BY end_ms LIMIT ?2)",
         )?
-        .execute([cutoff, BLOCKS_AT_ONCE])?;
+        .execute([cutoff, BLOCKS_AT_ONCE])?
+    } else {
+        prune_others(conn, cutoff, kept)?
+    };
     spools::prune(conn, cutoff.saturating_sub(SPOOL_GRACE_MS))?;
     give_back(conn)?;
+    Ok(dropped)
+}
+
+/// Host by host: a walk over all old blocks would pass those that stay, again at every call.
+fn prune_others(conn: &Connection, cutoff: i64, kept: &HashSet<i64>) -> Result<usize, Fault> {
+    // One seek a host and family, however many blocks there are.
+    let mut select = conn.prepare_cached(
+        "WITH RECURSIVE of (host) AS (
+           SELECT min(host) FROM block
+           UNION ALL SELECT (SELECT min(host) FROM block WHERE host > of.host)
+           FROM of WHERE of.host IS NOT NULL)
+         SELECT host FROM of WHERE host IS NOT NULL",
+    )?;
+    let hosts = select.query_map([], |r| r.get(0))?;
+    let hosts: Vec<i64> = hosts.collect::<Result<_, _>>()?;
+    let mut delete = conn.prepare_cached(
+        "DELETE FROM block WHERE number IN
+         (SELECT number FROM block WHERE host = ?1 AND family = ?2 AND end_ms < ?3
+          ORDER BY end_ms LIMIT ?4)",
+    )?;
+    let mut dropped = 0;
+    for host in hosts.into_iter().filter(|host| !kept.contains(host)) {
+        for family in FAMILIES {
+            let room = BLOCKS_AT_ONCE - dropped as i64;
+            if room <= 0 {
+                return Ok(dropped);
+            }
+            dropped += delete.execute([host, family, cutoff, room])?;
+        }
+    }
     Ok(dropped)
 }
 

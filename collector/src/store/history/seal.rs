@@ -14,7 +14,7 @@ use super::super::error::Fault;
 use super::super::writer::Ledger;
 use super::head::Entry;
 use super::parcel::Parcel;
-use super::series;
+use super::{rollup, series};
 
 /// A journal is sealed at the next turn of its host's hour, …
 const PERIOD_MS: i64 = 3_600_000;
@@ -197,6 +197,8 @@ pub(in crate::store) fn commit(
             b.payload
         ])?;
     }
+    let stretches = sealed.blocks.iter().map(|b| (b.start_ms, b.end_ms));
+    rollup::mark(&ledger.conn, sealed.host, stretches)?;
     let mut delete = ledger
         .conn
         .prepare_cached("DELETE FROM journal WHERE number = ?1")?;

@@ -8,6 +8,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::error::{Fault, StoreError};
 use crate::series::{Kind, SeriesName};
 
+/// Every family there is: see [`Family`].
+pub(in crate::store) const FAMILIES: std::ops::RangeInclusive<i64> =
+    Family::Cpu as i64..=Family::Other as i64;
+
 /// A row of the `series` table.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct SeriesRow {

@@ -1,4 +1,4 @@
-//! What an operator does to a host: retire, revive, rename, merge, label.
+//! What an operator does to a host: retire, revive, rename, merge, label, keep.
 
 use std::collections::BTreeMap;
 
@@ -55,6 +55,12 @@ pub(in crate::store) fn apply(
             return Ok(into.number);
         }
         HostEdit::Label { set } => label(conn, host, set)?,
+        HostEdit::Keep { kept } => {
+            conn.execute(
+                "UPDATE host SET kept = ?1 WHERE number = ?2",
+                params![kept, host.number],
+            )?;
+        }
     }
     Ok(host.number)
 }

@@ -1,6 +1,6 @@
 //! Hosts: who introduced itself, what it is called, what it is part of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use hostwell_proto::id::HostId;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -26,6 +26,7 @@ pub(in crate::store) struct HostRow {
     pub retired_ms: Option<i64>,
     pub merged_into: Option<i64>,
     pub merged_ms: Option<i64>,
+    pub kept: bool,
 }
 
 fn json<T: DeserializeOwned>(text: &str, number: i64) -> Result<T, Fault> {
@@ -44,7 +45,7 @@ pub(super) fn text<T: Serialize>(value: &T) -> Result<String, Fault> {
 }
 
 const COLUMNS: &str = "SELECT number, id, name, interval_ms, facts, agent_labels, operator_labels,
-    first_seen_ms, greeted_ms, clock_skew_ms, retired_ms, merged_into, merged_ms FROM host";
+    first_seen_ms, greeted_ms, clock_skew_ms, retired_ms, merged_into, merged_ms, kept FROM host";
 
 fn host_row(r: &Row<'_>) -> Result<HostRow, Fault> {
     let number = r.get(0)?;
@@ -62,6 +63,7 @@ fn host_row(r: &Row<'_>) -> Result<HostRow, Fault> {
         retired_ms: r.get(10)?,
         merged_into: r.get(11)?,
         merged_ms: r.get(12)?,
+        kept: r.get(13)?,
     })
 }
 
@@ -262,6 +264,7 @@ impl Fleet {
             retired_ms: host.retired_ms,
             refused: BTreeMap::new(),
             dropped_samples: 0,
+            kept: host.kept,
         };
         for number in self.numbers(host.number) {
             if let Some(part) = self.row(number) {
@@ -313,8 +316,8 @@ pub(in crate::store) fn greet(
         let name = free_name(conn, &wanted, 0)?;
         conn.prepare_cached(
             "INSERT INTO host (id, name, agent_name, renamed, interval_ms, facts, agent_labels,
-                operator_labels, first_seen_ms, greeted_ms, clock_skew_ms)
-             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, '{}', ?7, ?7, ?8)",
+                operator_labels, first_seen_ms, greeted_ms, clock_skew_ms, kept)
+             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, '{}', ?7, ?7, ?8, ?9)",
         )?
         .execute(params![
             id,
@@ -324,7 +327,8 @@ pub(in crate::store) fn greet(
             facts,
             labels,
             now_ms,
-            greeting.clock_skew_ms
+            greeting.clock_skew_ms,
+            greeting.kept
         ])?;
         return Ok(conn.last_insert_rowid());
     };
@@ -375,6 +379,13 @@ pub(in crate::store) fn number_of(conn: &Connection, id: HostId) -> Result<Optio
         .prepare_cached("SELECT number FROM host WHERE id = ?1")?
         .query_row([id.to_string()], |r| r.get(0))
         .optional()?)
+}
+
+/// Numbers of the hosts whose history no age prunes.
+pub(in crate::store) fn kept(conn: &Connection) -> Result<HashSet<i64>, Fault> {
+    let mut select = conn.prepare_cached("SELECT number FROM host WHERE kept")?;
+    let rows = select.query_map([], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Counts a refusal of a host.

@@ -6,7 +6,10 @@ use rusqlite::Connection;
 use super::*;
 
 /// Every released format, oldest first, as a dump with the same content.
-const RELEASED: &[(i64, &str)] = &[(1, include_str!("../testdata/v1.sql"))];
+const RELEASED: &[(i64, &str)] = &[
+    (1, include_str!("../testdata/v1.sql")),
+    (2, include_str!("../testdata/v2.sql")),
+];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.
 async fn content(folder: &Path) -> Store {

@@ -278,6 +278,61 @@ async fn retention_drops_whole_blocks_and_a_clock_that_jumps_ahead_drops_nothing
 }
 
 #[tokio::test]
+async fn the_history_of_a_host_that_is_kept_stays_until_it_is_not_kept_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let imported = Greeting {
+        kept: true,
+        ..greeting(2, "imported")
+    };
+    assert!(store.greet(imported, T0).await.unwrap().kept);
+    let again = store.greet(greeting(2, "imported"), T0).await.unwrap();
+    assert!(again.kept, "only the first greeting says so");
+    let old = store.series_ids(host(2), vec![gauge("node_load1")]);
+    let old = old.await.unwrap();
+    for day in 0..20 {
+        let point = [(T0 + day as i64 * DAY, 1.0)];
+        store.append(batch(1, day + 1, &ids, &point)).await.unwrap();
+        store.append(batch(2, day + 1, &old, &point)).await.unwrap();
+    }
+    let now_ms = T0 + 19 * DAY + 2 * HOUR;
+    store.upkeep(now_ms).await.unwrap();
+    assert_eq!(points(&store, "web", "node_load1").await.len(), 16);
+    assert_eq!(points(&store, "imported", "node_load1").await.len(), 20);
+    let edit = HostEdit::Keep { kept: false };
+    let edited = store.edit_host("imported", edit, now_ms).await.unwrap();
+    assert!(!edited.kept);
+    store.upkeep(now_ms).await.unwrap();
+    assert_eq!(points(&store, "imported", "node_load1").await.len(), 16);
+}
+
+#[tokio::test]
+async fn what_is_sealed_marks_its_days_and_the_day_before_a_hole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let marked = || -> Vec<i64> {
+        let conn = rusqlite::Connection::open(folder.path().join("hostwell.db")).unwrap();
+        let mut select = conn
+            .prepare("SELECT day FROM unrolled ORDER BY day")
+            .unwrap();
+        let rows = select.query_map([], |r| r.get(0)).unwrap();
+        let days: Vec<i64> = rows.collect::<Result<_, _>>().unwrap();
+        conn.execute("DELETE FROM unrolled", []).unwrap();
+        days
+    };
+    let day = T0 / DAY;
+    let midnight = (day + 1) * DAY;
+    let ends = [(midnight - 1000, 1.0), (midnight, 1.0)];
+    store.append(batch(1, 1, &ids, &ends)).await.unwrap();
+    store.upkeep(T0 + DAY).await.unwrap();
+    assert_eq!(marked(), [day, day + 1]);
+    let later = [(midnight + 3 * DAY, 1.0)];
+    store.append(batch(1, 2, &ids, &later)).await.unwrap();
+    store.upkeep(T0 + 5 * DAY).await.unwrap();
+    assert_eq!(marked(), [day + 1, day + 4]);
+}
+
+#[tokio::test]
 async fn nothing_is_taken_from_a_host_that_did_not_introduce_itself() {
     let folder = tempfile::tempdir().unwrap();
     let (store, ids) = with_host(folder.path()).await;
