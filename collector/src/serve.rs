@@ -18,6 +18,7 @@ use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::answer::Setup;
 use crate::api::Desk;
 use crate::auth::{self, Peer};
 use crate::clock::Clock;
@@ -101,7 +102,13 @@ pub async fn run_by(
         live.clone(),
         shutdown.clone(),
     );
-    let desk = Desk::new(store.clone(), clock.clone(), config.data_dir.clone());
+    let setup = Arc::new(setup(&config));
+    let desk = Desk::new(
+        store.clone(),
+        Arc::clone(&setup),
+        clock.clone(),
+        config.data_dir.clone(),
+    );
     let server = grpc_server(&config)
         .add_service(door.into_service())
         .add_service(desk.into_service())
@@ -114,6 +121,7 @@ pub async fn run_by(
     });
     let pages = web::Pages::new(
         store.clone(),
+        setup,
         clock.clone(),
         bound.web,
         Arc::clone(&healthy),
@@ -138,12 +146,22 @@ pub async fn run_by(
     let ended = attend(&mut tasks, &shutdown).await;
     notify(&[NotifyState::Stopping]);
     tracing::info!(agents = live.count(), "stopping");
+    ended.and(lay_down(store, clock.now_ms()).await)
+}
+
+/// What answers depend on beside the store.
+fn setup(config: &ServerConfig) -> Setup {
+    Setup {
+        silence: config.rules.host_down,
+    }
+}
+
+/// Ends the watch and closes the file.
+async fn lay_down(store: Store, now_ms: i64) -> anyhow::Result<()> {
     // The last beat: a file at rest speaks for this moment.
-    let beaten = store.beat(clock.now_ms()).await;
+    let beaten = store.beat(now_ms).await;
     let closed = store.close().await.context("close the database");
-    ended
-        .and(beaten.context("note the end of the watch"))
-        .and(closed)
+    beaten.context("note the end of the watch").and(closed)
 }
 
 /// Waits for the shutdown, or for a server that ends before it; then for the others.

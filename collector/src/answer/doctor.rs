@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hosts::Moment;
 use super::range::format_ms;
-use super::{AnswerError, HostState};
+use super::{AnswerError, HostState, Setup};
 use crate::store::{HostRecord, Store, StoreFacts};
 use crate::words;
 
@@ -77,13 +77,17 @@ const SKEW_MS_MAX: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// Looks at everything.
-pub(super) async fn checks(store: &Store, now_ms: i64) -> Result<Vec<Check>, AnswerError> {
+pub(super) async fn checks(
+    store: &Store,
+    setup: &Setup,
+    now_ms: i64,
+) -> Result<Vec<Check>, AnswerError> {
     let facts = store.facts(true).await?;
     let hosts = store.hosts().await?;
     let mut checks = vec![database(&facts)];
     checks.extend(disk(store.path()));
     checks.push(watching(store, now_ms).await?);
-    let moment = Moment::of(store, now_ms).await?;
+    let moment = Moment::of(store, setup, now_ms).await?;
     checks.push(fleet(&hosts, moment));
     for host in hosts.iter().filter(|host| host.retired_ms.is_none()) {
         checks.extend(host_checks(host, moment));

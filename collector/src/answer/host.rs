@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::hosts::{Moment, owned};
 use super::presence::{presence, watched};
 use super::range::Range;
-use super::{AnswerError, HostState};
+use super::{AnswerError, HostState, Setup};
 use crate::indicators::{self, Indicators};
 use crate::plan::availability::{Availability, Span};
 use crate::rules::{Finding, State};
@@ -140,6 +140,7 @@ pub(super) fn nearest<'a>(
 /// One host over a range.
 pub(super) async fn host(
     store: &Store,
+    setup: &Setup,
     name: &str,
     range: Option<Range>,
     now_ms: i64,
@@ -151,7 +152,7 @@ pub(super) async fn host(
         // A day of which all but the last minutes are blank hides the last minutes.
         from_ms = from_ms.max(record.first_seen_ms.min(to_ms - SHORTEST_MS));
     }
-    let moment = Moment::of(store, now_ms).await?;
+    let moment = Moment::of(store, setup, now_ms).await?;
     let window = window(store, &record, from_ms, to_ms).await?;
     // The end of the range by the host's clock: what "now" means in its samples.
     let at_ms = to_ms + moment.by_clock_of(&record) - now_ms;
@@ -164,7 +165,7 @@ pub(super) async fn host(
     findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.since_ms));
     let span = Span::new(from_ms, to_ms);
     let watched = watched(store, span).await?;
-    let present = presence(store, &record, span, &watched).await?;
+    let present = presence(store, &record, span, &watched, moment).await?;
     Ok(HostInDepth {
         state: moment.state(&record),
         age_ms: moment.age_ms(&record),

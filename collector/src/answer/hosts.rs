@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::AnswerError;
+use super::{AnswerError, Setup};
 use crate::indicators::{self, Indicator, Indicators, Verdict};
-use crate::rules::{Finding, Policy, RuleInput, Severity, State};
+use crate::rules::{Finding, RuleInput, Severity, State, host_down};
 use crate::series::Window;
 use crate::store::{HostRecord, Store, WindowQuery};
 
@@ -110,15 +110,22 @@ pub(super) struct Moment {
     pub(super) now_ms: i64,
     /// Since when the collector has been watching; none when it is not.
     pub(super) watching_since_ms: Option<i64>,
+    /// When silence means down.
+    pub(super) silence: host_down::Levels,
 }
 
 impl Moment {
     /// Asks the store.
-    pub(super) async fn of(store: &Store, now_ms: i64) -> Result<Moment, AnswerError> {
+    pub(super) async fn of(
+        store: &Store,
+        setup: &Setup,
+        now_ms: i64,
+    ) -> Result<Moment, AnswerError> {
         let spans = store.watch_spans(now_ms - RECENT_MS, now_ms).await?;
         Ok(Moment {
             now_ms,
             watching_since_ms: spans.last().map(|span| span.from_ms),
+            silence: setup.silence,
         })
     }
 
@@ -133,6 +140,11 @@ impl Moment {
         Some((self.by_clock_of(host) - last_ms).max(0))
     }
 
+    /// How long a host may be silent before it counts as down.
+    pub(super) fn grace_ms(&self, host: &HostRecord) -> i64 {
+        self.silence.grace_ms(host.interval_ms)
+    }
+
     /// Where a host stands.
     pub(super) fn state(&self, host: &HostRecord) -> HostState {
         let Some(age_ms) = self.age_ms(host) else {
@@ -141,7 +153,7 @@ impl Moment {
                 None => HostState::Waiting,
             };
         };
-        let grace_ms = Policy::default().host_down.grace_ms(host.interval_ms);
+        let grace_ms = self.grace_ms(host);
         let watched_ms = self
             .watching_since_ms
             .map_or(0, |since| self.now_ms - since);
@@ -178,10 +190,14 @@ fn rule_input(host: &HostRecord, watching_since_ms: Option<i64>) -> RuleInput {
 }
 
 /// Every host, by name.
-pub(super) async fn hosts(store: &Store, now_ms: i64) -> Result<Vec<HostLine>, AnswerError> {
+pub(super) async fn hosts(
+    store: &Store,
+    setup: &Setup,
+    now_ms: i64,
+) -> Result<Vec<HostLine>, AnswerError> {
     let records = store.hosts().await?;
     let findings = store.findings(None).await?;
-    let moment = Moment::of(store, now_ms).await?;
+    let moment = Moment::of(store, setup, now_ms).await?;
     let mut standing = BTreeMap::new();
     let judged: Vec<&HostRecord> = records.iter().filter(|h| h.retired_ms.is_none()).collect();
     for some in judged.chunks(HOSTS_AT_ONCE) {

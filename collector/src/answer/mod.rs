@@ -23,11 +23,20 @@ pub use query::{SampleQuestion, SampleSeries, Samples};
 pub use report::{PrintedReport, ReportFormat, ReportQuestion};
 pub use risks::{Open, RiskQuestion, Risks};
 
+use crate::rules::host_down;
 use crate::store::{HostEdit, HostRecord, Store, StoreError};
 
 /// Version of the documents below. It grows when a field changes its meaning or goes away; new
 /// fields may come at any time.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// How the collector that answers is set up: what an answer depends on beside the store. A file
+/// at rest does not hold how its collector was set up; it is read by the defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Setup {
+    /// When silence means down.
+    pub silence: host_down::Levels,
+}
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,19 +144,27 @@ pub enum AnswerError {
 ///
 /// # Errors
 /// When the question makes no sense, names a host that is not there, or the store fails.
-pub async fn answer(store: &Store, question: Question, now_ms: i64) -> Result<Answer, AnswerError> {
+pub async fn answer(
+    store: &Store,
+    setup: &Setup,
+    question: Question,
+    now_ms: i64,
+) -> Result<Answer, AnswerError> {
     let body = match question {
         Question::Hosts {} => Body::Hosts {
-            hosts: hosts::hosts(store, now_ms).await?,
+            hosts: hosts::hosts(store, setup, now_ms).await?,
         },
         Question::Host { name, range } => {
-            Body::Host(Box::new(host::host(store, &name, range, now_ms).await?))
+            let found = host::host(store, setup, &name, range, now_ms).await?;
+            Body::Host(Box::new(found))
         }
         Question::Query(question) => Body::Samples(query::samples(store, question, now_ms).await?),
         Question::Risks(question) => Body::Risks(risks::risks(store, question, now_ms).await?),
-        Question::Report(question) => Body::Report(report::report(store, question, now_ms).await?),
+        Question::Report(question) => {
+            Body::Report(report::report(store, setup, question, now_ms).await?)
+        }
         Question::Doctor {} => Body::Doctor {
-            checks: doctor::checks(store, now_ms).await?,
+            checks: doctor::checks(store, setup, now_ms).await?,
         },
         Question::EditHost { name, edit } => Body::Edited {
             host: Box::new(store.edit_host(&name, edit, now_ms).await?),
@@ -162,6 +179,7 @@ pub async fn answer(store: &Store, question: Question, now_ms: i64) -> Result<An
 /// As [`answer`], and [`AnswerError::Asked`] when the JSON is no question this program knows.
 pub async fn answer_json(
     store: &Store,
+    setup: &Setup,
     question_json: &str,
     now_ms: i64,
 ) -> Result<String, AnswerError> {
@@ -171,7 +189,7 @@ pub async fn answer_json(
             env!("CARGO_PKG_VERSION")
         ))
     })?;
-    let answer = answer(store, question, now_ms).await?;
+    let answer = answer(store, setup, question, now_ms).await?;
     serde_json::to_string(&answer).map_err(AnswerError::Encode)
 }
 

@@ -1,9 +1,9 @@
 //! How much of a range a host was there, and how much of its data arrived.
 
 use super::AnswerError;
-use super::hosts::owned;
+use super::hosts::{Moment, owned};
 use crate::plan::availability::{
-    Availability, PRESENCE_METRICS, Presence, Span, availability, grace_ms, sample_times_ms,
+    Availability, PRESENCE_METRICS, Presence, Span, availability, sample_times_ms,
 };
 use crate::store::{GapRecord, HostRecord, Store, WindowQuery};
 
@@ -33,14 +33,15 @@ pub(super) async fn presence(
     host: &HostRecord,
     range: Span,
     watched: &[Span],
+    moment: Moment,
 ) -> Result<Present, AnswerError> {
-    let edge_ms = grace_ms(host.interval_ms);
+    let grace_ms = moment.grace_ms(host);
     let windows = store
         .windows(WindowQuery {
             hosts: vec![host.name.clone()],
             metrics: owned(PRESENCE_METRICS.to_vec()),
-            from_ms: range.from_ms - edge_ms,
-            to_ms: range.to_ms + edge_ms,
+            from_ms: range.from_ms - grace_ms,
+            to_ms: range.to_ms + grace_ms,
             samples_max: SAMPLES_MAX,
         })
         .await?;
@@ -58,6 +59,7 @@ pub(super) async fn presence(
         first_seen_ms: host.first_seen_ms,
         retired_ms: host.retired_ms,
         interval_ms: host.interval_ms,
+        grace_ms,
         sample_times_ms: &times_ms,
         watched,
         dropped: &dropped,

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::AnswerError;
 use super::hosts::{Moment, owned};
 use super::presence::{presence, watched};
 use super::range::Range;
+use super::{AnswerError, Setup};
 use crate::indicators::{self, Indicator, Indicators, Verdict};
 use crate::plan::availability::{Span, Standing};
 use crate::report::{self, Status, Unit};
@@ -66,6 +66,7 @@ const SHORTEST_MS: i64 = 60_000;
 /// Gathers, builds, prints.
 pub(super) async fn report(
     store: &Store,
+    setup: &Setup,
     question: ReportQuestion,
     now_ms: i64,
 ) -> Result<PrintedReport, AnswerError> {
@@ -74,7 +75,7 @@ pub(super) async fn report(
     let span = Span::new(period.from_ms, period.to_ms);
     let records = in_group(store.hosts().await?, &question.group)?;
     let watched = watched(store, span).await?;
-    let moment = Moment::of(store, now_ms).await?;
+    let moment = Moment::of(store, setup, now_ms).await?;
     let mut hosts = Vec::new();
     for record in &records {
         hosts.push(host(store, record, span, &watched, moment).await?);
@@ -210,7 +211,7 @@ async fn host(
         Some(_) => Vec::new(),
         None => indicators_over(store, record, span, skew_ms).await?,
     };
-    let present = presence(store, record, span, watched).await?;
+    let present = presence(store, record, span, watched, moment).await?;
     let known = &present.availability;
     let mut gaps: Vec<report::GapInput> = known
         .spans
@@ -238,6 +239,7 @@ async fn host(
         down_ms: known.down_ms(),
         unknown_ms: known.unknown_ms(),
         outages: outages.iter().map(|s| (s.from_ms, s.to_ms)).collect(),
+        silence: moment.silence,
     };
     let coverage = report::CoverageInput {
         expected: known.coverage.expected,

@@ -15,7 +15,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
-use crate::answer::{self, AnswerError};
+use crate::answer::{self, AnswerError, Setup};
 use crate::auth::Peer;
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
@@ -39,6 +39,7 @@ const PARTIAL: &str = ".partial";
 /// The Operator service.
 pub struct Desk {
     store: Store,
+    setup: Arc<Setup>,
     clock: Clock,
     /// Where copies are put together: beside the database, so that the space is where people look.
     folder: PathBuf,
@@ -50,9 +51,10 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Chunk, Status>> + Send>>;
 
 impl Desk {
     /// A desk that answers from `store` and puts copies together in `folder`.
-    pub fn new(store: Store, clock: Clock, folder: PathBuf) -> Self {
+    pub fn new(store: Store, setup: Arc<Setup>, clock: Clock, folder: PathBuf) -> Self {
         Desk {
             store,
+            setup,
             clock,
             folder,
             questions: Semaphore::new(QUESTIONS_MAX),
@@ -98,7 +100,8 @@ impl Operator for Desk {
         let _slot = self.questions.acquire().await;
         let from = request.extensions().get::<Peer>().cloned();
         let question = request.into_inner().json;
-        let answering = answer::answer_json(&self.store, &question, self.clock.now_ms());
+        let now_ms = self.clock.now_ms();
+        let answering = answer::answer_json(&self.store, &self.setup, &question, now_ms);
         let answer = match timeout(ANSWER_TIME, answering).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(status(error, from.as_ref())),

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use super::console::Console;
 use crate::answer::range::format_ms;
-use crate::answer::{self, Answer, Check, Question};
+use crate::answer::{self, Answer, Check, Question, Setup};
 use crate::api::{Client, ConnectError};
 use crate::auth::ClientTls;
 use crate::clock::Clock;
@@ -207,7 +207,7 @@ impl File {
         .await
         .context("open the file to change it; with a collector running, ask it: --server URL")?;
         // An edit happens now, whatever moment the file speaks for.
-        let answer = answer::answer(&store, question, clock_ms()).await;
+        let answer = answer::answer(&store, &Setup::default(), question, clock_ms()).await;
         store.close().await?;
         Ok(answer?)
     }
@@ -220,7 +220,10 @@ impl Source {
             Source::File(file) if matches!(question, Question::EditHost { .. }) => {
                 file.change(question).await
             }
-            Source::File(file) => Ok(answer::answer(&file.store, question, file.now_ms).await?),
+            Source::File(file) => {
+                let setup = Setup::default();
+                Ok(answer::answer(&file.store, &setup, question, file.now_ms).await?)
+            }
             Source::Server(client) => {
                 let json = serde_json::to_string(&question)?;
                 let text = client.ask(&json).await?;

@@ -9,16 +9,27 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rules::host_down;
 use crate::series::{Window, union_times_ms};
+use crate::words;
 
-/// How availability is counted, for reports.
-pub const METHOD: &str = "A host is up from one sample to the next as long as they are no further \
-    apart than three sampling intervals, and at least 90 seconds. A longer hole in the times at \
-    which samples were taken is down where the collector was watching for longer than that grace, \
-    and unknown where it was not; samples that were spooled and delivered late fill the hole. Time \
-    in which the agent itself reported dropped samples is up, because it ran. Availability is up \
-    ÷ (up + down); unknown time is in neither and is shown. Counting starts when the host is first \
-    seen and ends when it is retired.";
+/// How availability is counted when this much silence means down, for reports.
+pub fn method(silence: host_down::Levels) -> String {
+    let intervals = match silence.missed_intervals {
+        1 => "1 sampling interval".to_owned(),
+        n => format!("{n} sampling intervals"),
+    };
+    let least = words::duration(silence.grace_ms(0));
+    format!(
+        "A host is up from one sample to the next as long as they are no further apart than \
+         {intervals}, or {least} where that is longer. A longer hole in the times at which samples \
+         were taken is down where the collector was watching for longer than that grace, and \
+         unknown where it was not; samples that were spooled and delivered late fill the hole. \
+         Time in which the agent itself reported dropped samples is up, because it ran. \
+         Availability is up ÷ (up + down); unknown time is in neither and is shown. Counting \
+         starts when the host is first seen and ends when it is retired."
+    )
+}
 
 /// Metrics that every host sends at every tick: what to ask the store for when only the times of
 /// samples are wanted.
@@ -63,6 +74,8 @@ pub struct Presence<'a> {
     pub retired_ms: Option<i64>,
     /// Declared sampling interval.
     pub interval_ms: i64,
+    /// Two samples further apart than this have an outage or ignorance between them.
+    pub grace_ms: i64,
     /// When samples were taken, ascending. Some before and after the range sharpen its edges.
     pub sample_times_ms: &'a [i64],
     /// When the collector was watching, ascending, disjoint.
@@ -148,11 +161,6 @@ impl Availability {
     }
 }
 
-/// Two samples further apart than this have an outage or ignorance between them.
-pub fn grace_ms(interval_ms: i64) -> i64 {
-    (3 * interval_ms).max(90_000)
-}
-
 /// All times at which a host has samples in a window, ascending.
 pub fn sample_times_ms(window: &Window) -> Vec<i64> {
     union_times_ms(&window.series)
@@ -200,7 +208,7 @@ struct Account<'a> {
 
 impl Account<'_> {
     fn fill(&mut self) {
-        let grace_ms = grace_ms(self.presence.interval_ms);
+        let grace_ms = self.presence.grace_ms;
         let times = self.presence.sample_times_ms;
         // The newest sample at or before the start tells how the range begins.
         let start = times

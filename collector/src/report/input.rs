@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Period, Status, Unit};
-use crate::rules::Finding;
+use crate::rules::{Finding, host_down};
 
 /// Everything a report needs. Nothing in it is computed by the report but order and words.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +106,8 @@ pub struct AvailabilityInput {
     pub unknown_ms: i64,
     /// When it was down, ascending.
     pub outages: Vec<(i64, i64)>,
+    /// How much silence counted as down.
+    pub silence: host_down::Levels,
 }
 
 /// How much of a host's data arrived.

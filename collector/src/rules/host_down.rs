@@ -28,7 +28,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// When silence means down.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Levels {
     /// This many sampling intervals without a sample.

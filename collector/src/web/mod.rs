@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::Semaphore;
 
-use crate::answer::AnswerError;
+use crate::answer::{AnswerError, Setup};
 use crate::clock::Clock;
 use crate::listen::{Connection, Listener};
 use crate::store::Store;
@@ -27,6 +27,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 #[derive(Clone)]
 pub struct Pages {
     store: Store,
+    setup: Arc<Setup>,
     clock: Clock,
     address: SocketAddr,
     healthy: Arc<AtomicBool>,
@@ -35,9 +36,16 @@ pub struct Pages {
 
 impl Pages {
     /// Pages from `store`, served at `address`; `healthy` says whether the periodic work goes well.
-    pub fn new(store: Store, clock: Clock, address: SocketAddr, healthy: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        store: Store,
+        setup: Arc<Setup>,
+        clock: Clock,
+        address: SocketAddr,
+        healthy: Arc<AtomicBool>,
+    ) -> Self {
         Pages {
             store,
+            setup,
             clock,
             address,
             healthy,

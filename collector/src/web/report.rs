@@ -63,7 +63,7 @@ async fn print(pages: &Pages, question: ReportQuestion) -> Response {
     // One at a time: a report reads the whole period of the whole fleet.
     let _turn = pages.reports.acquire().await;
     let asking = Question::Report(question);
-    let answered = answer::answer(&pages.store, asking, pages.clock.now_ms());
+    let answered = answer::answer(&pages.store, &pages.setup, asking, pages.clock.now_ms());
     let report = match timeout(REPORT_TIME, answered).await {
         Ok(Ok(answer)) => match answer.body {
             Body::Report(report) => report,

@@ -43,6 +43,7 @@ impl Story {
             first_seen_ms: self.first_seen * 1000,
             retired_ms: self.retired.map(|t| t * 1000),
             interval_ms: 10_000,
+            grace_ms: 90_000,
             sample_times_ms: &times,
             watched: &spans(&self.watched),
             dropped: &spans(&self.dropped),

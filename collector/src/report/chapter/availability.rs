@@ -1,7 +1,7 @@
 //! How much of the time each host was up, and how that was counted.
 
 use super::Context;
-use crate::plan::availability::METHOD;
+use crate::plan::availability::method;
 use crate::report::document::*;
 use crate::report::input::{AvailabilityInput, HostInput};
 use crate::report::words;
@@ -11,8 +11,10 @@ const ROWS_MAX: usize = 60;
 const OUTAGES_MAX: usize = 2;
 
 pub(super) fn blocks(context: &Context) -> Vec<Block> {
-    let mut blocks = vec![paragraph(METHOD)];
     let mut hosts: Vec<&HostInput> = context.fleet.hosts.iter().map(|s| s.host).collect();
+    // All hosts are judged by the same silence.
+    let silence = hosts.first().map(|host| host.availability.silence);
+    let mut blocks = vec![paragraph(method(silence.unwrap_or_default()))];
     if hosts.is_empty() {
         return blocks;
     }

@@ -46,6 +46,56 @@ async fn a_wrong_question_is_answered_with_the_reason() {
     collector.stop().await;
 }
 
+/// Waits for the first beat of the watch with this number.
+async fn watching(collector: &Collector, number: usize) {
+    let beaten = async {
+        loop {
+            let spans = collector.store().await.watch_spans(0, i64::MAX).await;
+            if spans.unwrap().len() >= number {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, beaten).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_configured_silence_decides_who_is_down_in_every_answer() {
+    let mut collector = Collector::start_with(|c| {
+        c.rules.host_down.missed_intervals = 1;
+        c.rules.host_down.silence_min_seconds = 20;
+    })
+    .await;
+    let (mut agent, _) = Agent::connect(&collector).await;
+    agent.sample(1, NOW_MS, 1.0).await;
+    agent.acked(1).await;
+    drop(agent);
+    // Watched for a minute (the last beat is written at the end), then for half a one.
+    watching(&collector, 1).await;
+    collector.advance(60_000);
+    collector.restart().await;
+    watching(&collector, 2).await;
+    collector.advance(30_000);
+    let client = client(&collector).await;
+    let ask = async |question: &str| -> serde_json::Value {
+        serde_json::from_str(&client.ask(question).await.unwrap()).unwrap()
+    };
+    let hosts = ask(r#"{"ask":"hosts"}"#).await;
+    assert_eq!(hosts["hosts"][0]["state"], "down", "{hosts}");
+    let host = ask(r#"{"ask":"host","name":"web-1"}"#).await;
+    assert_eq!(host["state"], "down");
+    let outage = serde_json::json!([{"from_ms": NOW_MS, "to_ms": NOW_MS + 60_000}, "down"]);
+    assert_eq!(host["availability"]["spans"][0], outage, "{host}");
+    let doctor = ask(r#"{"ask":"doctor"}"#).await.to_string();
+    assert!(doctor.contains("0 of 1 up"), "{doctor}");
+    let report = ask(r#"{"ask":"report","format":"markdown"}"#).await;
+    let report = report["text"].as_str().unwrap();
+    assert!(report.contains("1 sampling interval, or 20 s"), "{report}");
+    assert!(report.contains("the host was down or cut off"), "{report}");
+    collector.stop().await;
+}
+
 #[tokio::test]
 async fn a_backup_is_a_database_of_its_own() {
     let collector = Collector::start().await;
