@@ -5,7 +5,7 @@ use super::hosts::{Moment, owned};
 use crate::plan::availability::{
     Availability, PRESENCE_METRICS, Presence, Span, availability, sample_times_ms,
 };
-use crate::store::{GapRecord, HostRecord, Store, WindowQuery};
+use crate::store::{GapRecord, HostRecord, Store, WatchSpan, WindowQuery};
 
 /// Most samples of the metrics that tell a host's presence: a year at 10 s, three metrics.
 const SAMPLES_MAX: usize = 10_000_000;
@@ -18,13 +18,11 @@ pub(super) struct Present {
     pub(super) gaps: Vec<GapRecord>,
 }
 
-/// When the collector was watching within a range.
+/// When the collector was watching around a range: whole spans, of which some part is in it.
 pub(super) async fn watched(store: &Store, range: Span) -> Result<Vec<Span>, AnswerError> {
     let spans = store.watch_spans(range.from_ms, range.to_ms).await?;
-    Ok(spans
-        .iter()
-        .filter_map(|span| range.within(Span::new(span.from_ms, span.to_ms)))
-        .collect())
+    let whole = |span: &WatchSpan| Span::new(span.from_ms, span.to_ms);
+    Ok(spans.iter().map(whole).collect())
 }
 
 /// Asks for one host.
@@ -56,6 +54,7 @@ pub(super) async fn presence(
         .collect();
     let availability = availability(&Presence {
         range,
+        now_ms: moment.now_ms,
         first_seen_ms: host.first_seen_ms,
         retired_ms: host.retired_ms,
         interval_ms: host.interval_ms,

@@ -95,7 +95,11 @@ pub(super) async fn report(
                 super::range::format_ms(now_ms)
             ),
             version: env!("CARGO_PKG_VERSION").into(),
-            watched: watched.iter().map(|s| (s.from_ms, s.to_ms)).collect(),
+            watched: watched
+                .iter()
+                .filter_map(|s| span.within(*s))
+                .map(|s| (s.from_ms, s.to_ms))
+                .collect(),
             samples: facts.samples,
             series: facts.series,
             file_bytes: facts.file_bytes,

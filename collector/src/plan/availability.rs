@@ -68,6 +68,8 @@ impl Span {
 pub struct Presence<'a> {
     /// The range asked for; it must end at or before now.
     pub range: Span,
+    /// Now: a sample after this cannot be there yet.
+    pub now_ms: i64,
     /// First sample or greeting; counting starts there.
     pub first_seen_ms: i64,
     /// Counting ends there.
@@ -76,9 +78,11 @@ pub struct Presence<'a> {
     pub interval_ms: i64,
     /// Two samples further apart than this have an outage or ignorance between them.
     pub grace_ms: i64,
-    /// When samples were taken, ascending. Some before and after the range sharpen its edges.
+    /// When samples were taken, ascending: all within the range and one grace before and after it,
+    /// which tell how the range begins and ends.
     pub sample_times_ms: &'a [i64],
-    /// When the collector was watching, ascending, disjoint.
+    /// When the collector was watching, ascending, disjoint. Spans reach as far beyond the range
+    /// as they do: cut at its edges they could look too short to be an observation.
     pub watched: &'a [Span],
     /// Time for which the agent reported dropped samples: it ran, the data is gone.
     pub dropped: &'a [Span],
@@ -180,6 +184,7 @@ pub fn availability(presence: &Presence<'_>) -> Availability {
     };
     let mut account = Account {
         presence,
+        first_ms,
         accounted,
         spans: Vec::new(),
     };
@@ -202,6 +207,8 @@ fn coverage(presence: &Presence<'_>, accounted: Span) -> Coverage {
 
 struct Account<'a> {
     presence: &'a Presence<'a>,
+    /// Since when the host is known.
+    first_ms: i64,
     accounted: Span,
     spans: Vec<(Span, Standing)>,
 }
@@ -216,7 +223,8 @@ impl Account<'_> {
             .saturating_sub(1);
         let mut from_ms = match times.get(start) {
             Some(first) if *first <= self.accounted.from_ms => *first,
-            _ => self.accounted.from_ms,
+            // No sample for one grace before it, as long as the host is known.
+            _ => (self.accounted.from_ms - grace_ms).max(self.first_ms),
         };
         for &time_ms in &times[start..] {
             self.step(from_ms, time_ms, grace_ms);
@@ -226,7 +234,17 @@ impl Account<'_> {
             }
         }
         // Whether the next sample will come is not known yet: until the grace is over it may.
-        self.step(from_ms, self.accounted.to_ms, grace_ms);
+        self.step(from_ms, self.end_ms(), grace_ms);
+    }
+
+    /// Up to where it is known that no sample came after the newest one. A retired host is not
+    /// expected to send.
+    fn end_ms(&self) -> i64 {
+        let Presence { range, now_ms, .. } = *self.presence;
+        if self.accounted.to_ms < range.to_ms {
+            return self.accounted.to_ms;
+        }
+        (range.to_ms + self.presence.grace_ms).min(now_ms.max(range.to_ms))
     }
 
     /// Accounts for the time between two neighbouring samples (or edges).

@@ -183,6 +183,14 @@ fn host_in_depth_as_csv() {
 }
 
 #[test]
+fn a_minute_of_an_outage_is_a_minute_of_outage() {
+    let outcome = on(&Fleet::new(), &["host", "gone-1", "--since", "60s"]);
+    let line = outcome.out.lines().find(|l| l.starts_with("availability"));
+    expect!["availability  0 % of the last 1 min: 0 s up, 1 min down, 0 s unknown"]
+        .assert_eq(line.unwrap());
+}
+
+#[test]
 fn a_host_that_is_not_there_has_a_nearest_name() {
     refused(
         &["host", "web1"],

@@ -6,6 +6,7 @@ use super::*;
 #[derive(Debug)]
 struct Story {
     range: (i64, i64),
+    now: i64,
     first_seen: i64,
     retired: Option<i64>,
     samples: Vec<(i64, i64)>,
@@ -17,6 +18,7 @@ struct Story {
 fn story(samples: &[(i64, i64)]) -> Story {
     Story {
         range: (0, 3600),
+        now: 3600,
         first_seen: 0,
         retired: None,
         samples: samples.to_vec(),
@@ -37,9 +39,11 @@ impl Story {
             .samples
             .iter()
             .flat_map(|(a, b)| (*a..=*b).step_by(10).map(|t| t * 1000))
+            .filter(|time_ms| *time_ms <= self.now * 1000)
             .collect();
         availability(&Presence {
             range: Span::new(self.range.0 * 1000, self.range.1 * 1000),
+            now_ms: self.now * 1000,
             first_seen_ms: self.first_seen * 1000,
             retired_ms: self.retired.map(|t| t * 1000),
             interval_ms: 10_000,
@@ -141,6 +145,53 @@ fn samples_before_and_after_the_range_sharpen_its_edges() {
     s.is("Up 1040-1100");
 }
 
+#[test]
+fn a_glance_into_an_outage_sees_it_however_short_it_is() {
+    let mut s = story(&[(0, 1000), (2000, 3600)]);
+    for (range, expected) in [
+        ((1500, 1560), "Down 1500-1560"),
+        // Its first and its last minute, and the minutes around.
+        ((1000, 1060), "Down 1000-1060"),
+        ((980, 1030), "Up 980-1000, Down 1000-1030"),
+        ((1970, 2030), "Down 1970-2000, Up 2000-2030"),
+    ] {
+        s.range = range;
+        s.is(expected);
+    }
+    // Samples further away than the grace are not read; nor is what nobody watched an outage.
+    s.samples = vec![(0, 0)];
+    s.range = (1500, 1560);
+    s.is("Down 1500-1560");
+    s.watched = vec![(0, 1450)];
+    s.is("Unknown 1500-1560");
+    s.watched = vec![(1480, 1570)];
+    s.is("Unknown 1500-1560");
+}
+
+#[test]
+fn the_end_of_a_range_is_judged_by_what_came_after_it() {
+    let mut s = story(&[(0, 1000)]);
+    s.range = (900, 1050);
+    s.is("Up 900-1000, Down 1000-1050");
+    // The next sample may still come.
+    s.now = 1090;
+    s.is("Up 900-1050");
+    // A retired host is not asked for one.
+    s.now = 3600;
+    s.range = (900, 3600);
+    s.retired = Some(1050);
+    s.is("Up 900-1050");
+}
+
+#[test]
+fn a_host_that_was_just_greeted_has_a_grace_for_its_first_sample() {
+    let mut s = story(&[(1080, 3600)]);
+    s.first_seen = 1000;
+    s.is("Up 1000-3600");
+    s.range = (1050, 3600);
+    s.is("Up 1050-3600");
+}
+
 fn stretches() -> impl Strategy<Value = Vec<(i64, i64)>> {
     prop::collection::vec((1i64..400, 1i64..600), 0..6).prop_map(|steps| {
         let mut at = 0;
@@ -162,11 +213,12 @@ fn any_story() -> impl Strategy<Value = Story> {
         stretches(),
         0i64..1500,
         prop::option::of(1500i64..4000),
-        (0i64..1000, 1000i64..4000),
+        (0i64..1000, 1000i64..4000, 0i64..200),
     )
         .prop_map(
-            |(samples, watched, dropped, first_seen, retired, range)| Story {
-                range,
+            |(samples, watched, dropped, first_seen, retired, (from, to, since))| Story {
+                range: (from, to),
+                now: to + since,
                 first_seen,
                 retired,
                 samples,
