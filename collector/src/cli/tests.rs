@@ -99,6 +99,27 @@ fn completions_and_the_manual_name_every_command() {
 }
 
 #[test]
+fn a_configuration_is_checked_by_its_place_or_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("collector.toml");
+    std::fs::write(&file, "[limits]\nhosts = 7\n").unwrap();
+    let file = file.to_str().unwrap();
+    let placed = hostwell(&["config", "check", file]);
+    let flagged = hostwell(&["config", "check", "--config", file]);
+    for outcome in [&placed, &flagged] {
+        assert_eq!((outcome.exit, outcome.err.as_str()), (Exit::Fine, ""));
+        assert!(outcome.out.contains("is fine"), "{}", outcome.out);
+    }
+    assert_eq!(placed.out, flagged.out);
+    for wrong in [
+        &["config", "check"][..],
+        &["config", "check", file, "--config", file],
+    ] {
+        assert_eq!(hostwell(wrong).exit, Exit::Failed, "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_a_failure_that_names_it() {
     let outcome = hostwell(&["hosts", "--db", "/nowhere/hostwell.db"]);
     assert_eq!((outcome.exit, outcome.out.as_str()), (Exit::Failed, ""));
