@@ -11,6 +11,7 @@ use super::output::{self, OutputArgs, Records};
 use super::source::SourceArgs;
 use super::table::{Align, Cell, Table, Tone};
 use super::words;
+use crate::answer::range::format_ms;
 use crate::answer::{Body, HostLine, Question};
 
 /// List every host: state, age of its data, the five indicators, worst finding
@@ -41,7 +42,7 @@ pub(super) async fn run(args: HostsArgs, console: &mut Console) -> anyhow::Resul
         args.output.output,
         &answer,
         || records(hosts),
-        |console| table(hosts, console),
+        |console| table(hosts, answer.as_of_ms, console),
     )?;
     Ok(Exit::Fine)
 }
@@ -96,7 +97,7 @@ pub(super) fn labels(labels: &BTreeMap<String, String>) -> String {
     words.join(" ")
 }
 
-fn table(hosts: &[HostLine], console: &mut Console) -> io::Result<()> {
+fn table(hosts: &[HostLine], as_of_ms: i64, console: &mut Console) -> io::Result<()> {
     if hosts.is_empty() {
         console.message("no host has reported yet; start an agent with `hostwell-agent run`");
         return Ok(());
@@ -138,5 +139,8 @@ fn table(hosts: &[HostLine], console: &mut Console) -> io::Result<()> {
         });
         table.row(row);
     }
-    console.table(&table)
+    console.table(&table)?;
+    // A table that was saved, or read from a file at rest, is not about today.
+    console.line("")?;
+    console.line(&format!("Ages as of {}.", format_ms(as_of_ms)))
 }

@@ -48,6 +48,8 @@ fn hosts_as_a_table() {
             new-1   waiting       -  -        -           -        -         -
             old-1   retired     0 s  -        -           -        -         -
             web-1   up          0 s  10 %     0.5 a core  25 %     600 kB/s  20 % /
+
+            Ages as of 2026-11-21 20:00:00Z.
         "#]],
     );
 }
