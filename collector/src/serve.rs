@@ -18,7 +18,7 @@ use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::answer::Setup;
+use crate::answer::{Certificate, Setup};
 use crate::api::Desk;
 use crate::auth::{self, Peer};
 use crate::clock::Clock;
@@ -151,8 +151,16 @@ pub async fn run_by(
 
 /// What answers depend on beside the store.
 fn setup(config: &ServerConfig) -> Setup {
+    let certificate = config.tls.as_ref().map(|tls| Certificate {
+        file: tls.cert.clone(),
+        // The handshake has a judgement of its own: what it serves with is not refused here.
+        ends_ms: auth::chain_ends_ms(tls)
+            .inspect_err(|error| tracing::warn!("{error:#}"))
+            .ok(),
+    });
     Setup {
         silence: config.rules.host_down,
+        certificate,
     }
 }
 

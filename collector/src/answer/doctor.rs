@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hosts::Moment;
 use super::range::format_ms;
-use super::{AnswerError, HostState, Setup};
+use super::{AnswerError, Certificate, HostState, Setup};
 use crate::store::{HostRecord, Store, StoreFacts};
 use crate::words;
 
@@ -73,6 +73,10 @@ impl Check {
 
 /// A clock further off than this misplaces samples visibly.
 const SKEW_MS_MAX: i64 = 60_000;
+/// A certificate that ends sooner than this should be renewed …
+const RENEW_DAYS: i64 = 30;
+/// … and sooner than this, now.
+const RENEW_DAYS_MIN: i64 = 7;
 /// How far back absences of the collector count.
 const DAY_MS: i64 = 86_400_000;
 
@@ -86,6 +90,8 @@ pub(super) async fn checks(
     let hosts = store.hosts().await?;
     let mut checks = vec![database(&facts)];
     checks.extend(disk(store.path()));
+    let served = setup.certificate.as_ref();
+    checks.extend(served.map(|served| certificate(served, now_ms)));
     checks.push(watching(store, now_ms).await?);
     let moment = Moment::of(store, setup, now_ms).await?;
     checks.push(fleet(&hosts, moment));
@@ -136,6 +142,40 @@ fn disk(path: &std::path::Path) -> Option<Check> {
     } else {
         Check::fine("disk", found)
     })
+}
+
+/// How long the collector's certificate holds.
+fn certificate(served: &Certificate, now_ms: i64) -> Check {
+    let file = served.file.display();
+    let Some(ends_ms) = served.ends_ms else {
+        return Check::watch(
+            "certificate",
+            format!("it cannot be told when {file} ends"),
+            format!("see for yourself: `openssl x509 -enddate -noout -in {file}`"),
+        );
+    };
+    let left_ms = ends_ms - now_ms;
+    let when = format_ms(ends_ms);
+    let remedy = format!(
+        "have a new one signed, put it into {file} with its key beside it, and restart the \
+         collector, which reads them when it starts; without a valid one no agent and no command \
+         gets in"
+    );
+    let (days, left) = (left_ms.div_euclid(DAY_MS), words::duration(left_ms));
+    match days {
+        ..0 => Check::wrong("certificate", format!("{file} ended {when}"), remedy),
+        0..RENEW_DAYS_MIN => Check::wrong(
+            "certificate",
+            format!("{file} ends {when}, {left} left"),
+            remedy,
+        ),
+        RENEW_DAYS_MIN..RENEW_DAYS => Check::watch(
+            "certificate",
+            format!("{file} ends {when}, {left} left"),
+            remedy,
+        ),
+        _ => Check::fine("certificate", format!("holds until {when}, {left} left")),
+    }
 }
 
 /// Whether the collector was there over the last day.
@@ -263,5 +303,47 @@ fn refusal_remedy(reason: &str) -> &'static str {
         r if r.contains("finite") => "a probe reads nonsense: report it with the host's kernel",
         r if r.contains("host") => "the host is retired: `hostwell host revive` lets it in again",
         _ => "the collector's log has the details under the id in the agent's log",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_to_be_renewed_a_month_before_it_ends_and_urgently_in_the_last_week() {
+        let ends_ms = 1_800_000_000_000;
+        let check = |left_ms| {
+            let served = Certificate {
+                file: "/etc/hostwell/collector.crt".into(),
+                ends_ms: Some(ends_ms),
+            };
+            certificate(&served, ends_ms - left_ms)
+        };
+        for (left_ms, health, found) in [
+            (400 * DAY_MS, Health::Fine, "400 d left"),
+            (30 * DAY_MS, Health::Fine, "30 d left"),
+            (30 * DAY_MS - 1, Health::Watch, "29 d 23 h left"),
+            (7 * DAY_MS, Health::Watch, "7 d left"),
+            (7 * DAY_MS - 1, Health::Wrong, "6 d 23 h left"),
+            (1, Health::Wrong, "1 ms left"),
+            (-1, Health::Wrong, "ended 2027-01-15 08:00:00Z"),
+        ] {
+            let check = check(left_ms);
+            assert_eq!(check.health, health, "{}", check.found);
+            assert!(check.found.contains(found), "{}", check.found);
+            assert_eq!(check.remedy.is_empty(), health == Health::Fine);
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_say_when_it_ends_is_to_be_looked_at() {
+        let served = Certificate {
+            file: "odd.crt".into(),
+            ends_ms: None,
+        };
+        let check = certificate(&served, 0);
+        assert_eq!(check.health, Health::Watch);
+        assert!(check.remedy.contains("odd.crt"), "{}", check.remedy);
     }
 }

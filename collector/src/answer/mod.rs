@@ -14,6 +14,8 @@ pub mod range;
 mod report;
 mod risks;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 pub use doctor::{Check, Health};
@@ -36,6 +38,17 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Setup {
     /// When silence means down.
     pub silence: host_down::Levels,
+    /// What it shows to who connects; none without TLS, and for a file at rest.
+    pub certificate: Option<Certificate>,
+}
+
+/// The certificate a collector has served with since it started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certificate {
+    /// Where it was read from.
+    pub file: PathBuf,
+    /// When it, or one that it leans on, ends; none when it does not say so intelligibly.
+    pub ends_ms: Option<i64>,
 }
 
 /// What can be asked.

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use rustls_pki_types::CertificateDer;
 
 mod tls;
-pub use tls::{ClientTls, server_tls};
+pub use tls::{ClientTls, chain_ends_ms, server_tls};
 
 /// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

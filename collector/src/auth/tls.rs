@@ -58,6 +58,21 @@ pub fn server_tls(tls: &Tls, protocols: &[&str]) -> anyhow::Result<Arc<ServerCon
     Ok(Arc::new(config))
 }
 
+/// When the first certificate of the collector's chain ends, milliseconds since the Unix epoch.
+///
+/// # Errors
+/// A file that cannot be read, or a certificate that cannot be understood.
+pub fn chain_ends_ms(tls: &Tls) -> anyhow::Result<i64> {
+    let mut ends = Vec::new();
+    for certificate in certificates(&tls.cert, "tls.cert")? {
+        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate)
+            .with_context(|| format!("understand tls.cert {}", tls.cert.display()))?;
+        ends.push(parsed.validity().not_after.timestamp().saturating_mul(1000));
+    }
+    let first = ends.into_iter().min();
+    first.with_context(|| format!("tls.cert {} holds no certificate", tls.cert.display()))
+}
+
 fn certificates(path: &Path, key: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let reading = || format!("read {key} {}", path.display());
     let found = CertificateDer::pem_file_iter(path)

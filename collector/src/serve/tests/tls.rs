@@ -181,6 +181,59 @@ async fn with_tls_another_address_than_loopback_is_allowed() {
     collector.stop().await;
 }
 
+#[tokio::test]
+async fn doctor_says_how_long_the_certificate_holds() {
+    let keys = Keys::new();
+    let collector = keys.collector(None).await;
+    let ends_ms = auth::chain_ends_ms(collector.config.tls.as_ref().unwrap()).unwrap();
+    assert_eq!(ends_ms, 67_090_118_400_000, "4096-01-01, as rcgen has it");
+    let url = format!("https://{}", collector.bound.grpc);
+    let trusting = trusting(&keys.ours, None);
+    let client = Client::connect(&url, &trusting).await.unwrap();
+    for (left_days, health) in [(90, "fine"), (20, "watch"), (3, "wrong")] {
+        let now_ms = ends_ms - left_days * 86_400_000;
+        collector.clock_ms.store(now_ms, Ordering::Relaxed);
+        let answer = client.ask(r#"{"ask":"doctor"}"#).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let mut checks = answer["checks"].as_array().unwrap().iter();
+        let check = checks.find(|c| c["subject"] == "certificate").unwrap();
+        assert_eq!(check["health"], health, "{check}");
+        let left = format!("{left_days} d left");
+        assert!(check["found"].as_str().unwrap().contains(&left), "{check}");
+    }
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn without_tls_doctor_has_no_certificate_to_speak_of() {
+    let collector = Collector::start().await;
+    let plain = ClientTls::default();
+    let client = Client::connect(&collector.url(), &plain).await.unwrap();
+    let answer = client.ask(r#"{"ask":"doctor"}"#).await.unwrap();
+    assert!(!answer.contains("certificate"), "{answer}");
+    collector.stop().await;
+}
+
+#[test]
+fn the_first_of_a_chain_to_end_counts() {
+    let keys = Keys::new();
+    let (cert, key) = keys.ours.sign("chained");
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.not_after = rcgen::date_time_ymd(2031, 5, 4);
+    let own = KeyPair::generate().unwrap();
+    let short = params.self_signed(&own).unwrap().pem();
+    let chain = std::fs::read_to_string(&cert).unwrap() + &short;
+    std::fs::write(&cert, chain).unwrap();
+    let tls = |cert: &Path| Tls {
+        cert: cert.to_owned(),
+        key: key.clone(),
+        ..Tls::default()
+    };
+    assert_eq!(auth::chain_ends_ms(&tls(&cert)).unwrap(), 1_935_619_200_000);
+    let refused = auth::chain_ends_ms(&tls(&key)).unwrap_err();
+    assert!(format!("{refused:#}").contains("tls.cert"), "{refused:#}");
+}
+
 #[test]
 fn key_files_that_do_not_fit_are_named() {
     let keys = Keys::new();
