@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
-use super::level::{Grade, Moment};
+use super::level::{Grade, KEEP_BYTES};
 use super::{Band, Doc, Evidence, Rule, Severity};
 use crate::series::derived::{Filesystem, Space, size_scaled, writable_filesystems};
 use crate::words;
@@ -89,8 +89,7 @@ impl Levels {
     }
 }
 
-/// How much leaner both conditions must get before the finding closes.
-const KEEP_BYTES: f64 = 1.25;
+/// How many times as long it must last before the finding closes.
 const KEEP_HOURS: f64 = 2.0;
 
 fn judge(case: &Case<'_>) -> Judged {
@@ -125,23 +124,17 @@ impl Standing<'_> {
         band: Band,
         (bytes_left, hours_left): (f64, f64),
     ) -> Grade {
-        let levels = &case.policy.disk_full;
         let moments = self.space.iter().map(|space| {
-            let ratio = band.at(space.time_ms, space.used_ratio);
             let short = |bytes: f64, hours: f64| {
                 space.avail < bytes || self.left_hours.is_some_and(|left| left < hours)
             };
-            Moment {
-                raise: ratio.raise && short(bytes_left, hours_left),
-                keep: ratio.keep && short(bytes_left * KEEP_BYTES, hours_left * KEEP_HOURS),
-                ..ratio
-            }
+            band.at(space.time_ms, space.used_ratio).and(
+                short(bytes_left, hours_left),
+                short(bytes_left * KEEP_BYTES, hours_left * KEEP_HOURS),
+            )
         });
-        Grade {
-            severity,
-            since_ms: case.held(self.filesystem.mountpoint, severity, moments),
-            for_ms: levels.for_seconds * 1000,
-        }
+        let for_seconds = case.policy.disk_full.for_seconds;
+        case.grade(self.filesystem.mountpoint, severity, for_seconds, moments)
     }
 
     fn summary(&self) -> String {

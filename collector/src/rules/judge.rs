@@ -100,6 +100,21 @@ impl Case<'_> {
         held_since(moments, before)
     }
 
+    /// How a severity stands that must hold for so long.
+    pub(crate) fn grade(
+        &self,
+        subject: &str,
+        severity: Severity,
+        for_seconds: i64,
+        moments: impl IntoIterator<Item = Moment>,
+    ) -> Grade {
+        Grade {
+            severity,
+            since_ms: self.held(subject, severity, moments),
+            for_ms: for_seconds * 1000,
+        }
+    }
+
     /// Judges values against a warning and a critical band.
     pub(crate) fn against(
         &self,
@@ -109,16 +124,9 @@ impl Case<'_> {
     ) -> Condition {
         let grades: Vec<Grade> = grades
             .iter()
-            .map(|(severity, band, for_seconds)| Grade {
-                severity: *severity,
-                since_ms: self.held(
-                    subject,
-                    *severity,
-                    points
-                        .iter()
-                        .map(|(time_ms, value)| band.at(*time_ms, *value)),
-                ),
-                for_ms: for_seconds * 1000,
+            .map(|(severity, band, for_seconds)| {
+                let moments = points.iter().map(|(at_ms, value)| band.at(*at_ms, *value));
+                self.grade(subject, *severity, *for_seconds, moments)
             })
             .collect();
         self.condition(&grades)

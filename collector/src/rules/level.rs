@@ -39,6 +39,20 @@ pub(crate) struct Moment {
     pub(crate) keep: bool,
 }
 
+/// An absolute limit ("less than 10 GB left") is over when this many times as much is there.
+pub(crate) const KEEP_BYTES: f64 = 1.25;
+
+impl Moment {
+    /// Begins, and goes on, only where another condition does too.
+    pub(crate) fn and(self, raise: bool, keep: bool) -> Moment {
+        Moment {
+            raise: self.raise && raise,
+            keep: self.keep && keep,
+            ..self
+        }
+    }
+}
+
 /// Since when a condition has held at the last of these moments (ascending). `before_ms` tells
 /// that it held before the first of them, and since when.
 pub(crate) fn held_since(

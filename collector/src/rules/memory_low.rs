@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
-use super::level::{Grade, Moment};
+use super::level::KEEP_BYTES;
 use super::{Band, Doc, Evidence, Rule, Severity};
 use crate::series::derived::{Memory, memory};
 use crate::words;
@@ -69,9 +69,6 @@ impl Default for Levels {
     }
 }
 
-/// How much leaner the absolute condition must get before the finding closes.
-const KEEP_BYTES: f64 = 1.25;
-
 fn judge(case: &Case<'_>) -> Judged {
     let window = &case.input.window;
     let points = memory(window);
@@ -82,21 +79,14 @@ fn judge(case: &Case<'_>) -> Judged {
         return Judged::NotEnoughData("memory has not been reported lately".into());
     }
     let levels = &case.policy.memory_low;
-    let grade = |severity, band: Band, bytes_left: f64| Grade {
-        severity,
-        since_ms: case.held(
-            "",
-            severity,
-            points.iter().map(|memory| {
-                let ratio = band.at(memory.time_ms, memory.used_ratio());
-                Moment {
-                    raise: ratio.raise && memory.available < bytes_left,
-                    keep: ratio.keep && memory.available < bytes_left * KEEP_BYTES,
-                    ..ratio
-                }
-            }),
-        ),
-        for_ms: levels.for_seconds * 1000,
+    let grade = |severity, band: Band, bytes_left: f64| {
+        let moments = points.iter().map(|memory| {
+            band.at(memory.time_ms, memory.used_ratio()).and(
+                memory.available < bytes_left,
+                memory.available < bytes_left * KEEP_BYTES,
+            )
+        });
+        case.grade("", severity, levels.for_seconds, moments)
     };
     let condition = case.condition(&[
         grade(Severity::Warning, levels.warning, levels.warning_bytes_left),
