@@ -31,15 +31,7 @@ pub(crate) fn strftime(at_ms: i64, format: &str) -> String {
 
 /// "1,234,567".
 pub fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    words::count(value as f64)
 }
 
 /// "1 host", "3 hosts".
