@@ -137,7 +137,7 @@ fn resolve(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::store::SeriesId;
     use hostwell_proto::column::Column;
@@ -172,7 +172,8 @@ mod tests {
         open(&batch, SpoolId([1; 16]), &slots(), door)
     }
 
-    fn packed(times_ms: &[i64], columns: &[(u32, &[f64])]) -> Vec<u8> {
+    /// A batch's block: columns by number, a value for each time.
+    pub(crate) fn packed(times_ms: &[i64], columns: &[(u32, &[f64])]) -> Vec<u8> {
         let block = Block {
             times_ms: times_ms.to_vec(),
             columns: columns

@@ -29,6 +29,8 @@ mod hello;
 mod live;
 mod stream;
 
+#[cfg(test)]
+pub(crate) use batch::tests::packed;
 pub use live::Live;
 
 /// Answers that wait for a slow agent to read them.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use hostwell_proto::column::{self, Block, Column};
 use hostwell_proto::id::{HostId, SpoolId};
 use hostwell_proto::wire::agent_message::Kind as Said;
 use hostwell_proto::wire::collector_message::Kind as Answer;
@@ -32,6 +31,7 @@ use tonic::{Status, Streaming};
 
 use super::*;
 use crate::config::{Limits, Listen};
+use crate::ingest::packed;
 use crate::store::WindowQuery;
 
 /// Any step that takes longer has failed.
@@ -300,20 +300,9 @@ fn message(kind: Said) -> AgentMessage {
 }
 
 fn batch(sequence: u64, times_ms: &[i64], columns: &[(u32, &[f64])]) -> Said {
-    let block = Block {
-        times_ms: times_ms.to_vec(),
-        columns: columns
-            .iter()
-            .map(|(number, values)| Column {
-                number: *number,
-                ticks: None,
-                values: values.to_vec(),
-            })
-            .collect(),
-    };
     Said::Batch(Batch {
         spool_id: SPOOL.0.to_vec(),
         sequence,
-        block: column::encode(&block, |_| 0),
+        block: packed(times_ms, columns),
     })
 }

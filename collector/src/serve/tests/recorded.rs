@@ -2,6 +2,7 @@
 //! rule is at the top of intake.proto).
 
 use super::*;
+use hostwell_proto::column;
 use prost::Message;
 use std::collections::BTreeSet;
 use std::path::Path;
