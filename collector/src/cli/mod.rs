@@ -4,6 +4,7 @@
 //! (a running collector or a file at rest) and lays the answer out; what is found is computed on
 //! the other side of the question. Messages go to standard error, answers to standard output.
 
+mod at_rest;
 mod backup;
 mod chart;
 mod completions;
@@ -12,16 +13,19 @@ mod console;
 mod doctor;
 mod host;
 mod hosts;
+mod import;
 mod output;
 mod query;
 mod report;
 mod risks;
 mod serve;
 mod source;
+mod stats;
 mod table;
 mod text;
 mod time;
 mod up;
+mod verify;
 mod words;
 
 use std::ffi::OsString;
@@ -74,7 +78,10 @@ enum Command {
     Query(query::QueryArgs),
     Risks(risks::RisksArgs),
     Report(report::ReportArgs),
+    Import(import::ImportArgs),
     Backup(backup::BackupArgs),
+    Verify(verify::VerifyArgs),
+    Stats(stats::StatsArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
@@ -131,6 +138,9 @@ async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exi
         Command::Query(args) => query::run(args, console).await,
         Command::Risks(args) => risks::run(args, console).await,
         Command::Report(args) => report::run(args, console).await,
+        Command::Import(args) => import::run(args, console).await,
+        Command::Verify(args) => verify::run(args, console).await,
+        Command::Stats(args) => stats::run(args, console).await,
         Command::Backup(args) => backup::run(args, console).await,
         Command::Doctor(args) => doctor::run(args, console).await,
         Command::Config(args) => config::run(&args, console),

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::at_rest;
 use super::console::Console;
 use crate::answer::range::format_ms;
 use crate::answer::{self, Answer, Check, Question, Setup};
 use crate::api::{Client, ConnectError};
 use crate::auth::ClientTls;
 use crate::clock::Clock;
-use crate::config::ServerConfig;
-use crate::store::{Store, StoreOptions};
+use crate::store::Store;
 
 /// Where answers come from
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -197,15 +197,11 @@ impl File {
 
     /// Changes go through the one writer: while a collector runs, that is the collector.
     async fn change(&self, question: Question) -> anyhow::Result<Answer> {
-        let config = ServerConfig::default();
-        let store = Store::open(StoreOptions {
-            path: self.path.clone(),
-            retention_ms: i64::from(config.retention.raw_days) * 86_400_000,
-            series_per_host_max: config.limits.series_per_host,
-            hosts_max: config.limits.hosts,
-        })
-        .await
-        .context("open the file to change it; with a collector running, ask it: --server URL")?;
+        let store = Store::open(at_rest::options(self.path.clone()))
+            .await
+            .context(
+                "open the file to change it; with a collector running, ask it: --server URL",
+            )?;
         // An edit happens now, whatever moment the file speaks for.
         let answer = answer::answer(&store, &Setup::default(), question, clock_ms()).await;
         store.close().await?;

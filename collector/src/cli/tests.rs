@@ -1,7 +1,9 @@
 //! The command line as a whole: its definitions, its help, its exit codes.
 
 mod answers;
+mod at_rest;
 mod fixture;
+mod real_data;
 mod running;
 
 use std::io::Write;

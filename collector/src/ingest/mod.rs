@@ -31,6 +31,7 @@ mod stream;
 
 #[cfg(test)]
 pub(crate) use batch::tests::packed;
+pub use declare::admit;
 pub use live::Live;
 
 /// Answers that wait for a slow agent to read them.

@@ -8,9 +8,9 @@ use super::error::StoreError;
 use super::history::head::Head;
 use super::history::{retention, seal};
 use super::registry::hosts;
-use super::types::StoreFacts;
+use super::types::{Census, StoreFacts};
 use super::writer::Ledger;
-use super::{Store, backup, check};
+use super::{Store, backup, census, check};
 
 /// How long one call of [`Store::upkeep`] seals before it leaves the rest to the next one.
 const UPKEEP_TIME_MAX: Duration = Duration::from_millis(250);
@@ -46,6 +46,18 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// Seals every host's journal now, whatever its turn: after much came in at once.
+    ///
+    /// # Errors
+    /// `Full`, `Damaged`, `Io`: what is not sealed stays in the journal.
+    pub async fn seal_all(&self) -> Result<(), StoreError> {
+        let mut sealed = Ok(());
+        for due in self.writing()?.head.due(|_, _, _| true) {
+            sealed = sealed.and(self.seal(due.host).await);
+        }
+        sealed
     }
 
     /// Seals all of a host's journal.
@@ -100,18 +112,30 @@ impl Store {
             .await
     }
 
+    /// What takes how much room, by family and tier.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
+    pub async fn census(&self) -> Result<Census, StoreError> {
+        let path = self.inner.path.clone();
+        self.inner
+            .readers
+            .snapshot("measure the database", move |conn| {
+                census::census(conn, &path)
+            })
+            .await
+    }
+
     /// Seals the journal and closes; the one file is then the whole history. Every other clone of
     /// the handle answers `Conflict` afterwards. Closing twice is fine.
     ///
     /// # Errors
     /// What sealing met; the file is closed all the same, and the journal keeps what is not sealed.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let mut sealed = Ok(());
-        if let Some(writing) = &self.inner.writing {
-            for due in writing.head.due(|_, _, _| true) {
-                sealed = sealed.and(self.seal(due.host).await);
-            }
-        }
+        let sealed = match &self.inner.writing {
+            Some(_) => self.seal_all().await,
+            None => Ok(()),
+        };
         self.inner.readers.close().await;
         match &self.inner.writing {
             Some(writing) => sealed.and(writing.writer.stop().await),

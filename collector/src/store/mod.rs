@@ -34,6 +34,7 @@
 
 mod backup;
 mod care;
+mod census;
 mod check;
 mod error;
 mod history;
@@ -51,8 +52,8 @@ use hostwell_proto::id::{HostId, SpoolId};
 
 pub use error::StoreError;
 pub use types::{
-    Append, Appended, GapRecord, Greeting, HostEdit, HostFacts, HostRecord, SeriesId, StoreFacts,
-    StoreOptions, WatchSpan, WindowQuery,
+    Append, Appended, Census, CensusRow, GapRecord, Greeting, HostEdit, HostFacts, HostRecord,
+    SeriesId, StoreFacts, StoreOptions, WatchSpan, WindowQuery,
 };
 
 use crate::rules::Finding;

@@ -221,3 +221,41 @@ pub struct StoreFacts {
     /// Problems found by the check, empty when sound.
     pub problems: Vec<String>,
 }
+
+/// What takes how much room.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Census {
+    /// `PRAGMA user_version`.
+    pub schema_version: i64,
+    /// Size of the database file.
+    pub file_bytes: u64,
+    /// Size of SQLite's log beside it.
+    pub log_bytes: u64,
+    /// Of the file: pages that are free for new data.
+    pub free_bytes: u64,
+    /// Hosts known, merged ones not counted.
+    pub hosts: u64,
+    /// Series known.
+    pub series: u64,
+    /// By tier and family.
+    pub rows: Vec<CensusRow>,
+}
+
+/// One family in one tier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CensusRow {
+    /// Family of metrics, or what is not sealed yet.
+    pub family: String,
+    /// Step of a rollup; none for the samples themselves.
+    pub tier_ms: Option<i64>,
+    /// Rows of the table.
+    pub blocks: u64,
+    /// Samples in it; for a rollup those it speaks for.
+    pub samples: u64,
+    /// Bytes of the payloads.
+    pub bytes: u64,
+    /// Oldest sample.
+    pub oldest_ms: Option<i64>,
+    /// Newest sample.
+    pub newest_ms: Option<i64>,
+}

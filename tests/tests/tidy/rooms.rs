@@ -39,6 +39,8 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ("auth", &["config"]),
     ("listen", &["auth", "config"]),
     ("ingest", &["store", "series", "auth", "config", "clock"]),
+    // What comes in another way is held to the rules of the door.
+    ("import", &["store", "series", "config", "ingest"]),
     (
         "upkeep",
         &["store", "series", "indicators", "rules", "plan", "clock"],

@@ -1,0 +1,185 @@
+//! `hostwell stats`: what takes how much room.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::Exit;
+use super::at_rest::FileArgs;
+use super::console::Console;
+use super::output::{self, Format, OutputArgs, Records};
+use super::table::{Align, Table};
+use super::words::moment;
+use crate::answer::SCHEMA_VERSION;
+use crate::answer::range::{format_ms, rfc3339};
+use crate::store::{Census, CensusRow};
+use crate::words;
+
+/// Show what takes how much room: bytes and samples of each family and tier
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hostwell stats
+  hostwell stats --db hostwell.db -o json")]
+pub(super) struct StatsArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Stats {
+    schema_version: u32,
+    kind: &'static str,
+    file: PathBuf,
+    format: i64,
+    file_bytes: u64,
+    log_bytes: u64,
+    free_bytes: u64,
+    hosts: u64,
+    series: u64,
+    samples: u64,
+    oldest: Option<String>,
+    newest: Option<String>,
+    /// The whole file, its log and everything around the samples, by raw sample.
+    bytes_per_sample: Option<f64>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Serialize)]
+struct Part {
+    tier: String,
+    family: String,
+    blocks: u64,
+    samples: u64,
+    bytes: u64,
+    bytes_per_sample: Option<f64>,
+    oldest: Option<String>,
+    newest: Option<String>,
+}
+
+/// Bytes by sample, to a thousandth.
+fn each(bytes: u64, samples: u64) -> Option<f64> {
+    (samples > 0).then(|| (bytes as f64 / samples as f64 * 1000.0).round() / 1000.0)
+}
+
+fn tier(row: &CensusRow) -> String {
+    row.tier_ms.map_or_else(|| "raw".into(), words::duration)
+}
+
+/// Asks and prints.
+pub(super) async fn run(args: StatsArgs, console: &mut Console) -> anyhow::Result<Exit> {
+    let census = args.file.read().await?.census().await?;
+    let stats = stats(args.file.path(), &census);
+    match args.output.output {
+        Format::Table => table(&stats, &census, console)?,
+        Format::Json => output::json(console, &stats)?,
+        Format::Jsonl => records(&census).jsonl(console)?,
+        Format::Csv => records(&census).csv(console)?,
+    }
+    Ok(Exit::Fine)
+}
+
+fn stats(file: PathBuf, census: &Census) -> Stats {
+    let raw = || census.rows.iter().filter(|row| row.tier_ms.is_none());
+    let samples = raw().map(|row| row.samples).sum();
+    let used = census.file_bytes + census.log_bytes - census.free_bytes.min(census.file_bytes);
+    let parts = census.rows.iter().map(|row| Part {
+        tier: tier(row),
+        family: row.family.clone(),
+        blocks: row.blocks,
+        samples: row.samples,
+        bytes: row.bytes,
+        bytes_per_sample: each(row.bytes, row.samples),
+        oldest: row.oldest_ms.map(rfc3339),
+        newest: row.newest_ms.map(rfc3339),
+    });
+    Stats {
+        schema_version: SCHEMA_VERSION,
+        kind: "stats",
+        file,
+        format: census.schema_version,
+        file_bytes: census.file_bytes,
+        log_bytes: census.log_bytes,
+        free_bytes: census.free_bytes,
+        hosts: census.hosts,
+        series: census.series,
+        samples,
+        oldest: raw().filter_map(|row| row.oldest_ms).min().map(rfc3339),
+        newest: raw().filter_map(|row| row.newest_ms).max().map(rfc3339),
+        bytes_per_sample: each(used, samples),
+        parts: parts.collect(),
+    }
+}
+
+fn table(stats: &Stats, census: &Census, console: &mut Console) -> io::Result<()> {
+    console.line(&format!(
+        "{}: {}{}{}; {} hosts, {} series, {} samples{}",
+        super::text::clean(&stats.file.display().to_string()),
+        words::bytes(stats.file_bytes as f64),
+        match stats.log_bytes {
+            0 => String::new(),
+            bytes => format!(" and a log of {}", words::bytes(bytes as f64)),
+        },
+        match stats.free_bytes {
+            0 => String::new(),
+            bytes => format!(", {} of it free", words::bytes(bytes as f64)),
+        },
+        stats.hosts,
+        stats.series,
+        stats.samples,
+        match stats.bytes_per_sample {
+            Some(bytes) => format!(", {bytes} bytes each with everything around them"),
+            None => String::new(),
+        }
+    ))?;
+    if census.rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        ("TIER", Align::Left),
+        ("FAMILY", Align::Left),
+        ("BLOCKS", Align::Right),
+        ("SAMPLES", Align::Right),
+        ("BYTES", Align::Right),
+        ("EACH", Align::Right),
+        ("OLDEST", Align::Left),
+        ("NEWEST", Align::Left),
+    ]);
+    for row in &census.rows {
+        let each = each(row.bytes, row.samples);
+        table.row(vec![
+            tier(row).into(),
+            row.family.as_str().into(),
+            row.blocks.to_string().into(),
+            row.samples.to_string().into(),
+            row.bytes.to_string().into(),
+            each.map_or_else(String::new, |e| format!("{e:.3}")).into(),
+            row.oldest_ms.map_or_else(String::new, format_ms).into(),
+            row.newest_ms.map_or_else(String::new, format_ms).into(),
+        ]);
+    }
+    console.table(&table)
+}
+
+fn records(census: &Census) -> Records {
+    let mut records = Records::new(&[
+        "tier", "family", "blocks", "samples", "bytes", "oldest", "newest",
+    ]);
+    for row in &census.rows {
+        records.row(vec![
+            json!(tier(row)),
+            json!(row.family),
+            json!(row.blocks),
+            json!(row.samples),
+            json!(row.bytes),
+            moment(row.oldest_ms),
+            moment(row.newest_ms),
+        ]);
+    }
+    records
+}
