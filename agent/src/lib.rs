@@ -1,7 +1,7 @@
 //! The Hostwell agent as a library: `hostwell up` runs it beside the collector.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
 use hostwell_proto::wire;
@@ -38,7 +38,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let (spool, table) = spool::open(
         &config.state_dir.join("spool"),
         config.spool.clone(),
-        now_ms(),
+        source.wall_ns() / 1_000_000,
     )?;
     let handoff = Arc::new(spool::Handoff::new(spool, table, config.ticks_per_batch()));
     let finished = CancellationToken::new();
@@ -56,6 +56,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let introduction = uplink::Introduction {
         host_id: state.host_id,
         host_name: host_name(&config, &source),
+        now_ms: {
+            let source = source.clone();
+            Box::new(move || source.wall_ns() / 1_000_000)
+        },
         facts: Box::new(facts(&config, source)),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -110,12 +114,6 @@ fn host_name(config: &Config, source: &source::Source) -> String {
     } else {
         name
     }
-}
-
-/// The wall clock, milliseconds since the Unix epoch.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |d| d.as_millis() as i64)
 }
 
 /// An error and everything behind it, on one line.

@@ -97,6 +97,12 @@ pub fn start(
     Ok(Sampler { control })
 }
 
+impl Control {
+    fn now(&self) -> Now {
+        Now::read(&self.source, self.start)
+    }
+}
+
 impl Sampler {
     /// Asks the sampler to hand over what it has and end.
     pub fn stop(&self) {
@@ -203,12 +209,12 @@ impl Worker {
             (self.watch.clone(), std::mem::take(&mut self.stuck)),
         );
         let interval_ms = rhythm.interval.as_millis() as i64;
-        let mut schedule = Schedule::new(interval_ms, Now::read(control.start));
+        let mut schedule = Schedule::new(interval_ms, control.now());
         let mut own = Own::default();
         let mut sample = Sample::default();
         let mut beat = Instant::now();
         let rearm = |schedule: &Schedule, round: &Round| {
-            let ahead = Duration::from_nanos(schedule.ahead_ns(Now::read(control.start)));
+            let ahead = Duration::from_nanos(schedule.ahead_ns(control.now()));
             control.handle.push(ahead + round.deadline_min());
         };
         rearm(&schedule, &round);
@@ -223,7 +229,7 @@ impl Worker {
                 beat += every;
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             }
-            match schedule.turn(Now::read(control.start)) {
+            match schedule.turn(control.now()) {
                 Turn::Sleep(ns) => {
                     let nap = Duration::from_nanos(ns);
                     let beat_due = rhythm
@@ -239,9 +245,7 @@ impl Worker {
                 }
             }
         }
-        control
-            .handoff
-            .flush(Now::read(control.start).wall_ns / 1_000_000);
+        control.handoff.flush(control.now().wall_ns / 1_000_000);
         control.finished.cancel();
     }
 
@@ -253,6 +257,8 @@ impl Worker {
                 "the clock was set by {} s; sampling goes on",
                 jump_ms as f64 / 1e3
             );
+            // What was sampled before does not share the fate of what a wrong clock may say.
+            handoff.flush(tick.time_ms - jump_ms);
         }
         handoff.missed(tick.missed);
         sample.time_ms = tick.time_ms;

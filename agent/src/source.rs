@@ -91,7 +91,7 @@ pub struct KernelName {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SystemCalls {
-    /// Wall clock, milliseconds since the Unix epoch.
+    /// The wall clock stands still here, milliseconds since the Unix epoch, for all but the ticks.
     now_ms: Option<i64>,
     /// Bytes in a memory page.
     page_bytes: Option<u64>,
@@ -186,12 +186,23 @@ impl Source {
 
     /// The wall clock, milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> i64 {
-        if let Some(now_ms) = self.fixture.as_ref().and_then(|f| f.now_ms) {
-            return now_ms;
+        let stopped_ms = self.fixture.as_ref().and_then(|f| f.now_ms);
+        stopped_ms.unwrap_or_else(|| self.wall_ns() / 1_000_000)
+    }
+
+    /// The wall clock that ticks are aligned to, nanoseconds since the Unix epoch. A fixture's runs
+    /// too, ahead of this machine's by what its file `clock_ahead_ms` says at this moment.
+    pub fn wall_ns(&self) -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let wall_ns = since.map_or(0, |d| d.as_nanos() as i64);
+        if self.fixture.is_none() {
+            return wall_ns;
         }
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |d| d.as_millis() as i64)
+        let ahead_ms = self
+            .text("clock_ahead_ms")
+            .ok()
+            .and_then(|t| t.parse().ok());
+        wall_ns.saturating_add(ahead_ms.unwrap_or(0i64).saturating_mul(1_000_000))
     }
 
     /// Bytes in a memory page.

@@ -58,6 +58,8 @@ pub struct Introduction {
     pub host_id: HostId,
     /// What it calls itself.
     pub host_name: String,
+    /// The host's clock, milliseconds since the Unix epoch.
+    pub now_ms: Box<dyn Fn() -> i64 + Send + Sync>,
     /// What the host is at this moment, the configured labels included.
     pub facts: Box<dyn Fn() -> wire::HostFacts + Send + Sync>,
 }
@@ -152,7 +154,7 @@ fn hello(config: &Config, introduction: &Introduction, handoff: &Handoff) -> wir
         interval_ms: config.interval.as_millis() as u32,
         facts: Some((introduction.facts)()),
         spool_ids: handoff.spool_ids().iter().map(|id| id.0.to_vec()).collect(),
-        sent_ms: crate::now_ms(),
+        sent_ms: (introduction.now_ms)(),
     }
 }
 

@@ -42,6 +42,11 @@ impl MovingRoot {
         }
     }
 
+    /// Sets the machine's clock: so many milliseconds ahead of the real one, or behind.
+    pub fn set_clock_ahead_ms(&self, ahead_ms: i64) {
+        replace(self.folder.join("clock_ahead_ms"), &ahead_ms.to_string());
+    }
+
     /// What `--fixture` wants.
     pub fn path(&self) -> &Path {
         &self.folder

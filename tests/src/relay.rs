@@ -48,6 +48,8 @@ pub struct Record {
     pub spools: BTreeMap<(HostId, SpoolId), SpoolRecord>,
     /// Drops that agents confessed.
     pub gaps: Vec<(HostId, Gap)>,
+    /// The batches in the order in which they were first sent.
+    pub order: Vec<(HostId, SpoolId, u64)>,
     /// Greetings seen: how often agents connected.
     pub hellos: Vec<HostId>,
 }
@@ -58,19 +60,32 @@ impl Record {
         self.spools.values().map(|s| s.batches.len()).sum()
     }
 
+    /// The samples of a host's series without labels, batch by batch in the order sent; a time that
+    /// was sampled twice is there twice.
+    pub fn sent(&self, host: HostId, metric: &str) -> Vec<(i64, f64)> {
+        let name = (metric.to_owned(), Vec::new());
+        let mut sent = Vec::new();
+        for (_, id, sequence) in self.order.iter().filter(|(h, _, _)| *h == host) {
+            let spool = &self.spools[&(host, *id)];
+            let block = decoded(&spool.batches[sequence]);
+            for column in &block.columns {
+                if spool.series[&column.number] == name {
+                    let points = column.samples();
+                    sent.extend(points.map(|(tick, value)| (block.times_ms[tick], value)));
+                }
+            }
+        }
+        sent
+    }
+
     /// Every sample of a host: series → time in ms → value.
     ///
     /// Panics when a block does not decode or names a series that was not declared.
     pub fn samples(&self, host: HostId) -> BTreeMap<Name, BTreeMap<i64, f64>> {
-        let limits = column::Limits {
-            ticks_max: 65_535,
-            columns_max: 1 << 20,
-            samples_max: 1 << 24,
-        };
         let mut samples: BTreeMap<Name, BTreeMap<i64, f64>> = BTreeMap::new();
         for ((_, _), spool) in self.spools.iter().filter(|((h, _), _)| *h == host) {
             for block in spool.batches.values() {
-                let block = column::decode(block, limits).expect("an agent's block decodes");
+                let block = decoded(block);
                 for column in &block.columns {
                     let series = samples.entry(spool.series[&column.number].clone());
                     let series = series.or_default();
@@ -105,7 +120,10 @@ impl Record {
                 let id = SpoolId::try_from(&batch.spool_id[..]).unwrap();
                 let spool = self.spools.entry((host, id)).or_default();
                 match spool.batches.get(&batch.sequence) {
-                    None => drop(spool.batches.insert(batch.sequence, batch.block.clone())),
+                    None => {
+                        spool.batches.insert(batch.sequence, batch.block.clone());
+                        self.order.push((host, id, batch.sequence));
+                    }
                     Some(before) => {
                         assert!(
                             *before == batch.block,
@@ -128,6 +146,15 @@ impl Record {
             spool.acknowledged.extend(ranges);
         }
     }
+}
+
+fn decoded(block: &[u8]) -> column::Block {
+    let limits = column::Limits {
+        ticks_max: 65_535,
+        columns_max: 1 << 20,
+        samples_max: 1 << 24,
+    };
+    column::decode(block, limits).expect("an agent's block decodes")
 }
 
 /// A running relay.

@@ -5,6 +5,8 @@
 //! Set back by less than [`WAIT_MAX_MS`] it is waited for, because a time is never given twice;
 //! set back further, sampling goes on at the new time, and the collector keeps what it had first.
 
+use crate::source::Source;
+
 /// A wall clock set back by more than this is believed instead of waited for. Less than the 90 s
 /// after which a silent host counts as down.
 pub(super) const WAIT_MAX_MS: i64 = 60_000;
@@ -21,11 +23,10 @@ pub(super) struct Now {
 }
 
 impl Now {
-    /// The kernel's clocks; no system call where the vDSO answers.
-    pub(super) fn read(start: std::time::Instant) -> Now {
-        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    /// The host's clocks; no system call where the vDSO answers.
+    pub(super) fn read(source: &Source, start: std::time::Instant) -> Now {
         Now {
-            wall_ns: wall.map_or(0, |d| d.as_nanos() as i64),
+            wall_ns: source.wall_ns(),
             mono_ns: start.elapsed().as_nanos() as i64,
         }
     }

@@ -23,6 +23,18 @@ fn a_fixture_answers_system_calls_from_its_file() {
 }
 
 #[test]
+fn a_fixtures_clock_runs_as_far_ahead_as_its_file_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source::fixture(dir.path()).unwrap();
+    let ahead_ms = || (source.wall_ns() - Source::live(dir.path()).wall_ns()) / 1_000_000;
+    assert!(ahead_ms().abs() < 1_000_000);
+    for wanted_ms in [-3_600_000, 3_600_000] {
+        fs::write(dir.path().join("clock_ahead_ms"), format!("{wanted_ms}\n")).unwrap();
+        assert!((ahead_ms() - wanted_ms).abs() < 1_000_000);
+    }
+}
+
+#[test]
 fn what_a_fixture_does_not_say_is_unsupported() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::fixture(dir.path()).unwrap();

@@ -30,7 +30,7 @@ impl Agent {
             free_ratio_min: 0.0,
             ..SpoolConfig::default()
         };
-        let time_ms = crate::now_ms();
+        let time_ms = Source::live(Path::new("/")).now_ms();
         let (spool, table) = spool::open(dir, bounds, time_ms).unwrap();
         Agent {
             handoff: Arc::new(Handoff::new(spool, table.clone(), 1)),
@@ -66,6 +66,7 @@ impl Agent {
         let introduction = Introduction {
             host_id: HostId([7; 16]),
             host_name: "test".into(),
+            now_ms: Box::new(|| 0),
             facts: Box::new(|| wire::HostFacts {
                 kernel: "6.1".into(),
                 ..Default::default()

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod cli;
+mod clock;
 mod crash;
 mod ledger;
 mod parity;
