@@ -17,6 +17,8 @@ pub enum Line {
     Refusing,
     /// Connections stay, no byte passes: a cable pulled somewhere in the middle.
     Silent,
+    /// Bytes pass, each piece [`SLOW`] later: a long way with little on it.
+    Slow,
 }
 
 #[derive(Default)]
@@ -33,7 +35,8 @@ impl Shared {
         match self.line.load(Ordering::Acquire) {
             0 => Line::Up,
             1 => Line::Refusing,
-            _ => Line::Silent,
+            2 => Line::Silent,
+            _ => Line::Slow,
         }
     }
 }
@@ -46,6 +49,8 @@ pub struct Proxy {
 
 /// How long a copier waits for bytes before it looks at the line again.
 const LOOK: Duration = Duration::from_millis(20);
+/// What a slow line adds to each piece and direction.
+pub const SLOW: Duration = Duration::from_millis(150);
 
 impl Proxy {
     /// Starts a proxy on a free loopback port towards `target` (which need not listen yet).
@@ -127,6 +132,9 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared, count: &Atomi
             Ok(0) => break,
             Ok(n) => {
                 count.fetch_add(n as u64, Ordering::Relaxed);
+                if shared.line() == Line::Slow {
+                    std::thread::sleep(SLOW);
+                }
                 if to.write_all(&buffer[..n]).is_err() {
                     break;
                 }
@@ -141,6 +149,8 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared, count: &Atomi
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::wait::{seconds, until_true};
 
@@ -177,6 +187,13 @@ mod tests {
         stream.set_read_timeout(Some(seconds(5))).unwrap();
         stream.read_exact(&mut byte).unwrap();
         assert_eq!(&byte, b"b");
+
+        proxy.set(Line::Slow);
+        let start = Instant::now();
+        stream.write_all(b"s").unwrap();
+        stream.read_exact(&mut byte).unwrap();
+        assert_eq!(&byte, b"s");
+        assert!(start.elapsed() >= 2 * SLOW, "both ways");
 
         proxy.set(Line::Refusing);
         until_true("the connection breaks", seconds(5), || {

@@ -7,6 +7,7 @@ use tonic::transport::ServerTlsConfig;
 use super::*;
 use crate::config::{SpoolConfig, TlsConfig};
 use crate::sample::{Sample, SeriesTable};
+use crate::source::Source;
 use crate::spool;
 
 mod collector;

@@ -4,7 +4,7 @@ use hostwell_tests::holdings::{assert_equal_to, until_complete};
 use hostwell_tests::proxy::{Line, Proxy};
 use hostwell_tests::relay::Relay;
 use hostwell_tests::site::{Agent, Collector};
-use hostwell_tests::wait::{pass, seconds, until_true};
+use hostwell_tests::wait::{pass, seconds, until, until_true};
 
 const SEND: &str = "send_every = \"1s\"";
 
@@ -18,8 +18,13 @@ struct Site {
 
 impl Site {
     fn new() -> Site {
+        Site::with("")
+    }
+
+    /// The same with lines of the collector's configuration.
+    fn with(more: &str) -> Site {
         let folder = tempfile::tempdir().unwrap();
-        let collector = Collector::start(&folder.path().join("collector"));
+        let collector = Collector::start_with(&folder.path().join("collector"), more);
         let relay = Relay::to(collector.grpc);
         let line = Proxy::to(relay.address());
         Site {
@@ -100,6 +105,45 @@ fn a_line_that_goes_silent_is_noticed_and_its_hole_is_filled() {
     agent.program.stop();
     let record = site.relay.record();
     until_complete(&site.collector.database(), &record);
+    site.collector.program.stop();
+    assert_equal_to(&site.collector.database(), &site.relay.record());
+}
+
+#[test]
+fn the_present_goes_first_and_the_backlog_behind_it() {
+    // A window so small and a line so slow that the backlog takes a while.
+    let mut site = Site::with("[limits]\nbatches_in_flight = 2");
+    let mut agent = site.agent();
+    site.until_stored(2);
+    site.line.set(Line::Refusing);
+    pass(seconds(8));
+    let before = site.relay.record().order.len();
+    site.line.set(Line::Slow);
+    let drained = |order: &[u64]| {
+        // With the backlog gone the numbers are complete and the newest came last.
+        order.len() > before + 8 && order.iter().max() == order.last() && {
+            let newest = order.last().copied().unwrap_or(0);
+            (1..=newest).all(|sequence| order.contains(&sequence))
+        }
+    };
+    let order = until("the backlog is drained", seconds(180), || {
+        let record = site.relay.record();
+        let order: Vec<u64> = record.order.iter().map(|(_, _, s)| *s).collect();
+        drained(&order).then_some(order)
+    });
+    let (mut overtaken, mut overtaking) = (0, 0);
+    for (at, sequence) in order.iter().enumerate().skip(before) {
+        overtaken += usize::from(order[..at].iter().any(|earlier| earlier > sequence));
+        overtaking += usize::from(order[at..].iter().any(|later| later < sequence));
+    }
+    assert!(
+        overtaken >= 6 && overtaking >= 2,
+        "the present waited for the past, {overtaking} batches overtook {overtaken}: {order:?}"
+    );
+
+    site.line.set(Line::Up);
+    assert!(agent.program.stop().success());
+    until_complete(&site.collector.database(), &site.relay.record());
     site.collector.program.stop();
     assert_equal_to(&site.collector.database(), &site.relay.record());
 }
