@@ -5,6 +5,9 @@
 //! handle). A probe that hangs in the kernel keeps that from happening; the timer goes off, and the
 //! watchdog leaves the hanging thread behind and starts another with fresh probes, without the
 //! stuck one until it comes back. At most one thread hangs for each probe.
+//!
+//! The spool is written by the same thread, because another one would be a wake-up more; its disk
+//! is watched like a probe. While it does not answer, batches wait in memory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,11 +26,13 @@ mod deadman;
 mod own;
 mod round;
 mod schedule;
+mod watchdog;
 
 use deadman::Handle;
 use own::Own;
 use round::{Round, Stuck, Watch};
 use schedule::{Now, Schedule, Tick, Turn};
+use watchdog::{SPOOL_DEADLINE, deadline};
 
 /// The agent's own readings are taken this often.
 const OWN_EVERY_MS: u64 = 10_000;
@@ -92,7 +97,7 @@ pub fn start(
     thread::Builder::new()
         .name("watchdog".into())
         .stack_size(STACK_BYTES)
-        .spawn(move || watchdog(&watched))
+        .spawn(move || watchdog::watch(&watched))
         .context("start the sampler's watchdog")?;
     Ok(Sampler { control })
 }
@@ -141,54 +146,6 @@ fn spawn_worker(control: &Arc<Control>, tick: u64, stuck: Stuck) -> std::io::Res
     Ok(())
 }
 
-/// Sleeps until the handle goes off; then somebody has to be looked at.
-fn watchdog(control: &Arc<Control>) {
-    let mut stuck = Stuck::new();
-    let mut tick = 0;
-    loop {
-        control.handle.wait();
-        if control.stop.load(Ordering::Acquire) {
-            return;
-        }
-        let watch = {
-            let current = control
-                .current
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            current.as_ref().map(|(_, watch)| watch.clone())
-        };
-        let Some(watch) = watch else { return };
-        let deadline = |probe: usize| {
-            let spec = crate::probe::PROBES.get(probe);
-            Duration::from_millis(spec.map_or(1000, |spec| spec.deadline_ms))
-        };
-        match watch.running() {
-            Some((probe, ran)) if ran >= deadline(probe) => {
-                let name = crate::probe::PROBES
-                    .get(probe)
-                    .map_or("?", |spec| spec.name);
-                tracing::warn!(
-                    "probe {name} does not come back; sampling goes on without it until it does"
-                );
-                watch.abandon();
-                control.handoff.missed(1);
-                stuck.retain(|_, watch| watch.running().is_some());
-                stuck.insert(probe, watch);
-                tick += 1_000_000;
-                if let Err(error) = spawn_worker(control, tick, stuck.clone()) {
-                    tracing::error!("cannot start another sampler, trying again: {error}");
-                }
-                control.handle.push(deadline(probe));
-            }
-            Some((probe, ran)) => control.handle.push(deadline(probe) - ran),
-            // It overslept: a busy machine, or a clock that was set back.
-            None => control
-                .handle
-                .push(control.rhythm.interval + Duration::from_secs(1)),
-        }
-    }
-}
-
 /// One life of the sampling thread.
 struct Worker {
     control: Arc<Control>,
@@ -215,7 +172,8 @@ impl Worker {
         let mut beat = Instant::now();
         let rearm = |schedule: &Schedule, round: &Round| {
             let ahead = Duration::from_nanos(schedule.ahead_ns(control.now()));
-            control.handle.push(ahead + round.deadline_min());
+            let deadline = round.deadline_min().min(SPOOL_DEADLINE);
+            control.handle.push(ahead + deadline);
         };
         rearm(&schedule, &round);
         loop {
@@ -258,7 +216,7 @@ impl Worker {
                 jump_ms as f64 / 1e3
             );
             // What was sampled before does not share the fate of what a wrong clock may say.
-            handoff.flush(tick.time_ms - jump_ms);
+            handoff.cut();
         }
         handoff.missed(tick.missed);
         sample.time_ms = tick.time_ms;
@@ -277,8 +235,12 @@ impl Worker {
             own.read(&handoff.progress(), tick.time_ms, &mut out);
         }
         self.tick += 1;
-        handoff.add(&round.table, sample, tick.time_ms);
-        true
+        let spooled = || handoff.add(&round.table, sample, tick.time_ms);
+        let wanted = self.watch.spooling(spooled);
+        if !wanted {
+            tracing::info!("the spool's disk answers again");
+        }
+        wanted
     }
 }
 
@@ -321,13 +283,12 @@ pub fn once(
             if let Ok(done) = result.recv_timeout(Duration::from_millis(50)) {
                 return Ok(done);
             }
-            if let Some((probe, ran)) = watch.running() {
-                let spec = crate::probe::PROBES.get(probe);
-                if ran >= Duration::from_millis(spec.map_or(1000, |spec| spec.deadline_ms)) {
-                    watch.abandon();
-                    stuck.insert(probe, watch);
-                    break;
-                }
+            if let Some((probe, ran)) = watch.running()
+                && ran >= deadline(probe)
+            {
+                watch.abandon();
+                stuck.insert(probe, watch);
+                break;
             }
         }
     }

@@ -38,6 +38,7 @@ mod handoff;
 mod open;
 mod record;
 mod segment;
+mod waiting;
 
 pub use bounds::{Free, SpoolConfig, free_space};
 pub use declare::declarations;
@@ -168,6 +169,20 @@ impl Spool {
             }
         }
         outgoing
+    }
+
+    /// Numbers samples that were dropped before they could be written: they are counted and
+    /// reported as a gap.
+    pub(crate) fn lose(&mut self, lost: &Packed) {
+        let head = BatchHead {
+            sequence: self.next_sequence,
+            from_ms: lost.from_ms,
+            to_ms: lost.to_ms,
+            samples: lost.samples,
+            series: 0,
+        };
+        self.next_sequence += 1;
+        self.record_gap(self.spool, &[head], "free_space");
     }
 
     fn write(

@@ -39,6 +39,8 @@ impl Own {
         for (reason, batches) in &spool.refused {
             out.add(Metric::AgentRefusedBatches, &[reason], *batches as f64);
         }
+        let answers = if progress.stalled { 0.0 } else { 1.0 };
+        out.add(Metric::ProbeSuccess, &["spool"], answers);
         out.add(Metric::AgentMissedTicks, &[], progress.missed_ticks as f64);
         out.add(Metric::AgentReconnects, &[], progress.reconnects as f64);
     }

@@ -14,6 +14,9 @@ use crate::source::Source;
 /// No probe is running.
 const IDLE: usize = usize::MAX;
 
+/// No probe either: the spool is being written.
+pub(super) const SPOOL: usize = usize::MAX - 1;
+
 /// What the watchdog can see of the thread that runs the probes.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -36,6 +39,14 @@ impl Watch {
     fn begin(&self, probe: usize, now_ns: i64) {
         self.since_ns.store(now_ns, Ordering::Release);
         self.running.store(probe, Ordering::Release);
+    }
+
+    /// Shows this thread as writing to the spool; `false` when it was given up meanwhile.
+    pub(super) fn spooling(&self, write: impl FnOnce()) -> bool {
+        self.begin(SPOOL, self.start.elapsed().as_nanos() as i64);
+        write();
+        self.end();
+        !self.abandoned()
     }
 
     fn end(&self) {

@@ -41,9 +41,7 @@ fn root_with_a_hanging_file() -> tempfile::TempDir {
     let proc = root.path().join("proc");
     std::fs::create_dir(&proc).unwrap();
     std::fs::copy("/proc/meminfo", proc.join("meminfo")).unwrap();
-    let mode = rustix::fs::Mode::from_raw_mode(0o600);
-    let fifo = rustix::fs::FileType::Fifo;
-    rustix::fs::mknodat(rustix::fs::CWD, proc.join("loadavg"), fifo, mode, 0).unwrap();
+    make_fifo(&proc.join("loadavg"));
     root
 }
 
@@ -103,6 +101,64 @@ fn a_probe_that_hangs_is_left_behind_and_taken_back_when_it_answers() {
     while !finished.is_cancelled() {
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A named pipe: opening it hangs until somebody opens the other end.
+fn make_fifo(path: &Path) {
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, path, fifo, mode, 0).unwrap();
+}
+
+/// Waits until it is so; fails after far too long.
+#[track_caller]
+fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if so() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("in vain: {what}");
+}
+
+#[test]
+fn a_spool_whose_disk_hangs_delays_no_tick_and_loses_none() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut spool, table) = spool::open(state.path(), SpoolConfig::default(), 0).unwrap();
+    // Too old: the first batch drops it and writes the list of gaps, which hangs.
+    let old = spool::Packed {
+        samples: 1,
+        ..spool::Packed::default()
+    };
+    spool.push(&table, old, 0);
+    let gaps = state.path().join("gaps.new");
+    make_fifo(&gaps);
+    let handoff = Arc::new(Handoff::new(spool, table, 1));
+    let source = Arc::new(Source::live(Path::new("/")));
+    let finished = CancellationToken::new();
+    let sampler = start(rhythm(), source, handoff.clone(), finished.clone()).unwrap();
+
+    until("later ticks find the spool busy", || {
+        handoff.progress().stalled
+    });
+    let other_end = std::fs::read(&gaps).unwrap();
+    assert!(!other_end.is_empty(), "it is the list of gaps that hung");
+    until("what waited is in the spool", || {
+        let progress = handoff.progress();
+        !progress.stalled && progress.spool.batches >= 6
+    });
+    sampler.stop();
+    until("the last tick is there", || finished.is_cancelled());
+
+    let mut times = Vec::new();
+    while let Some(batch) = handoff.next_backfill() {
+        times.extend(column::decode(&batch.block, LIMITS).unwrap().times_ms);
+    }
+    let holes: i64 = times.windows(2).map(|w| (w[1] - w[0]) / 1000 - 1).sum();
+    let missed = handoff.progress().missed_ticks;
+    assert!(holes as u64 <= missed, "{missed} confessed: {times:?}");
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
 }
 
 #[test]
