@@ -50,9 +50,12 @@ enum Command {
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Say whether a configuration is right.
+    #[command(after_help = "Example:\n  hostwell-agent config check /etc/hostwell/agent.toml")]
     Check {
         /// The configuration file; without one, defaults, environment and flags.
-        #[arg(long)]
+        file: Option<PathBuf>,
+        /// The same, as `run` takes it.
+        #[arg(long, value_name = "FILE", conflicts_with = "file")]
         config: Option<PathBuf>,
         #[command(flatten)]
         flags: Flags,
@@ -95,9 +98,14 @@ fn perform(command: Command) -> anyhow::Result<()> {
             command: ConfigCommand::Example,
         } => print(&config::example()),
         Command::Config {
-            command: ConfigCommand::Check { config, flags },
+            command:
+                ConfigCommand::Check {
+                    file,
+                    config,
+                    flags,
+                },
         } => {
-            let loaded = load(config.as_ref(), &flags)?;
+            let loaded = load(file.or(config).as_ref(), &flags)?;
             if let Some(url) = &loaded.collector {
                 hostwell_agent::tls::endpoint(url, &loaded.tls)?;
             }
