@@ -2,8 +2,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Malformed};
 use super::{Probe, ProbeError};
 use crate::sample::Readings;
@@ -73,46 +72,42 @@ fn parse<'a>(text: &'a [u8], mut each: impl FnMut(Entry<'a>)) -> Result<(), Malf
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Cpu {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
 }
 
 impl Default for Cpu {
     fn default() -> Self {
         Cpu {
-            file: KeptFile::whole("proc/stat"),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::whole("proc/stat")),
         }
     }
 }
 
 impl Probe for Cpu {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        self.rows.start();
-        let path = self.file.path();
-        let rows = &mut self.rows;
-        parse(self.file.read(source)?, |entry| match entry {
-            Entry::Core(core, ticks, modes) => {
-                let numbers = rows.numbers(core, || {
-                    let cpu = scan::label(core);
-                    let mode = |metric| {
-                        let cpu = cpu.clone();
-                        move |mode: &&str| (metric, cpu.to_string(), (*mode).to_owned())
-                    };
-                    let busy = MODES.iter().map(mode(Metric::CpuSeconds));
-                    let guest = GUEST_MODES.iter().map(mode(Metric::CpuGuestSeconds));
-                    busy.chain(guest)
-                        .map(|(metric, cpu, mode)| out.table.number(metric, &[&cpu, &mode]))
-                        .collect()
-                });
-                for (number, ticks) in numbers.iter().zip(&ticks[..modes]) {
-                    out.readings
-                        .push((*number, *ticks as f64 / TICKS_PER_SECOND));
+        self.table.read(source, |text, rows| {
+            parse(text, |entry| match entry {
+                Entry::Core(core, ticks, modes) => {
+                    let numbers = rows.numbers(core, || {
+                        let cpu = scan::label(core);
+                        let mode = |metric| {
+                            let cpu = cpu.clone();
+                            move |mode: &&str| (metric, cpu.to_string(), (*mode).to_owned())
+                        };
+                        let busy = MODES.iter().map(mode(Metric::CpuSeconds));
+                        let guest = GUEST_MODES.iter().map(mode(Metric::CpuGuestSeconds));
+                        busy.chain(guest)
+                            .map(|(metric, cpu, mode)| out.table.number(metric, &[&cpu, &mode]))
+                            .collect()
+                    });
+                    for (number, ticks) in numbers.iter().zip(&ticks[..modes]) {
+                        out.readings
+                            .push((*number, *ticks as f64 / TICKS_PER_SECOND));
+                    }
                 }
-            }
-            Entry::Single(metric, value) => rows.put_metric(metric, value as f64, out),
+                Entry::Single(metric, value) => rows.put_metric(metric, value as f64, out),
+            })
         })
-        .map_err(|m| m.at(path))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Malformed};
 use super::select::Selection;
 use super::{Probe, ProbeError, ProbeOptions};
@@ -89,8 +88,7 @@ fn is_part_or_toy(name: &str) -> bool {
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Disk {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
     disks: Selection,
 }
 
@@ -98,8 +96,7 @@ impl Disk {
     /// Reads the devices that the options ask for.
     pub(super) fn new(options: &ProbeOptions) -> Disk {
         Disk {
-            file: KeptFile::rows("proc/diskstats", 512),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::rows("proc/diskstats", 512)),
             disks: Selection::new(&options.disks_include, &options.disks_exclude),
         }
     }
@@ -107,29 +104,28 @@ impl Disk {
 
 impl Probe for Disk {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        let path = self.file.path();
-        let (rows, disks) = (&mut self.rows, &self.disks);
-        rows.start();
-        parse(self.file.read(source)?, |name, columns| {
-            let numbers = rows.numbers(name, || {
-                let name = scan::label(name);
-                let wanted = disks.includes(&name) || !is_part_or_toy(&name);
-                if !(wanted && disks.takes(&name)) {
-                    return Vec::new();
+        let disks = &self.disks;
+        self.table.read(source, |text, rows| {
+            parse(text, |name, columns| {
+                let numbers = rows.numbers(name, || {
+                    let name = scan::label(name);
+                    let wanted = disks.includes(&name) || !is_part_or_toy(&name);
+                    if !(wanted && disks.takes(&name)) {
+                        return Vec::new();
+                    }
+                    COLUMNS.map(|(m, _)| out.table.number(m, &[&name])).to_vec()
+                });
+                for ((number, (_, scale)), value) in numbers.iter().zip(COLUMNS).zip(columns) {
+                    let value = *value as f64;
+                    let value = match scale {
+                        Scale::Plain => value,
+                        Scale::Sectors => value * SECTOR_BYTES,
+                        Scale::Milliseconds => value / MILLISECONDS,
+                    };
+                    out.readings.push((*number, value));
                 }
-                COLUMNS.map(|(m, _)| out.table.number(m, &[&name])).to_vec()
-            });
-            for ((number, (_, scale)), value) in numbers.iter().zip(COLUMNS).zip(columns) {
-                let value = *value as f64;
-                let value = match scale {
-                    Scale::Plain => value,
-                    Scale::Sectors => value * SECTOR_BYTES,
-                    Scale::Milliseconds => value / MILLISECONDS,
-                };
-                out.readings.push((*number, value));
-            }
+            })
         })
-        .map_err(|m| m.at(path))
     }
 }
 

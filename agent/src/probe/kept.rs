@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 use super::ProbeError;
+use super::rows::Rows;
+use super::scan::Malformed;
 use crate::source::Source;
 
 /// How the kernel hands a file out, which decides when a read was the last one.
@@ -101,6 +103,37 @@ impl KeptFile {
                 return Ok(filled);
             }
         }
+    }
+}
+
+/// A kept file whose rows are series.
+#[derive(Debug)]
+pub(super) struct KeptTable {
+    file: KeptFile,
+    rows: Rows,
+}
+
+impl KeptTable {
+    /// No row has been seen yet.
+    pub(super) fn of(file: KeptFile) -> KeptTable {
+        KeptTable {
+            file,
+            rows: Rows::default(),
+        }
+    }
+
+    /// Reads the file and gives its text to `parse`, with the rows at their beginning.
+    ///
+    /// # Errors
+    /// As [`KeptFile::read`]; what `parse` finds malformed, with the path.
+    pub(super) fn read(
+        &mut self,
+        source: &Source,
+        parse: impl FnOnce(&[u8], &mut Rows) -> Result<(), Malformed>,
+    ) -> Result<(), ProbeError> {
+        self.rows.start();
+        let path = self.file.path();
+        parse(self.file.read(source)?, &mut self.rows).map_err(|m| m.at(path))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Malformed};
 use super::{Probe, ProbeError};
 use crate::sample::Readings;
@@ -44,30 +43,28 @@ fn parse(text: &[u8]) -> Result<Averages, Malformed> {
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Load {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
 }
 
 impl Default for Load {
     fn default() -> Self {
         Load {
-            file: KeptFile::whole("proc/loadavg"),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::whole("proc/loadavg")),
         }
     }
 }
 
 impl Probe for Load {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        let path = self.file.path();
-        let averages = parse(self.file.read(source)?).map_err(|m| m.at(path))?;
-        self.rows.start();
-        for (metric, load) in METRICS.into_iter().zip(averages.loads) {
-            self.rows.put_metric(metric, load, out);
-        }
-        let threads = averages.threads as f64;
-        self.rows.put_metric(Metric::Threads, threads, out);
-        Ok(())
+        self.table.read(source, |text, rows| {
+            let averages = parse(text)?;
+            for (metric, load) in METRICS.into_iter().zip(averages.loads) {
+                rows.put_metric(metric, load, out);
+            }
+            let threads = averages.threads as f64;
+            rows.put_metric(Metric::Threads, threads, out);
+            Ok(())
+        })
     }
 }
 

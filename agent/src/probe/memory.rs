@@ -2,8 +2,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Malformed};
 use super::{Probe, ProbeError};
 use crate::sample::Readings;
@@ -75,34 +74,30 @@ fn parse<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], u64)) -> Result<(), 
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Memory {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
 }
 
 impl Default for Memory {
     fn default() -> Self {
         Memory {
-            file: KeptFile::whole("proc/meminfo"),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::whole("proc/meminfo")),
         }
     }
 }
 
 impl Probe for Memory {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        let path = self.file.path();
-        let rows = &mut self.rows;
-        rows.start();
-        parse(self.file.read(source)?, |word, value| {
-            let numbers = rows.numbers(word, || {
-                let known = WORDS.iter().filter(|(known, _)| known.as_bytes() == word);
-                known.map(|(_, m)| out.table.number(*m, &[])).collect()
-            });
-            for number in numbers {
-                out.readings.push((*number, value as f64));
-            }
+        self.table.read(source, |text, rows| {
+            parse(text, |word, value| {
+                let numbers = rows.numbers(word, || {
+                    let known = WORDS.iter().filter(|(known, _)| known.as_bytes() == word);
+                    known.map(|(_, m)| out.table.number(*m, &[])).collect()
+                });
+                for number in numbers {
+                    out.readings.push((*number, value as f64));
+                }
+            })
         })
-        .map_err(|m| m.at(path))
     }
 }
 

@@ -5,8 +5,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Line, Malformed};
 use super::{Probe, ProbeError};
 use crate::sample::{Readings, SeriesNumber};
@@ -85,8 +84,7 @@ fn columns(names: Line<'_>) -> Vec<Option<Metric>> {
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Netstat {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
 }
 
 impl Netstat {
@@ -102,41 +100,38 @@ impl Netstat {
 
     fn new(path: &'static str) -> Netstat {
         Netstat {
-            file: KeptFile::whole(path),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::whole(path)),
         }
     }
 }
 
 impl Probe for Netstat {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        let rows = &mut self.rows;
-        rows.start();
-        let path = self.file.path();
-        parse(self.file.read(source)?, |names, values| {
-            // The whole line of names is the key: the columns are looked up once a kernel.
-            let numbers = rows.numbers(names.bytes, || {
-                let number = |metric: Option<Metric>| match metric {
-                    Some(metric) => out.table.number(metric, &[]),
-                    None => UNREAD,
-                };
-                let numbers: Vec<_> = columns(names).into_iter().map(number).collect();
-                match numbers.iter().all(|n| *n == UNREAD) {
-                    true => Vec::new(),
-                    false => numbers,
+        self.table.read(source, |text, rows| {
+            parse(text, |names, values| {
+                // The whole line of names is the key: the columns are looked up once a kernel.
+                let numbers = rows.numbers(names.bytes, || {
+                    let number = |metric: Option<Metric>| match metric {
+                        Some(metric) => out.table.number(metric, &[]),
+                        None => UNREAD,
+                    };
+                    let numbers: Vec<_> = columns(names).into_iter().map(number).collect();
+                    match numbers.iter().all(|n| *n == UNREAD) {
+                        true => Vec::new(),
+                        false => numbers,
+                    }
+                });
+                let mut fields = values.fields().skip(1);
+                for number in numbers {
+                    let field = fields.next();
+                    if *number != UNREAD {
+                        let value = values.number(field, "expected a number for each name")?;
+                        out.readings.push((*number, value as f64));
+                    }
                 }
-            });
-            let mut fields = values.fields().skip(1);
-            for number in numbers {
-                let field = fields.next();
-                if *number != UNREAD {
-                    let value = values.number(field, "expected a number for each name")?;
-                    out.readings.push((*number, value as f64));
-                }
-            }
-            Ok(())
+                Ok(())
+            })
         })
-        .map_err(|m| m.at(path))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Malformed};
 use super::select::Selection;
 use super::{Probe, ProbeError, ProbeOptions};
@@ -57,8 +56,7 @@ fn parse<'a>(
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Network {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
     interfaces: Selection,
 }
 
@@ -66,8 +64,7 @@ impl Network {
     /// Reads the interfaces that the options ask for.
     pub(super) fn new(options: &ProbeOptions) -> Network {
         Network {
-            file: KeptFile::rows("proc/net/dev", 512),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::rows("proc/net/dev", 512)),
             interfaces: Selection::new(&options.interfaces_include, &options.interfaces_exclude),
         }
     }
@@ -75,22 +72,21 @@ impl Network {
 
 impl Probe for Network {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        let path = self.file.path();
-        let (rows, interfaces) = (&mut self.rows, &self.interfaces);
-        rows.start();
-        parse(self.file.read(source)?, |name, counters| {
-            let numbers = rows.numbers(name, || {
-                let name = scan::label(name);
-                if !interfaces.takes(&name) {
-                    return Vec::new();
+        let interfaces = &self.interfaces;
+        self.table.read(source, |text, rows| {
+            parse(text, |name, counters| {
+                let numbers = rows.numbers(name, || {
+                    let name = scan::label(name);
+                    if !interfaces.takes(&name) {
+                        return Vec::new();
+                    }
+                    READ.map(|(_, m)| out.table.number(m, &[&name])).to_vec()
+                });
+                for (number, (column, _)) in numbers.iter().zip(READ) {
+                    out.readings.push((*number, counters[column] as f64));
                 }
-                READ.map(|(_, m)| out.table.number(m, &[&name])).to_vec()
-            });
-            for (number, (column, _)) in numbers.iter().zip(READ) {
-                out.readings.push((*number, counters[column] as f64));
-            }
+            })
         })
-        .map_err(|m| m.at(path))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Malformed};
 use super::{Probe, ProbeError};
 use crate::sample::Readings;
@@ -42,36 +41,32 @@ fn parse(text: &[u8], mut each: impl FnMut(Metric, u64)) -> Result<(), Malformed
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Sockstat {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
 }
 
 impl Default for Sockstat {
     fn default() -> Self {
         Sockstat {
-            file: KeptFile::whole("proc/net/sockstat"),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::whole("proc/net/sockstat")),
         }
     }
 }
 
 impl Probe for Sockstat {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        let path = self.file.path();
         let page_bytes = source.page_bytes() as f64;
-        let rows = &mut self.rows;
-        rows.start();
-        parse(self.file.read(source)?, |metric, value| {
-            let value = value as f64;
-            rows.put_metric(metric, value, out);
-            let in_bytes = match metric {
-                Metric::TcpSocketsMem => Metric::TcpSocketsMemBytes,
-                Metric::UdpSocketsMem => Metric::UdpSocketsMemBytes,
-                _ => return,
-            };
-            rows.put_metric(in_bytes, value * page_bytes, out);
+        self.table.read(source, |text, rows| {
+            parse(text, |metric, value| {
+                let value = value as f64;
+                rows.put_metric(metric, value, out);
+                let in_bytes = match metric {
+                    Metric::TcpSocketsMem => Metric::TcpSocketsMemBytes,
+                    Metric::UdpSocketsMem => Metric::UdpSocketsMemBytes,
+                    _ => return,
+                };
+                rows.put_metric(in_bytes, value * page_bytes, out);
+            })
         })
-        .map_err(|m| m.at(path))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::kept::KeptFile;
-use super::rows::Rows;
+use super::kept::{KeptFile, KeptTable};
 use super::scan::{self, Malformed};
 use super::{Probe, ProbeError};
 use crate::sample::Readings;
@@ -39,28 +38,24 @@ fn parse(text: &[u8], mut each: impl FnMut(Metric, u64)) -> Result<(), Malformed
 /// The probe.
 #[derive(Debug)]
 pub(super) struct Vmstat {
-    file: KeptFile,
-    rows: Rows,
+    table: KeptTable,
 }
 
 impl Default for Vmstat {
     fn default() -> Self {
         Vmstat {
-            file: KeptFile::rows("proc/vmstat", 64),
-            rows: Rows::default(),
+            table: KeptTable::of(KeptFile::rows("proc/vmstat", 64)),
         }
     }
 }
 
 impl Probe for Vmstat {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
-        let path = self.file.path();
-        let rows = &mut self.rows;
-        rows.start();
-        parse(self.file.read(source)?, |metric, value| {
-            rows.put_metric(metric, value as f64, out);
+        self.table.read(source, |text, rows| {
+            parse(text, |metric, value| {
+                rows.put_metric(metric, value as f64, out);
+            })
         })
-        .map_err(|m| m.at(path))
     }
 }
 
