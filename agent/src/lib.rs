@@ -14,6 +14,7 @@ pub mod identity;
 pub mod probe;
 pub mod sample;
 pub mod sampler;
+mod service;
 pub mod source;
 pub mod spool;
 pub mod tls;
@@ -47,7 +48,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             interval: config.interval,
             probes: config.probes.clone(),
             disabled: config.probes_disabled.clone(),
-            sign_of_life: sd_notify::watchdog_enabled().map(|limit| limit / 2),
+            sign_of_life: service::silence_max().map(|limit| limit / 2),
         },
         source.clone(),
         handoff.clone(),
@@ -62,11 +63,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         },
         facts: Box::new(facts(&config, source)),
     };
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    service::ready();
     let stop = shutdown.clone();
     let ending = async {
         stop.cancelled().await;
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        service::stopping();
         sampler.stop();
         // A tick that hangs does not keep the agent from stopping.
         if tokio::time::timeout(LAST_TICK_MAX, finished.cancelled())

@@ -185,7 +185,7 @@ impl Worker {
             }
             if let Some(every) = rhythm.sign_of_life.filter(|every| beat.elapsed() >= *every) {
                 beat += every;
-                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+                crate::service::alive();
             }
             match schedule.turn(control.now()) {
                 Turn::Sleep(ns) => {

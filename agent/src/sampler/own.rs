@@ -1,5 +1,6 @@
 //! What the agent costs and how its work goes, as metrics like any other.
 
+#[cfg(target_os = "linux")]
 use std::fs::File;
 
 use hostwell_proto::metric::Metric;
@@ -10,6 +11,7 @@ use crate::spool::Progress;
 /// The agent's own readings.
 #[derive(Debug, Default)]
 pub(super) struct Own {
+    #[cfg(target_os = "linux")]
     statm: Option<File>,
 }
 

@@ -18,7 +18,11 @@ const AGENT: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("config", &["probe", "source", "spool", "tls"]),
     ("spool", &["sample"]),
-    ("sampler", &["sample", "probe", "source", "spool"]),
+    ("service", &[]),
+    (
+        "sampler",
+        &["sample", "probe", "source", "spool", "service"],
+    ),
     ("uplink", &["spool", "tls", "config"]),
 ];
 
