@@ -28,6 +28,16 @@ pub const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 /// Most labels a host may carry; the collector refuses more.
 pub const LABELS_MAX: usize = 32;
 
+/// What is done to messages on top of packing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Nothing.
+    #[default]
+    None,
+    /// gzip, message by message.
+    Gzip,
+}
+
 /// Everything the agent can be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -49,6 +59,8 @@ pub struct Config {
     pub labels: BTreeMap<String, String>,
     /// Keys for the connection.
     pub tls: TlsConfig,
+    /// What is done to messages on top of packing.
+    pub compression: Compression,
     /// Bounds of what is kept while the collector is away.
     pub spool: SpoolConfig,
     /// What is sampled.
@@ -69,6 +81,7 @@ impl Default for Config {
             fixture: None,
             labels: BTreeMap::new(),
             tls: TlsConfig::default(),
+            compression: Compression::default(),
             spool: SpoolConfig::default(),
             probes: ProbeOptions::default(),
             probes_disabled: Vec::new(),

@@ -5,9 +5,9 @@
 //! the collector acknowledges it. After every connect `Welcome` names what the collector already
 //! holds, so nothing is sent twice without need.
 //!
-//! Messages are not compressed: a packed value costs 1.2 bytes at 1 s, with everything around it on
-//! a TLS connection 1.25 in both directions. gzip would take a quarter off that and keep a quarter
-//! of a megabyte for its window on a host that may not have it to spare.
+//! Messages are not compressed unless the configuration says so: a packed value costs 1.2 bytes at
+//! 1 s, with everything around it on a TLS connection 1.25 in both directions. gzip takes a quarter
+//! off that and keeps a quarter of a megabyte for its window on a host that may not have it to spare.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ async fn run_patiently(
     (stop, finished): (CancellationToken, CancellationToken),
     patience: Patience,
 ) {
-    let Some(url) = &config.collector else {
+    let Some(line) = session::Line::of(config) else {
         tracing::info!("no collector is configured: samples stay in the spool");
         finished.cancelled().await;
         return;
@@ -113,9 +113,7 @@ async fn run_patiently(
         let began = std::time::Instant::now();
         let hello = hello(config, &introduction, handoff);
         let session = session::Session::new(handoff, patience, was_connected);
-        let ended = session
-            .run(url, &config.tls, hello, (&stop, &finished))
-            .await;
+        let ended = session.run(&line, hello, (&stop, &finished)).await;
         handoff.disconnected();
         let wait = match &ended {
             Ended::Stopped => return,
@@ -135,7 +133,10 @@ async fn run_patiently(
         // for one and the same trouble may alternate.
         let failure = crate::chain(&ended);
         if !said.contains(&failure) && said.len() < REASONS_MAX {
-            tracing::warn!("{url}: {failure}; samples stay in the spool, trying again");
+            tracing::warn!(
+                "{}: {failure}; samples stay in the spool, trying again",
+                line.url
+            );
             said.push(failure);
         }
         tokio::select! {

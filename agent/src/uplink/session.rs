@@ -12,10 +12,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::{Declared, Ended, Patience};
-use crate::config::TlsConfig;
+use crate::config::{Compression, Config, TlsConfig};
 use crate::spool::{Handoff, Outgoing};
 
 /// Largest message taken from a collector; it only acknowledges.
@@ -24,6 +26,34 @@ const INBOUND_BYTES_MAX: usize = 1 << 20;
 const BATCH_OVERHEAD_BYTES: usize = 64;
 /// Series in one declaration.
 const DECLARE_SERIES_MAX: usize = 500;
+
+/// How the collector is reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    pub(super) url: &'a str,
+    tls: &'a TlsConfig,
+    compression: Compression,
+}
+
+impl<'a> Line<'a> {
+    /// What the configuration says; `None` when it names no collector.
+    pub(super) fn of(config: &'a Config) -> Option<Line<'a>> {
+        Some(Line {
+            url: config.collector.as_deref()?,
+            tls: &config.tls,
+            compression: config.compression,
+        })
+    }
+
+    async fn connect(&self) -> anyhow::Result<IntakeClient<Channel>> {
+        let channel = crate::tls::endpoint(self.url, self.tls)?.connect().await?;
+        let client = IntakeClient::new(channel).max_decoding_message_size(INBOUND_BYTES_MAX);
+        Ok(match self.compression {
+            Compression::None => client,
+            Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
+        })
+    }
+}
 
 /// What is under way on one connection.
 pub(super) struct Session<'a> {
@@ -59,20 +89,19 @@ impl<'a> Session<'a> {
     /// Connects, greets and sends until something ends it.
     pub(super) async fn run(
         mut self,
-        url: &str,
-        tls: &TlsConfig,
+        line: &Line<'_>,
         hello: wire::Hello,
         (stop, finished): (&CancellationToken, &CancellationToken),
     ) -> Ended {
         let opened = tokio::select! {
-            opened = self.open(url, tls, hello) => opened,
+            opened = self.open(line, hello) => opened,
             () = stop.cancelled() => return Ended::Stopped,
         };
         let (sender, inbound) = match opened {
             Ok(streams) => streams,
             Err(ended) => return ended,
         };
-        tracing::info!("connected to {url}");
+        tracing::info!("connected to {}", line.url);
         match self.exchange(sender, inbound, finished).await {
             Ok(()) => Ended::Stopped,
             Err(error) => Ended::Lost(error),
@@ -81,8 +110,7 @@ impl<'a> Session<'a> {
 
     async fn open(
         &mut self,
-        url: &str,
-        tls: &TlsConfig,
+        line: &Line<'_>,
         hello: wire::Hello,
     ) -> Result<
         (
@@ -92,15 +120,13 @@ impl<'a> Session<'a> {
         Ended,
     > {
         let greeted = async {
-            let channel = crate::tls::endpoint(url, tls)?.connect().await?;
-            let mut client =
-                IntakeClient::new(channel).max_decoding_message_size(INBOUND_BYTES_MAX);
+            let mut client = line.connect().await?;
             let (sender, receiver) = mpsc::channel(8);
             sender
                 .send(message(agent_message::Kind::Hello(hello)))
                 .await?;
             let opened = client.stream(ReceiverStream::new(receiver)).await;
-            let mut inbound = opened.map_err(|s| hint(url, words(&s)))?.into_inner();
+            let mut inbound = opened.map_err(|s| hint(line.url, words(&s)))?.into_inner();
             let first = inbound.message().await.map_err(|s| words(&s))?;
             anyhow::Ok((sender, inbound, first.and_then(|m| m.kind)))
         };

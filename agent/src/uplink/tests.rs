@@ -5,7 +5,7 @@ use hostwell_proto::metric::Metric;
 use tonic::transport::ServerTlsConfig;
 
 use super::*;
-use crate::config::{SpoolConfig, TlsConfig};
+use crate::config::{Compression, SpoolConfig, TlsConfig};
 use crate::sample::{Sample, SeriesTable};
 use crate::source::Source;
 use crate::spool;
@@ -59,11 +59,14 @@ impl Agent {
     }
 
     fn start(&self, url: &str, tls: TlsConfig) -> tokio::task::JoinHandle<()> {
-        let config = Config {
+        self.start_with(Config {
             collector: Some(url.to_string()),
             tls,
             ..Config::default()
-        };
+        })
+    }
+
+    fn start_with(&self, config: Config) -> tokio::task::JoinHandle<()> {
         let introduction = Introduction {
             host_id: HostId([7; 16]),
             host_name: "test".into(),
@@ -122,6 +125,27 @@ async fn fresh_batches_arrive_declared_and_are_forgotten_once_acknowledged() {
             ("07".repeat(16).as_str(), 1)
         );
         assert!(!hello.facts.as_ref().unwrap().kernel.is_empty());
+    });
+}
+
+#[tokio::test]
+async fn on_a_poor_line_messages_are_compressed_when_the_operator_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|_| {});
+    let (url, _up) = collector.serve(None).await;
+    let mut agent = Agent::new(dir.path());
+    let task = agent.start_with(Config {
+        collector: Some(url),
+        compression: Compression::Gzip,
+        ..Config::default()
+    });
+    agent.tick(300);
+    collector.until("the batch", |m| m.held.len() == 1).await;
+    agent.finish();
+    task.await.unwrap();
+    collector.with(|m| {
+        assert_eq!(m.faults, [""; 0]);
+        assert_eq!(m.encodings, ["gzip"]);
     });
 }
 
@@ -408,8 +432,14 @@ async fn a_stranger_on_either_side_gets_nothing() {
         agent.tick(3);
         let session = session::Session::new(&agent.handoff, Patience::default(), false);
         let hello = wire::Hello::default();
+        let config = Config {
+            collector: Some(url.clone()),
+            tls,
+            ..Config::default()
+        };
+        let line = session::Line::of(&config).unwrap();
         let ended = session
-            .run(&url, &tls, hello, (&agent.stop, &agent.finished))
+            .run(&line, hello, (&agent.stop, &agent.finished))
             .await;
         assert!(matches!(ended, Ended::Connect(_)), "{ended:?}");
         assert_eq!(agent.waiting(), 1);

@@ -12,6 +12,7 @@ use hostwell_proto::wire::intake_server::{Intake, IntakeServer};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -36,6 +37,8 @@ pub(super) struct Memory {
     pub(super) held: BTreeMap<(Vec<u8>, u64), Vec<u8>>,
     pub(super) gaps: Vec<wire::Gap>,
     pub(super) largest: usize,
+    /// `grpc-encoding` of the streams.
+    pub(super) encodings: Vec<String>,
     pub(super) faults: Vec<String>,
 }
 
@@ -75,7 +78,9 @@ impl Collector {
             server = server.tls_config(tls).unwrap();
         }
         let server = server
-            .add_service(IntakeServer::new(self.clone()))
+            .add_service(
+                IntakeServer::new(self.clone()).accept_compressed(CompressionEncoding::Gzip),
+            )
             .serve_with_incoming(TcpListenerStream::new(listener));
         let stop = down.clone();
         tokio::spawn(async move {
@@ -185,6 +190,10 @@ impl Intake for Collector {
         &self,
         request: Request<Streaming<wire::AgentMessage>>,
     ) -> Result<Response<Answers>, Status> {
+        if let Some(encoding) = request.metadata().get("grpc-encoding") {
+            let encoding = encoding.to_str().unwrap().to_owned();
+            self.with(|m| m.encodings.push(encoding));
+        }
         let mut inbound = request.into_inner();
         let (answers, receiver) = mpsc::channel(64);
         let collector = self.clone();
