@@ -5,10 +5,10 @@ CARGO ?= cargo
 # A test that cannot run here writes a line, `data NAME` or `root NAME`; `make test` counts them.
 export HOSTWELL_SKIPPED := $(CURDIR)/target/skipped-tests
 
-.PHONY: help run test test-long check tools bench bench-agent audit
+.PHONY: help run test test-long check tools bench bench-agent bench-history audit
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Builds, then runs collector and agent on this machine (data in ./hostwell-data)
 	$(CARGO) run --release -- up
@@ -38,6 +38,11 @@ bench-agent: ## The agent beside node_exporter, collectd and pcp; exit 1 when a 
 	$(CARGO) build --profile agent -p hostwell-agent
 	cp target/agent/hostwell-agent target/release/
 	HOSTWELL_PREBUILT=1 $(CARGO) bench -p hostwell-tests --bench agent
+
+bench-history: ## The history beside VictoriaMetrics and Prometheus; exit 1 when a must is missed
+	@sh tests/scripts/tools.sh bench-history
+	$(CARGO) build --release --workspace --bins
+	HOSTWELL_PREBUILT=1 $(CARGO) bench -p hostwell-tests --bench history
 
 audit: ## Licences, advisories and sources of the dependencies (needs cargo-deny)
 	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing: cargo install --locked cargo-deny' >&2; exit 2; }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that the real programs the tests and benchmarks run beside ours are there.
-# usage: tools.sh test|bench
+# usage: tools.sh test|bench|bench-history
 # Installs what is missing by its Debian package name; where it cannot, it says what to install.
 set -eu
 export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/pcp/bin"
@@ -12,8 +12,11 @@ test)
 bench)
   wanted='prometheus-node-exporter=prometheus-node-exporter collectd=collectd-core pmcd=pcp pmlogger=pcp strace=strace'
   ;;
+bench-history)
+  wanted='victoria-metrics=victoria-metrics prometheus=prometheus'
+  ;;
 *)
-  echo "usage: tools.sh test|bench" >&2
+  echo "usage: tools.sh test|bench|bench-history" >&2
   exit 2
   ;;
 esac

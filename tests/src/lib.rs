@@ -9,11 +9,15 @@
 
 pub mod ca;
 pub mod exposition;
+pub mod figures;
 pub mod fixture;
 pub mod holdings;
+pub mod load;
+pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod relay;
+pub mod runs;
 pub mod site;
 pub mod skip;
 pub mod source;

@@ -63,12 +63,16 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 /// Panics with the Debian package's name when it is missing: `make test` installs it.
 #[track_caller]
 pub fn foreign(name: &str, package: &str) -> PathBuf {
+    find(name).unwrap_or_else(|| panic!("{name} is missing: apt-get install {package}"))
+}
+
+/// The same, where it may be missing.
+pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
         .chain(["/usr/sbin", "/sbin", "/usr/lib/pcp/bin"])
         .map(|folder| Path::new(folder).join(name))
         .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| panic!("{name} is missing: apt-get install {package}"))
 }
 
 /// A loopback address whose port was free a moment ago.

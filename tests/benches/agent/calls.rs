@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::process::median;
+use hostwell_tests::process::median;
 
 /// System calls a tick.
 #[derive(Debug, Default, PartialEq)]

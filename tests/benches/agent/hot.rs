@@ -9,11 +9,11 @@ use hostwell_agent::probe::{ProbeOptions, Rack};
 use hostwell_agent::sample::{Readings, SeriesTable};
 use hostwell_agent::source::Source;
 use hostwell_proto::column::{Block, Column};
+use hostwell_tests::figures;
+use hostwell_tests::process::{cpu_ns, median};
 use hostwell_tests::wait::seconds;
 
 use crate::peers;
-use crate::process::{cpu_ns, median};
-use crate::table;
 
 /// CPU milliseconds of one cycle, hot.
 pub(crate) struct Hot {
@@ -132,6 +132,6 @@ impl Hot {
             ("collectd → UDP, interval 0.2 ms", self.collectd_ms),
         ];
         let rows = rows.map(|(name, ms)| vec![name.to_owned(), format!("{ms:.4}")]);
-        table::free(&["program", "CPU ms a cycle"], &rows)
+        figures::free(&["program", "CPU ms a cycle"], &rows)
     }
 }

@@ -13,20 +13,18 @@ mod calls;
 mod hot;
 mod ours;
 mod peers;
-mod process;
-mod table;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use hostwell_tests::program::{command, repository, run};
+use hostwell_tests::figures::{self, Figure};
+use hostwell_tests::process::{cpu_ns, median, pss_mib};
+use hostwell_tests::runs::{about, save, setting};
 use hostwell_tests::wait::seconds;
 
 use ours::Ours;
 use peers::Peer;
-use process::{cpu_ns, median, pss_mib};
-use table::Figure;
 
 /// What one program cost in one window.
 struct Cost {
@@ -75,12 +73,12 @@ fn main() {
     let hot = hot::measure(folder.path());
     let few = ours::system_calls(&folder.path().join("calls"), 15, 60);
     let many = ours::system_calls_among(200, 15, 60);
-    let figures = judge(&run, &hot, &few, many.as_ref());
-    let report = report(&run, &hot, &few, many.as_ref(), &figures, window);
+    let rows = judge(&run, &hot, &few, many.as_ref());
+    let report = report(&run, &hot, &few, many.as_ref(), &rows, window);
     println!("{report}");
-    let path = save(&report);
+    let path = save("agent", &report);
     println!("saved as {}", path.display());
-    if !figures.iter().all(Figure::is_met) {
+    if rows.iter().any(Figure::is_missed) {
         std::process::exit(1);
     }
 }
@@ -93,10 +91,6 @@ fn now_ms() -> i64 {
 
 fn number(text: &str) -> u64 {
     text.parse().expect("a number")
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |v| number(&v))
 }
 
 /// One window with everybody in it.
@@ -186,37 +180,36 @@ fn judge(
     let pss = over(&run.tls, "", |us, _| us.pss_mib);
     let bytes = over(&run.tls, "", |us, _| us.bytes as f64 / us.values as f64);
     vec![
-        Figure::new(
+        Figure::below(
             "hot tick ÷ collectd → UDP hot",
-            0.10,
-            0.05,
+            (0.10, 0.05),
             hot.ours_ms / hot.collectd_ms,
         ),
-        Figure::new(
+        Figure::below(
             "paced, TLS ÷ collectd → UDP",
-            0.60,
-            0.45,
+            (0.60, 0.45),
             ratio("collectd → UDP"),
         ),
-        Figure::new("paced, TLS ÷ pcp", 0.75, 0.55, ratio("pcp pmcd + pmlogger")),
-        Figure::new(
+        Figure::below(
+            "paced, TLS ÷ pcp",
+            (0.75, 0.55),
+            ratio("pcp pmcd + pmlogger"),
+        ),
+        Figure::below(
             "paced, TLS ÷ node_exporter (6)",
-            0.22,
-            0.17,
+            (0.22, 0.17),
             ratio("node_exporter (6)"),
         ),
-        Figure::new("median system calls a tick, TLS", 40.0, 25.0, few.median),
-        Figure::new(
+        Figure::below("median system calls a tick, TLS", (40.0, 25.0), few.median),
+        Figure::below(
             "the same with 200 interfaces",
-            50.0,
-            28.0,
+            (50.0, 28.0),
             many.map_or(f64::NAN, |m| m.median),
         ),
-        Figure::new("PSS with TLS, MiB", 6.0, 4.0, pss),
-        Figure::new(
+        Figure::below("PSS with TLS, MiB", (6.0, 4.0), pss),
+        Figure::below(
             "TCP payload bytes a value, both directions, TLS",
-            3.0,
-            1.5,
+            (3.0, 1.5),
             bytes,
         ),
     ]
@@ -227,13 +220,13 @@ fn report(
     hot: &hot::Hot,
     few: &calls::Calls,
     many: Option<&calls::Calls>,
-    figures: &[Figure],
+    rows: &[Figure],
     window: u64,
 ) -> String {
     let mut text = format!(
         "# The agent beside its peers\n\n{}\n`make bench-agent`, windows of {window} s\n\n{}\n",
         about(),
-        table::figures(figures)
+        figures::table(rows)
     );
     for (title, windows) in [("TLS", &run.tls), ("plain", &run.plain)] {
         for costs in windows {
@@ -253,7 +246,7 @@ fn report(
                 })
                 .collect();
             text += &format!("\n## Paced at 1 s, our agent {title}\n\n");
-            text += &table::free(
+            text += &figures::free(
                 &[
                     "program",
                     "CPU ms a cycle",
@@ -276,7 +269,7 @@ fn report(
         let cells = figures.iter().map(|f| format!("{f:.1}"));
         Some(std::iter::once((*name).to_owned()).chain(cells).collect())
     });
-    text += &table::free(
+    text += &figures::free(
         &[
             "where",
             "median",
@@ -288,35 +281,4 @@ fn report(
         &rows.collect::<Vec<Vec<String>>>(),
     );
     text
-}
-
-/// When and on what.
-fn about() -> String {
-    let line = |program: &str, arguments: &[&str]| {
-        let output = run(command(program).args(arguments).current_dir(repository()));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find(|l| l.starts_with("model name"))
-        .and_then(|l| l.split(": ").nth(1));
-    format!(
-        "{}, commit {}, Linux {}, {} × {}\n",
-        line("date", &["-u", "+%Y-%m-%dT%H:%MZ"]),
-        line("git", &["rev-parse", "--short", "HEAD"]),
-        line("uname", &["-rm"]),
-        cpu.matches("processor\t").count(),
-        model.unwrap_or("unknown CPU"),
-    )
-}
-
-fn save(report: &str) -> std::path::PathBuf {
-    let folder = repository().join("benches/runs");
-    std::fs::create_dir_all(&folder).unwrap();
-    let date = run(command("date").args(["-u", "+%Y-%m-%dT%H%MZ"])).stdout;
-    let name = format!("{}-agent.md", String::from_utf8_lossy(&date).trim());
-    let path = folder.join(name);
-    std::fs::write(&path, report).unwrap();
-    path
 }

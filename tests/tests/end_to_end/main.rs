@@ -12,6 +12,7 @@ mod cli;
 mod clock;
 mod crash;
 mod ledger;
+mod load;
 mod parity;
 mod stream;
 mod tls;

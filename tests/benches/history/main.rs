@@ -1,0 +1,240 @@
+//! The history beside VictoriaMetrics and Prometheus, on the same samples in the same run. See
+//! docs/benchmarks.md.
+//!
+//! `HOSTWELL_CAPTURE` is the recording; `HOSTWELL_BENCH_HOSTS` (200), `HOSTWELL_BENCH_HOURS` (6, 0:
+//! only the fleets), `HOSTWELL_BENCH_ROUNDS` (1), `HOSTWELL_BENCH_PACED` (none; 1000,5000,10000),
+//! `HOSTWELL_BENCH_SECONDS` (60, a fleet's window).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark reports on the terminal, and by panicking"
+)]
+
+mod cost;
+mod http;
+mod judge;
+mod ours;
+mod paced;
+mod peers;
+mod questions;
+mod remote_write;
+mod settings;
+
+use std::path::Path;
+
+use hostwell_tests::figures::{Figure, free, table};
+use hostwell_tests::runs::{about, save};
+
+use cost::Cost;
+use judge::{Round, Run};
+use peers::Kind;
+use questions::ALL;
+use settings::{Samples, Settings};
+
+/// Ticks that travel together when an agent samples every second.
+const TICKS_BATCHED: u64 = 10;
+/// What is in the journal when the collector is killed.
+const KILLED: (usize, u64) = (1000, 360);
+
+fn main() {
+    let settings = match settings::read() {
+        Ok(settings) => settings,
+        Err(what) => {
+            eprintln!("history: {what}");
+            std::process::exit(2);
+        }
+    };
+    if cfg!(debug_assertions) {
+        eprintln!("history: without optimisation the figures mean nothing: cargo bench");
+        std::process::exit(2);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let rounds = if settings.stores { settings.rounds } else { 0 };
+    let run = Run {
+        rounds: (0..rounds)
+            .map(|number| {
+                let place = folder.path().join(format!("round{number}"));
+                let round = round(&place, &settings.samples);
+                std::fs::remove_dir_all(&place).unwrap();
+                round
+            })
+            .collect(),
+        paced: paced::all(folder.path(), &settings),
+        start: settings.paced.contains(&1000).then(|| {
+            let (hosts, ticks) = KILLED;
+            let end_ms = hostwell_tests::speaker::now_ms();
+            let samples = settings.samples.with(hosts, ticks, end_ms);
+            ours::start_after_kill(&folder.path().join("killed"), &samples)
+        }),
+    };
+    let rows = run.figures();
+    let report = report(&settings, &run, &rows);
+    println!("{report}");
+    println!("saved as {}", save("history", &report).display());
+    let missed = rows.iter().filter(|r| r.is_missed()).count();
+    if missed > 0 {
+        println!("{missed} musts are missed");
+        std::process::exit(1);
+    }
+}
+
+/// All stores, one after the other.
+fn round(folder: &Path, samples: &Samples) -> Round {
+    let say = |what: &str| eprintln!("history: {what}");
+    say("packing the samples for the peers");
+    let lanes = remote_write::lanes(samples);
+    say("Hostwell");
+    let ours = ours::measure(&folder.join("ours"), samples, 1);
+    say("Hostwell, ten ticks a batch");
+    let ours_batched = ours::measure(&folder.join("batched"), samples, TICKS_BATCHED);
+    say("VictoriaMetrics");
+    let victoria = peers::measure(Kind::Victoria, &folder.join("victoria"), samples, &lanes);
+    say("Prometheus");
+    let prometheus = peers::measure(
+        Kind::Prometheus,
+        &folder.join("prometheus"),
+        samples,
+        &lanes,
+    );
+    drop(lanes);
+    say("the first hour");
+    let hour = samples.first_hour();
+    let lanes = remote_write::lanes(&hour);
+    let first_hour = (
+        ours::bytes(&folder.join("hour"), &hour),
+        peers::flushed_bytes(&folder.join("victoria-hour"), &lanes),
+    );
+    Round {
+        ours,
+        ours_batched,
+        victoria,
+        prometheus,
+        first_hour,
+    }
+}
+
+fn report(settings: &Settings, run: &Run, rows: &[Figure]) -> String {
+    let samples = &settings.samples;
+    let mut text = format!(
+        "# The history beside its peers\n\n{}\n`make bench-history`, {} hosts × {} series × {} ticks at \
+         {} s = {:.1} M samples, {} round(s), fleets of {:?} for {} s\n\n{}",
+        about(),
+        samples.hosts,
+        samples.mould.capture().series.len(),
+        samples.ticks,
+        samples.interval_ms / 1000,
+        samples.count() as f64 / 1e6,
+        run.rounds.len(),
+        settings.paced,
+        settings.window_s,
+        table(rows),
+    );
+    for round in &run.rounds {
+        text += &round_tables(round);
+    }
+    if !run.paced.is_empty() {
+        text += "\n## Paced fleets\n\n";
+        text += &fleets(run);
+    }
+    text
+}
+
+fn round_tables(round: &Round) -> String {
+    let mut text = "\n## Stored\n\n".to_owned();
+    let mut costs: Vec<&Cost> = Vec::new();
+    for ours in [&round.ours, &round.ours_batched] {
+        match ours {
+            Ok(cost) => costs.push(cost),
+            Err(why) => text += &format!("Hostwell: {why}\n\n"),
+        }
+    }
+    costs.extend([&round.victoria, &round.prometheus]);
+    let head = [
+        "store",
+        "CPU s until acknowledged",
+        "CPU s until at rest",
+        "M samples a CPU s, acknowledged",
+        "the same, at rest",
+        "seconds",
+        "bytes a sample",
+        "RSS MiB",
+        "peak MiB",
+    ];
+    let cells = costs.iter().map(|c| {
+        vec![
+            c.name.to_owned(),
+            format!("{:.2}", c.stored_cpu_s),
+            format!("{:.2}", c.settled_cpu_s),
+            format!("{:.2}", c.stored_rate() / 1e6),
+            format!("{:.2}", c.rate() / 1e6),
+            format!("{:.0}", c.wall_s),
+            format!("{:.3}", c.bytes_per_sample()),
+            format!("{:.0}", c.rss_mib),
+            format!("{:.0}", c.peak_mib),
+        ]
+    });
+    text += &free(&head, &cells.collect::<Vec<_>>());
+    for cost in costs.iter().filter(|c| !c.note.is_empty()) {
+        text += &format!("\n{}: {}.\n", cost.name, cost.note);
+    }
+    if let (Ok(ours), theirs) = &round.first_hour {
+        text += &format!(
+            "\nThe first hour: Hostwell {ours} bytes, VictoriaMetrics {theirs} after a flush.\n"
+        );
+    }
+    text += "\n## Questions, median CPU ms\n\n";
+    let head: Vec<&str> = std::iter::once("question")
+        .chain(costs.iter().map(|c| c.name))
+        .collect();
+    let cells = ALL.map(|ask| {
+        let answers = costs.iter().map(|c| match c.question(ask) {
+            Ok(ms) => format!("{ms:.2}"),
+            Err(why) => why.lines().next().unwrap_or_default().to_owned(),
+        });
+        std::iter::once(ask.name().to_owned())
+            .chain(answers)
+            .collect()
+    });
+    text + &free(&head, &cells)
+}
+
+fn fleets(run: &Run) -> String {
+    let head = [
+        "store",
+        "agents",
+        "every",
+        "messages",
+        "of one CPU",
+        "µs a message",
+        "RSS MiB",
+        "kB an agent",
+        "ack p50 / p99 ms",
+        "readers p99 ms",
+        "unanswered",
+    ];
+    let known = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+    let mut text = String::new();
+    let mut cells = Vec::new();
+    for (hosts, fleet) in &run.paced {
+        match fleet {
+            Err(why) => text += &format!("{hosts} agents: {why}\n\n"),
+            Ok(p) => cells.push(vec![
+                p.name.to_owned(),
+                p.hosts.to_string(),
+                format!("{} s", p.interval_s),
+                p.messages.to_string(),
+                format!("{:.2}", p.cpu_share),
+                format!("{:.1}", p.us_a_message),
+                format!("{:.0}", p.rss_mib),
+                format!("{:.1}", p.kb_an_agent),
+                known(p.ack_ms.map(|(p50, p99)| format!("{p50:.0} / {p99:.0}"))),
+                known(p.reader_ms.map(|ms| format!("{ms:.0}"))),
+                p.unanswered.to_string(),
+            ]),
+        }
+    }
+    text + &free(&head, &cells)
+}

@@ -1,0 +1,314 @@
+//! Fleets that speak once in an interval over TLS: what a message and an agent cost.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hostwell::auth::ClientTls;
+use hostwell_tests::ca::{Authority, Identity};
+use hostwell_tests::load::latency::Latency;
+use hostwell_tests::process::{cpu_ns, rss_mib};
+use hostwell_tests::site::{Collector, tls_section};
+use hostwell_tests::wait::{pass, seconds};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::http::WRITE_HEADERS;
+use crate::ours::{Line, load};
+use crate::peers::Kind;
+use crate::questions::Ask;
+use crate::remote_write::Writer;
+use crate::settings::{Samples, Settings};
+
+/// What a paced fleet cost.
+#[derive(Clone, Debug)]
+pub(crate) struct Paced {
+    /// Which store.
+    pub(crate) name: &'static str,
+    /// Connections.
+    pub(crate) hosts: u64,
+    /// Between two messages of one.
+    pub(crate) interval_s: u64,
+    /// Messages in the window.
+    pub(crate) messages: u64,
+    /// Of one CPU.
+    pub(crate) cpu_share: f64,
+    /// Of CPU.
+    pub(crate) us_a_message: f64,
+    /// At the end.
+    pub(crate) rss_mib: f64,
+    /// kB for each connection above the idle program.
+    pub(crate) kb_an_agent: f64,
+    /// How much memory grew in the window, for each sample that came.
+    pub(crate) bytes_a_sample_held: f64,
+    /// Acknowledgements, the youngest of each answer: p50 and p99.
+    pub(crate) ack_ms: Option<(f64, f64)>,
+    /// `hosts` and `query` asked meanwhile, in a run of their own: the larger p99.
+    pub(crate) reader_ms: Option<f64>,
+    /// Batches that were not answered.
+    pub(crate) unanswered: u64,
+}
+
+/// A collector for so many agents, over TLS. Every batch is acknowledged at once where `prompt`:
+/// a window of four makes a quarter of it one.
+fn site(folder: &Path, prompt: bool) -> (Collector, Authority) {
+    std::fs::create_dir_all(folder).unwrap();
+    let authority = Authority::new(folder, "bench-ca");
+    let identity: Identity = authority.sign("collector", &["127.0.0.1", "localhost"]);
+    let window = if prompt { 4 } else { 16 };
+    let more = format!(
+        "{}[limits]\nbatches_in_flight = {window}\n",
+        tls_section(None, Some(&identity))
+    );
+    (
+        Collector::start_with(&folder.join("collector"), &more),
+        authority,
+    )
+}
+
+/// How a fleet is tried.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// Connections.
+    pub(crate) hosts: u64,
+    /// Between two messages of one.
+    pub(crate) interval_s: u64,
+    /// How long it is watched.
+    pub(crate) window_s: u64,
+    /// Every batch acknowledged at once.
+    pub(crate) prompt: bool,
+}
+
+impl Pace {
+    /// Two milliseconds an agent: handshakes take that long on both sides together.
+    fn ramp_s(self) -> u64 {
+        5 + self.hosts / 150
+    }
+
+    fn arguments(
+        self,
+        collector: &Collector,
+        ca: &Path,
+        samples: &Samples,
+        window_s: u64,
+    ) -> Vec<String> {
+        let words = [
+            ("--capture", samples.capture.display().to_string()),
+            ("--url", format!("https://{}", collector.grpc)),
+            ("--ca", ca.display().to_string()),
+            ("--hosts", self.hosts.to_string()),
+            ("--interval", format!("{}s", self.interval_s)),
+            ("--for", format!("{window_s}s")),
+            ("--ramp", format!("{}s", self.ramp_s())),
+            ("--server-pid", collector.program.pid().to_string()),
+        ];
+        let words = words.into_iter();
+        words
+            .flat_map(|(name, value)| [name.to_owned(), value])
+            .collect()
+    }
+}
+
+/// Our collector with a fleet.
+pub(crate) fn ours(folder: &Path, samples: &Samples, pace: Pace) -> Result<Paced, String> {
+    let (collector, authority) = site(folder, pace.prompt);
+    pass(seconds(1));
+    let idle_mib = rss_mib(collector.program.pid());
+    let arguments = pace.arguments(&collector, &authority.root, samples, pace.window_s);
+    let summary = load(&arguments)?;
+    let number = |path: &[&str]| {
+        let found = path.iter().fold(&summary, |value, key| &value[*key]);
+        found.as_f64().unwrap_or(f64::NAN)
+    };
+    let (cpu_s, messages) = (number(&["server", "cpu_s"]), number(&["batches"]));
+    let (rss, before) = (
+        number(&["server", "rss_mib"]),
+        number(&["server", "rss_before_mib"]),
+    );
+    Ok(Paced {
+        name: "Hostwell, TLS",
+        hosts: pace.hosts,
+        interval_s: pace.interval_s,
+        messages: messages as u64,
+        cpu_share: cpu_s / number(&["window_s"]),
+        us_a_message: cpu_s * 1e6 / messages,
+        rss_mib: rss,
+        kb_an_agent: (before - idle_mib) * 1024.0 / pace.hosts as f64,
+        bytes_a_sample_held: (rss - before) * 1024.0 * 1024.0 / number(&["samples"]),
+        ack_ms: Some((
+            number(&["latency_youngest", "p50_ms"]),
+            number(&["latency_youngest", "p99_ms"]),
+        )),
+        reader_ms: None,
+        unanswered: summary["unanswered"].as_u64().unwrap_or(u64::MAX),
+    })
+}
+
+/// The larger p99 of two questions asked again and again while a fleet sends: `hosts`, and one
+/// series of a host.
+pub(crate) fn readers(folder: &Path, samples: &Samples, pace: Pace) -> Result<f64, String> {
+    let (collector, authority) = site(folder, pace.prompt);
+    let tls = ClientTls {
+        ca: Some(authority.root.clone()),
+        ..ClientTls::default()
+    };
+    let url = format!("https://{}", collector.grpc);
+    let arguments = pace.arguments(&collector, &authority.root, samples, pace.window_s);
+    let begin = Instant::now() + seconds(pace.ramp_s() + pace.interval_s + 5);
+    let end = begin + seconds(pace.window_s.saturating_sub(10));
+    std::thread::scope(|scope| {
+        let loaded = scope.spawn(|| load(&arguments));
+        pass(begin.saturating_duration_since(Instant::now()));
+        let line = Line::to(&url, &tls)?;
+        let now_ms = hostwell_tests::speaker::now_ms();
+        let one = Ask::One.ours(&samples.with(pace.hosts as usize, 6, now_ms), 1)?;
+        let mut worst = [Latency::default(), Latency::default()];
+        while Instant::now() < end {
+            for (latency, question) in worst.iter_mut().zip(["{\"ask\":\"hosts\"}", &one]) {
+                let asked = Instant::now();
+                line.ask(question)?;
+                latency.note(asked.elapsed());
+            }
+            pass(Duration::from_millis(100));
+        }
+        loaded
+            .join()
+            .map_err(|_| "hostwell-load failed".to_owned())??;
+        let p99 = worst.map(|l| l.quantile_ms(0.99).unwrap_or(f64::NAN));
+        Ok(p99[0].max(p99[1]))
+    })
+}
+
+/// Requests of a fleet.
+#[derive(Default)]
+struct Sent {
+    messages: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// One host's connection: a request in every interval, until the runtime ends.
+async fn send(
+    address: SocketAddr,
+    mut writer: Writer,
+    counted: Arc<Sent>,
+    (first, interval): (tokio::time::Instant, Duration),
+) {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut ticks = tokio::time::interval_at(first, interval);
+    let mut answer = vec![0; 4096];
+    loop {
+        ticks.tick().await;
+        let body = writer.tick(hostwell_tests::speaker::now_ms());
+        let length = body.len();
+        let head = format!(
+            "POST /api/v1/write HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Length: {length}\r\n{WRITE_HEADERS}\r\n"
+        );
+        let written = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+        // 204 has no body: its end is the end of the headers.
+        let read = stream.read(&mut answer).await;
+        if written.is_err() || !read.is_ok_and(|n| answer[..n].starts_with(b"HTTP/1.1 204")) {
+            counted.failed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        counted.messages.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// VictoriaMetrics with as many kept connections, each with one remote write of a host's samples
+/// in an interval; without TLS, which only helps it.
+pub(crate) fn victoria(folder: &Path, samples: &Samples, pace: Pace) -> Paced {
+    let peer = Kind::Victoria.start(folder);
+    let idle_mib = rss_mib(peer.pid());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let counted = Arc::new(Sent::default());
+    let interval = seconds(pace.interval_s);
+    for number in 0..pace.hosts {
+        let hosts = (number as usize, number as usize + 1);
+        let writer = Writer::new(&samples.mould, samples.seed, hosts, pace.interval_s * 1000);
+        let share = number as f64 / pace.hosts as f64;
+        let first = tokio::time::Instant::now() + seconds(5) + interval.mul_f64(share);
+        let sending = send(
+            peer.address,
+            writer,
+            Arc::clone(&counted),
+            (first, interval),
+        );
+        runtime.spawn(sending);
+    }
+    pass(seconds(5) + interval * 2);
+    let rss_before = rss_mib(peer.pid());
+    let (before, messages) = (cpu_ns(peer.pid()), counted.messages.load(Ordering::Relaxed));
+    let begun = Instant::now();
+    pass(seconds(pace.window_s));
+    let cpu_s = (cpu_ns(peer.pid()) - before) as f64 / 1e9;
+    let messages = counted.messages.load(Ordering::Relaxed) - messages;
+    let window_s = begun.elapsed().as_secs_f64();
+    let rss = rss_mib(peer.pid());
+    runtime.shutdown_background();
+    assert_eq!(
+        counted.failed.load(Ordering::Relaxed),
+        0,
+        "VictoriaMetrics refused"
+    );
+    let samples_sent = messages as f64 * samples.mould.capture().series.len() as f64;
+    Paced {
+        name: "VictoriaMetrics, plain",
+        hosts: pace.hosts,
+        interval_s: pace.interval_s,
+        messages,
+        cpu_share: cpu_s / window_s,
+        us_a_message: cpu_s * 1e6 / messages as f64,
+        rss_mib: rss,
+        kb_an_agent: (rss_before - idle_mib) * 1024.0 / pace.hosts as f64,
+        bytes_a_sample_held: (rss - rss_before) * 1024.0 * 1024.0 / samples_sent,
+        ack_ms: None,
+        reader_ms: None,
+        unanswered: 0,
+    }
+}
+
+/// How many agents, and how it went.
+pub(crate) type Fleet = (u64, Result<Paced, String>);
+
+/// All fleets that were asked for.
+pub(crate) fn all(folder: &Path, settings: &Settings) -> Vec<Fleet> {
+    let mut done = Vec::new();
+    for hosts in &settings.paced {
+        // Ten thousand hosts sample every 10 s; the smaller fleets every second.
+        let interval_s = if *hosts >= 10_000 { 10 } else { 1 };
+        let pace = Pace {
+            hosts: *hosts,
+            interval_s,
+            window_s: settings.window_s,
+            prompt: false,
+        };
+        let place = |kind: &str| folder.join(format!("paced-{hosts}-{kind}"));
+        let mut cost = ours(&place("ours"), &settings.samples, pace);
+        let promptly = Pace {
+            window_s: settings.window_s.min(40),
+            prompt: true,
+            ..pace
+        };
+        if let Ok(cost) = &mut cost {
+            let prompt = ours(&place("prompt"), &settings.samples, promptly);
+            let prompt = prompt.map_err(|why| eprintln!("history: answered at once: {why}"));
+            cost.ack_ms = prompt.ok().and_then(|c| c.ack_ms);
+            let asked = readers(&place("readers"), &settings.samples, promptly);
+            let asked = asked.map_err(|why| eprintln!("history: readers: {why}"));
+            cost.reader_ms = asked.ok();
+        }
+        done.push((*hosts, cost));
+        if *hosts <= 1000 {
+            let theirs = victoria(&place("victoria"), &settings.samples, pace);
+            done.push((*hosts, Ok(theirs)));
+        }
+    }
+    done
+}

@@ -1,0 +1,214 @@
+//! The peers: started, written to, flushed, merged and asked.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use hostwell_tests::process::{cpu_ns, folder_bytes, median, peak_mib, rss_mib};
+use hostwell_tests::program::{Program, command, find, free_address};
+use hostwell_tests::wait::{pass, seconds, until_true};
+
+use rustix::process::Signal;
+
+use crate::cost::Cost;
+use crate::http::Http;
+use crate::questions::{ALL, Ask};
+use crate::settings::Samples;
+
+/// Which store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `victoria-metrics`.
+    Victoria,
+    /// `prometheus` with its remote write receiver.
+    Prometheus,
+}
+
+/// A peer that runs.
+pub(crate) struct Peer {
+    kind: Kind,
+    program: Program,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    data: PathBuf,
+}
+
+impl Kind {
+    /// How the table calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Victoria => "VictoriaMetrics",
+            Kind::Prometheus => "Prometheus",
+        }
+    }
+
+    /// Starts one with its data in `folder`.
+    pub(crate) fn start(self, folder: &Path) -> Peer {
+        std::fs::create_dir_all(folder).unwrap();
+        let (address, data) = (free_address(), folder.join("data"));
+        let program = match self {
+            Kind::Victoria => "victoria-metrics",
+            Kind::Prometheus => "prometheus",
+        };
+        let mut start = command(find(program).expect("looked for at the beginning"));
+        let data_text = data.display();
+        match self {
+            Kind::Victoria => {
+                start.arg(format!("-httpListenAddr={address}"));
+                start.arg(format!("-storageDataPath={data_text}"));
+                start.args(["-retentionPeriod=12", "-loggerLevel=WARN"]);
+                // Thousands of kept connections are not what a default is made for.
+                start.arg("-http.connTimeout=1h");
+            }
+            Kind::Prometheus => {
+                let configuration = folder.join("prometheus.yml");
+                std::fs::write(&configuration, "global: {}\n").unwrap();
+                start.arg(format!("--config.file={}", configuration.display()));
+                start.arg(format!("--web.listen-address={address}"));
+                start.arg(format!("--storage.tsdb.path={data_text}"));
+                start.args([
+                    "--web.enable-remote-write-receiver",
+                    "--web.enable-admin-api",
+                ]);
+                start.args(["--storage.tsdb.retention.time=1y", "--log.level=warn"]);
+            }
+        }
+        let mut program = Program::start(start, &folder.join("log"));
+        program.until_listening(address);
+        let peer = Peer {
+            kind: self,
+            program,
+            address,
+            data,
+        };
+        until_true(format!("{} is ready", self.name()), seconds(60), || {
+            peer.http()
+                .get("/-/ready")
+                .or_else(|_| peer.http().get("/health"))
+                .is_ok()
+        });
+        peer
+    }
+}
+
+impl Peer {
+    fn http(&self) -> Http {
+        Http::to(self.address)
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
+    /// Writes all requests of all lanes, the lanes beside each other.
+    fn write(&self, lanes: &[Vec<Vec<u8>>]) {
+        std::thread::scope(|scope| {
+            for lane in lanes {
+                scope.spawn(move || {
+                    let mut http = self.http();
+                    for request in lane {
+                        http.write(request)
+                            .expect("the peer takes what it is given");
+                    }
+                });
+            }
+        });
+    }
+
+    /// Makes everything it was given part of its files.
+    fn flush(&self) {
+        if self.kind == Kind::Victoria {
+            self.http()
+                .get("/internal/force_flush")
+                .expect("it flushes");
+        }
+    }
+
+    /// Merges; answers the folder that holds everything afterwards.
+    fn merge(&self) -> PathBuf {
+        let mut http = self.http();
+        match self.kind {
+            Kind::Victoria => {
+                http.get("/internal/force_merge").expect("it merges");
+                pass(seconds(1));
+                until_true("VictoriaMetrics merges", seconds(600), || {
+                    let metrics = self.http().get("/metrics").unwrap_or_default();
+                    let line = metrics
+                        .lines()
+                        .find(|l| l.starts_with("vm_active_force_merges"));
+                    line.is_none_or(|l| l.ends_with(" 0"))
+                });
+                // What was merged is removed a moment later.
+                pass(seconds(3));
+                self.data.clone()
+            }
+            Kind::Prometheus => {
+                // Its head becomes a block only with time; a snapshot makes one now.
+                http.post("/api/v1/admin/tsdb/snapshot")
+                    .expect("it takes a snapshot");
+                self.data.join("snapshots")
+            }
+        }
+    }
+
+    fn ask(&self, ask: Ask, samples: &Samples) -> Result<f64, String> {
+        let mut http = self.http();
+        let mut spent = Vec::new();
+        // The first one warms up.
+        for turn in 0..=ask.times() {
+            let before = cpu_ns(self.pid());
+            let answer = http.get(&ask.theirs(samples, turn))?;
+            let after = cpu_ns(self.pid());
+            if !answer.contains("\"result\":[{") {
+                let beginning: String = answer.chars().take(200).collect();
+                return Err(format!("no answer: {beginning}"));
+            }
+            if turn > 0 {
+                spent.push((after - before) as f64 / 1e6);
+            }
+        }
+        Ok(median(&spent))
+    }
+}
+
+/// Everything about one peer.
+pub(crate) fn measure(
+    kind: Kind,
+    folder: &Path,
+    samples: &Samples,
+    lanes: &[Vec<Vec<u8>>],
+) -> Cost {
+    let peer = kind.start(folder);
+    let (base, begun) = (cpu_ns(peer.pid()), Instant::now());
+    peer.write(lanes);
+    let (stored, wall_s) = (cpu_ns(peer.pid()), begun.elapsed().as_secs_f64());
+    let rss = rss_mib(peer.pid());
+    peer.flush();
+    let merged = peer.merge();
+    let settled = cpu_ns(peer.pid());
+    let questions = ALL.map(|ask| (ask, peer.ask(ask, samples)));
+    Cost {
+        name: kind.name(),
+        samples: samples.count(),
+        stored_cpu_s: (stored - base) as f64 / 1e9,
+        settled_cpu_s: (settled - base) as f64 / 1e9,
+        wall_s,
+        rss_mib: rss,
+        peak_mib: peak_mib(peer.pid()),
+        bytes: folder_bytes(&merged),
+        questions: questions.into_iter().collect(),
+        note: String::new(),
+    }
+}
+
+/// Bytes of VictoriaMetrics' files after a flush of these samples. It is stopped first: some parts
+/// are in memory for a while after a flush. What it keeps of answers on the way out is not counted.
+pub(crate) fn flushed_bytes(folder: &Path, lanes: &[Vec<Vec<u8>>]) -> u64 {
+    let mut peer = Kind::Victoria.start(folder);
+    peer.write(lanes);
+    peer.flush();
+    peer.program.signal(Signal::INT);
+    peer.program.wait(seconds(60));
+    folder_bytes(&peer.data) - folder_bytes(&peer.data.join("cache"))
+}
