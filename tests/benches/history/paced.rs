@@ -251,12 +251,13 @@ pub(crate) fn victoria(folder: &Path, samples: &Samples, pace: Pace) -> Paced {
     let messages = counted.messages.load(Ordering::Relaxed) - messages;
     let window_s = begun.elapsed().as_secs_f64();
     let rss = rss_mib(peer.pid());
-    runtime.shutdown_background();
     assert_eq!(
         counted.failed.load(Ordering::Relaxed),
         0,
         "VictoriaMetrics refused"
     );
+    // After the count: a request that this cuts off was not refused.
+    runtime.shutdown_background();
     let samples_sent = messages as f64 * samples.mould.capture().series.len() as f64;
     Paced {
         name: "VictoriaMetrics, plain",
