@@ -2,8 +2,8 @@
 //! of a few questions. No network, no decoding of messages.
 //!
 //! `cargo bench -p hostwell --bench store`; with `HOSTWELL_CAPTURE=FILE.csv` (first line the
-//! series, first column seconds, `[ticks…]` and `[ms]` naming native units) every host replays
-//! that capture from another place instead of the made-up values.
+//! series, first column seconds, `[ticks…]` and `[ms]` naming native units) every host is derived
+//! from that capture (`derived`) instead of being made up.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,8 @@
     clippy::print_stdout,
     reason = "a bench prints its result and stops where it cannot go on"
 )]
+
+mod derived;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,11 +27,23 @@ const HOSTS: u8 = 100;
 const START_MS: i64 = 1_800_000_000_000;
 const STEP_MS: i64 = 10_000;
 const IN_FLIGHT: usize = 64;
+/// Six hours at 10 s.
+const TICKS: usize = 2160;
+const HOUR_TICKS: usize = 360;
+const HOUR_MS: i64 = 3_600_000;
 
 /// Columns of values, one for each series, all of the same length.
 struct Capture {
     names: Vec<SeriesName>,
     columns: Vec<Vec<f64>>,
+    /// What a value is multiplied with to be in the unit the kernel counts in.
+    units: Vec<f64>,
+}
+
+/// The values of every host: host, series, tick.
+struct Fleet {
+    names: Vec<SeriesName>,
+    hosts: Vec<Vec<Vec<f64>>>,
 }
 
 fn series_name(text: &str) -> SeriesName {
@@ -79,15 +93,27 @@ fn read_capture(path: &Path) -> Capture {
             columns[i].push(field.parse::<f64>().expect("a number") / native[i].1);
         }
     }
+    let (names, units) = native.into_iter().unzip();
     Capture {
-        names: native.into_iter().map(|(name, _)| name).collect(),
+        names,
         columns,
+        units,
+    }
+}
+
+/// Every host derived from the capture.
+fn derive(capture: Capture) -> Fleet {
+    Fleet {
+        hosts: (0..u64::from(HOSTS))
+            .map(|host| derived::host(&capture, host + 1, TICKS))
+            .collect(),
+        names: capture.names,
     }
 }
 
 /// 60 series that move like a host's: 16 CPU counters, 12 memory gauges, 32 other counters, a
 /// quarter of all constant.
-fn make_up() -> Capture {
+fn make_up() -> Fleet {
     let mut state = 1u64;
     let mut random = move |below: u64| {
         state = state
@@ -95,7 +121,7 @@ fn make_up() -> Capture {
             .wrapping_add(1);
         (state >> 33) % below
     };
-    let (mut names, mut columns) = (Vec::new(), Vec::new());
+    let (mut names, mut columns) = (Vec::new(), Vec::<Vec<f64>>::new());
     for i in 0..60u64 {
         let (metric, step, unit) = match i {
             0..16 => ("node_cpu_seconds_total", 1000, 100.0),
@@ -107,7 +133,7 @@ fn make_up() -> Capture {
             labels: vec![("n".into(), i.to_string())],
         });
         let mut value = random(1 << 30);
-        let column = (0..1500).map(|_| {
+        let column = (0..TICKS).map(|_| {
             if i % 4 > 0 {
                 value += random(step);
             }
@@ -115,23 +141,27 @@ fn make_up() -> Capture {
         });
         columns.push(column.collect());
     }
-    Capture { names, columns }
+    let turned = |host: usize| -> Vec<Vec<f64>> {
+        let mut columns = columns.clone();
+        for column in &mut columns {
+            column.rotate_left(host * 7);
+        }
+        columns
+    };
+    Fleet {
+        names,
+        hosts: (0..usize::from(HOSTS)).map(turned).collect(),
+    }
 }
 
-/// A host's values at a tick: the capture from a place of its own, counters carried on.
-fn value(capture: &Capture, host: u8, series: usize, tick: usize) -> f64 {
-    let column = &capture.columns[series];
-    column[(tick + usize::from(host) * 97) % column.len()]
-}
-
-fn batch(capture: &Capture, host: u8, ids: &[SeriesId], first: usize, ticks: usize) -> Append {
-    let columns = (0..ids.len())
-        .map(|s| Column {
+fn batch(fleet: &Fleet, host: u8, ids: &[SeriesId], first: usize, ticks: usize) -> Append {
+    let columns = fleet.hosts[usize::from(host)]
+        .iter()
+        .enumerate()
+        .map(|(s, values)| Column {
             number: s as u32,
             ticks: None,
-            values: (first..first + ticks)
-                .map(|t| value(capture, host, s, t))
-                .collect(),
+            values: values[first..first + ticks].to_vec(),
         })
         .collect();
     let time = |t: usize| START_MS + t as i64 * STEP_MS;
@@ -161,22 +191,32 @@ fn cpu_seconds() -> f64 {
     ticks as f64 / 100.0
 }
 
-/// Registers all hosts; answers their batches in the order of time.
-async fn prepare(store: &Store, capture: &Capture, ticks: usize, each: usize) -> Vec<Append> {
+/// Registers all hosts; answers their series.
+async fn register(store: &Store, fleet: &Fleet) -> Vec<Vec<SeriesId>> {
     let mut ids = Vec::new();
     for host in 0..HOSTS {
         store.greet(greeting(host), START_MS).await.unwrap();
-        let names = capture
+        let names = fleet
             .names
             .iter()
             .map(|n| (n.clone(), Kind::Counter))
             .collect();
         ids.push(store.series_ids(HostId([host; 16]), names).await.unwrap());
     }
-    (0..ticks)
+    ids
+}
+
+/// The batches of some ticks in the order of time.
+fn batches(
+    fleet: &Fleet,
+    ids: &[Vec<SeriesId>],
+    ticks: std::ops::Range<usize>,
+    each: usize,
+) -> Vec<Append> {
+    ticks
         .step_by(each)
         .flat_map(|first| (0..HOSTS).map(move |host| (first, host)))
-        .map(|(first, host)| batch(capture, host, &ids[usize::from(host)], first, each))
+        .map(|(first, host)| batch(fleet, host, &ids[usize::from(host)], first, each))
         .collect()
 }
 
@@ -192,16 +232,12 @@ async fn append_all(store: &Store, batches: Vec<Append>) {
     tasks.join_all().await;
 }
 
-async fn run(capture: &Capture, ticks: usize, ticks_per_batch: usize) {
+async fn run(fleet: &Fleet, ticks_per_batch: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let options = StoreOptions {
-        path: folder.path().join("hostwell.db"),
-        retention_ms: i64::MAX / 4,
-        series_per_host_max: 2000,
-        hosts_max: 1000,
-    };
+    let options = options(folder.path());
     let store = Store::open(options.clone()).await.unwrap();
-    let batches = prepare(&store, capture, ticks, ticks_per_batch).await;
+    let ids = register(&store, fleet).await;
+    let batches = batches(fleet, &ids, 0..HOUR_TICKS, ticks_per_batch);
     let samples = batches.iter().map(|b| b.block.samples()).sum::<usize>() as f64;
     let count = batches.len() as f64;
     println!("{samples} samples in {count} batches of {ticks_per_batch} ticks:");
@@ -232,15 +268,65 @@ async fn run(capture: &Capture, ticks: usize, ticks_per_batch: usize) {
         samples / (cpu_seconds() - cpu) / 1e6
     );
     let store = Store::open_read_only(&options.path).await.unwrap();
-    let bytes = store
-        .backup(&folder.path().join("compact.db"))
-        .await
-        .unwrap() as f64;
+    at_rest(&store, folder.path(), samples).await;
+    ask(&store, "sealed").await;
+}
+
+fn options(folder: &Path) -> StoreOptions {
+    StoreOptions {
+        path: folder.join("hostwell.db"),
+        retention_ms: i64::MAX / 4,
+        series_per_host_max: 2000,
+        hosts_max: 1000,
+    }
+}
+
+async fn at_rest(store: &Store, folder: &Path, samples: f64) {
+    let copy = folder.join("compact.db");
+    let bytes = store.backup(&copy).await.unwrap() as f64;
+    std::fs::remove_file(copy).unwrap();
     println!(
-        "  at rest           {:.2} bytes per sample, everything included",
+        "  at rest           {:.3} bytes per sample, everything included",
         bytes / samples
     );
-    ask(&store, "sealed").await;
+}
+
+/// Six hours as they come: sealed hour by hour, then merged as far as upkeep does.
+async fn run_hours(fleet: &Fleet) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path());
+    let store = Store::open(options.clone()).await.unwrap();
+    let ids = register(&store, fleet).await;
+    let (mut samples, mut sealing) = (0.0, 0.0);
+    for first in (0..TICKS).step_by(HOUR_TICKS) {
+        let batches = batches(fleet, &ids, first..first + HOUR_TICKS, 6);
+        samples += batches.iter().map(|b| b.block.samples()).sum::<usize>() as f64;
+        append_all(&store, batches).await;
+        let cpu = cpu_seconds();
+        let now_ms = START_MS + (first + HOUR_TICKS) as i64 * STEP_MS + HOUR_MS;
+        while store.facts(false).await.unwrap().journal_batches > 0 {
+            store.upkeep(now_ms).await.unwrap();
+        }
+        sealing += cpu_seconds() - cpu;
+    }
+    println!("{samples} samples in six hours, sealed as they come:");
+    println!(
+        "  sealed            {:.2} M samples per CPU-second",
+        samples / sealing / 1e6
+    );
+    at_rest(&store, folder.path(), samples).await;
+    let cpu = cpu_seconds();
+    let now_ms = START_MS + TICKS as i64 * STEP_MS + 2 * HOUR_MS;
+    for _ in 0..100 {
+        store.upkeep(now_ms).await.unwrap();
+    }
+    println!(
+        "  and merged        {:.2} M samples per CPU-second",
+        samples / (cpu_seconds() - cpu) / 1e6
+    );
+    at_rest(&store, folder.path(), samples).await;
+    ask(&store, "merged").await;
+    store.close().await.unwrap();
 }
 
 /// The writer thread lets go of the file shortly after its last handle is dropped.
@@ -303,12 +389,13 @@ fn greeting(host: u8) -> Greeting {
 }
 
 fn main() {
-    let capture = match std::env::var_os("HOSTWELL_CAPTURE") {
-        Some(path) => read_capture(Path::new(&path)),
+    let fleet = match std::env::var_os("HOSTWELL_CAPTURE") {
+        Some(path) => derive(read_capture(Path::new(&path))),
         None => make_up(),
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for ticks_per_batch in [1, 6] {
-        runtime.block_on(run(&capture, 360, ticks_per_batch));
+        runtime.block_on(run(&fleet, ticks_per_batch));
     }
+    runtime.block_on(run_hours(&fleet));
 }
