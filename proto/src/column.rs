@@ -108,33 +108,44 @@ pub enum ColumnError {
 /// The mantissa of `value` with this many decimals, if it gives back the very same value.
 fn mantissa(value: f64, decimals: u8) -> Option<i64> {
     let power = POWERS[usize::from(decimals)];
-    let scaled = (value * power).round();
+    let scaled = value * power;
     if scaled.is_nan() || scaled.abs() >= MANTISSA_MAX {
         return None;
     }
+    // The nearest whole number, without a call. Where it is off by one, the next line says so.
+    let mantissa = (scaled + 0.5f64.copysign(scaled)) as i64;
     // Through the integer, as the reader will: minus zero does not survive that and stays raw.
-    let mantissa = scaled as i64;
-    (mantissa as f64 / power)
+    decimal(mantissa, decimals)
         .to_bits()
         .eq(&value.to_bits())
         .then_some(mantissa)
 }
 
-/// Finds the fewest decimals, from the hint upwards, that hold all values exactly.
-fn decimals_for(values: &[f64], hint: u8) -> Option<u8> {
-    let mut decimals = hint.min(DECIMALS_MAX);
-    'next: loop {
-        for value in values {
-            if mantissa(*value, decimals).is_none() {
-                decimals += 1;
-                if decimals > DECIMALS_MAX {
-                    return None;
-                }
-                continue 'next;
-            }
-        }
-        return Some(decimals);
+/// The value that `mantissa` stands for with this many decimals (at most [`DECIMALS_MAX`]).
+pub fn decimal(mantissa: i64, decimals: u8) -> f64 {
+    match decimals {
+        // A division by one is still a division.
+        0 => mantissa as f64,
+        _ => mantissa as f64 / POWERS[usize::from(decimals.min(DECIMALS_MAX))],
     }
+}
+
+/// All values as whole numbers of the fewest decimals, from the hint upwards, that hold them
+/// exactly; answers the decimals.
+fn mantissas_into(values: &[f64], hint: u8, mantissas: &mut Vec<i64>) -> Option<u8> {
+    (hint.min(DECIMALS_MAX)..=DECIMALS_MAX).find(|decimals| {
+        mantissas.clear();
+        mantissas.extend(values.iter().map_while(|v| mantissa(*v, *decimals)));
+        mantissas.len() == values.len()
+    })
+}
+
+/// The values as whole numbers: each is `mantissa / 10^decimals`, bit for bit; with the fewest
+/// decimals that do. `None` when some value is no such number.
+pub fn mantissas(values: &[f64]) -> Option<(u8, Vec<i64>)> {
+    let mut mantissas = Vec::with_capacity(values.len());
+    let decimals = mantissas_into(values, 0, &mut mantissas)?;
+    Some((decimals, mantissas))
 }
 
 fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -171,25 +182,29 @@ pub fn encode(block: &Block, hint: impl Fn(u32) -> u8) -> Vec<u8> {
         last = *time;
     }
     put_varint(&mut out, block.columns.len() as u64);
-    let mut previous = 0u32;
+    let (mut previous, mut mantissas) = (0u32, Vec::new());
     for column in &block.columns {
         put_varint(&mut out, u64::from(column.number.wrapping_sub(previous)));
         previous = column.number;
-        put_column(&mut out, column, block.times_ms.len(), hint(column.number));
+        let hint = hint(column.number);
+        put_column(&mut out, column, block.times_ms.len(), hint, &mut mantissas);
     }
     out
 }
 
-fn put_column(out: &mut Vec<u8>, column: &Column, ticks: usize, hint: u8) {
-    let decimals = decimals_for(&column.values, hint);
-    let mantissas = |d: u8| column.values.iter().filter_map(move |v| mantissa(*v, d));
-    let (encoding, decimals_bits) = match decimals {
+/// `mantissas` is room to work in.
+fn put_column(
+    out: &mut Vec<u8>,
+    column: &Column,
+    ticks: usize,
+    hint: u8,
+    mantissas: &mut Vec<i64>,
+) {
+    let (encoding, decimals_bits) = match mantissas_into(&column.values, hint, mantissas) {
         None => (RAW, 0),
-        Some(d) => {
-            let mut all = mantissas(d);
-            let first = all.next();
-            let constant = all.all(|m| Some(m) == first);
-            (if constant { CONSTANT } else { DELTA }, d)
+        Some(decimals) => {
+            let constant = mantissas.iter().all(|m| Some(m) == mantissas.first());
+            (if constant { CONSTANT } else { DELTA }, decimals)
         }
     };
     let sparse = if column.ticks.is_some() { SPARSE } else { 0 };
@@ -206,12 +221,12 @@ fn put_column(out: &mut Vec<u8>, column: &Column, ticks: usize, hint: u8) {
             .values
             .iter()
             .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
-        CONSTANT => put_zigzag(out, mantissas(decimals_bits).next().unwrap_or(0)),
+        CONSTANT => put_zigzag(out, mantissas.first().copied().unwrap_or(0)),
         _ => {
             let mut last = 0i64;
-            for m in mantissas(decimals_bits) {
-                put_zigzag(out, m - last);
-                last = m;
+            for m in mantissas {
+                put_zigzag(out, *m - last);
+                last = *m;
             }
         }
     }

@@ -2,23 +2,32 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::history::head::Head;
-use super::history::{retention, seal};
+use super::history::{merge, retention, seal};
 use super::registry::hosts;
-use super::types::{Census, StoreFacts};
+use super::types::{Census, StoreFacts, Written};
 use super::writer::Ledger;
 use super::{Store, backup, census, check};
 
 /// How long one call of [`Store::upkeep`] seals before it leaves the rest to the next one.
 const UPKEEP_TIME_MAX: Duration = Duration::from_millis(250);
+/// How long it merges; one merge more may be begun.
+const MERGE_TIME_MAX: Duration = Duration::from_millis(100);
 /// Packed bytes the head may hold: above it the largest journals are sealed early.
 const HEAD_BYTES_MAX: usize = 256 << 20;
 
+/// A panic elsewhere cannot leave these half changed: every change is one step.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Store {
-    /// Seals what is due (staggered), drops what is past retention. Short; call it often.
+    /// Seals what is due (staggered), merges small blocks, drops what is past retention. Short;
+    /// call it often.
     ///
     /// # Errors
     /// `Full`, `Damaged`, `Io`: what was not done is done by a later call.
@@ -36,16 +45,19 @@ impl Store {
             }
             self.seal(one.host).await?;
         }
+        let merged = self.merge(Instant::now() + MERGE_TIME_MAX).await;
         let retention_ms = writing.options.retention_ms;
-        self.change("drop what is past the retention", move |ledger| {
-            let kept = hosts::kept(&ledger.conn)?;
-            let dropped = retention::prune(&ledger.conn, now_ms, retention_ms, &kept)?;
-            if dropped > 0 {
-                tracing::info!(blocks = dropped, "dropped blocks past the retention");
-            }
-            Ok(())
-        })
-        .await
+        let pruned = self
+            .change("drop what is past the retention", move |ledger| {
+                let kept = hosts::kept(&ledger.conn)?;
+                let dropped = retention::prune(&ledger.conn, now_ms, retention_ms, &kept)?;
+                if dropped > 0 {
+                    tracing::info!(blocks = dropped, "dropped blocks past the retention");
+                }
+                Ok(())
+            })
+            .await;
+        merged.and(pruned)
     }
 
     /// Seals every host's journal now, whatever its turn: after much came in at once.
@@ -70,6 +82,7 @@ impl Store {
         }
         let prepare = move |conn: &rusqlite::Connection| seal::prepare(conn, host, &entries);
         let sealed = self.inner.readers.snapshot("make blocks", prepare).await?;
+        let (span, samples) = (sealed.span(), sealed.samples() as u64);
         let commit = move |ledger: &mut Ledger| seal::commit(ledger, sealed);
         let forget = |(host, numbers): (i64, HashSet<i64>), head: &Head| {
             head.remove(host, &numbers);
@@ -77,7 +90,65 @@ impl Store {
         writing
             .writer
             .submit("write blocks", true, commit, forget)
-            .await
+            .await?;
+        hold(&writing.changed).add(host, span);
+        hold(&writing.written).sealed_samples += samples;
+        Ok(())
+    }
+
+    /// Merges small blocks where blocks were sealed, until it is time to stop.
+    async fn merge(&self, until: Instant) -> Result<(), StoreError> {
+        let writing = self.writing()?;
+        while Instant::now() < until {
+            let next = hold(&writing.changed).next();
+            let Some((host, around)) = next else {
+                break;
+            };
+            let families = move |conn: &rusqlite::Connection| merge::families(conn, host);
+            let readers = &self.inner.readers;
+            let families = readers.snapshot("list families", families).await?;
+            let mut families = families.into_iter().peekable();
+            while let Some(family) = families.peek().copied() {
+                if !self.merge_once((host, family), around).await? {
+                    families.next();
+                }
+                if Instant::now() >= until && families.peek().is_some() {
+                    hold(&writing.changed).add(host, Some(around));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next merge of a family; whether there was one.
+    async fn merge_once(&self, of: (i64, i64), around: (i64, i64)) -> Result<bool, StoreError> {
+        let writing = self.writing()?;
+        // A block must not be sealed against blocks that are being replaced.
+        let _one_at_a_time = writing.sealing.lock().await;
+        let prepare = move |conn: &rusqlite::Connection| merge::prepare(conn, of, around);
+        let readers = &self.inner.readers;
+        let Some(merged) = readers.snapshot("merge blocks", prepare).await? else {
+            return Ok(false);
+        };
+        let samples = merged.samples() as u64;
+        let done = self
+            .change("write merged blocks", move |ledger| {
+                merge::commit(ledger, &merged)
+            })
+            .await?;
+        if done {
+            hold(&writing.written).merged_samples += samples;
+        }
+        Ok(done)
+    }
+
+    /// What sealing and merging wrote since the store was opened.
+    ///
+    /// # Errors
+    /// `Conflict` when it is open for reading only.
+    pub fn written(&self) -> Result<Written, StoreError> {
+        Ok(*hold(&self.writing()?.written))
     }
 
     /// Writes a consistent copy of the database to a new file while others write; answers its

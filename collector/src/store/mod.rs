@@ -53,13 +53,13 @@ use hostwell_proto::id::{HostId, SpoolId};
 pub use error::StoreError;
 pub use types::{
     Append, Appended, Census, CensusRow, GapRecord, Greeting, HostEdit, HostFacts, HostRecord,
-    SeriesId, StoreFacts, StoreOptions, WatchSpan, WindowQuery,
+    SeriesId, StoreFacts, StoreOptions, WatchSpan, WindowQuery, Written,
 };
 
 use crate::rules::Finding;
 use crate::series::{Kind, SeriesName, Window};
 use error::Fault;
-use history::{gaps, head::Head, journal, series, spools, window};
+use history::{gaps, head::Head, journal, merge, series, spools, window};
 use readers::Readers;
 use registry::{edit, findings, hosts, watch};
 use writer::{Ledger, Writer};
@@ -85,6 +85,9 @@ struct Writing {
     head: Arc<Head>,
     /// One sealing at a time: two would make blocks of the same entries.
     sealing: tokio::sync::Mutex<()>,
+    /// Where blocks were sealed that may be merged with their neighbours.
+    changed: Mutex<merge::Changed>,
+    written: Mutex<Written>,
     /// The watch span of this handle, once it has begun.
     span: Arc<Mutex<Option<i64>>>,
 }
@@ -130,6 +133,8 @@ impl Store {
                 writer,
                 head,
                 sealing,
+                changed: Mutex::default(),
+                written: Mutex::default(),
                 span: Arc::default(),
             };
             Ok(Store {

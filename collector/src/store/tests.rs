@@ -13,6 +13,7 @@ mod crash;
 mod formats;
 mod hosts;
 mod ingest;
+mod merging;
 mod model;
 mod register;
 

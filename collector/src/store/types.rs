@@ -199,6 +199,16 @@ pub struct WatchSpan {
     pub to_ms: i64,
 }
 
+/// What sealing and merging wrote since the store was opened. Samples written for each sample
+/// sealed: `(sealed_samples + merged_samples) / sealed_samples`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Samples that left the journal for blocks.
+    pub sealed_samples: u64,
+    /// Samples written again because their blocks were merged.
+    pub merged_samples: u64,
+}
+
 /// What the file holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreFacts {

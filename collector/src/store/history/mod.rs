@@ -2,16 +2,19 @@
 //!
 //! The life of a batch: `journal` (a row, with the spool's watermark in the same transaction) →
 //! `head` (the same bytes in memory) → `seal` (one block for each family and stretch of time) →
-//! `retention` (whole blocks dropped). `window` merges what is sealed with what is not.
+//! `merge` (small blocks become larger ones) → `retention` (whole blocks dropped). `window` merges what is sealed with what is not.
 
 pub(super) mod gaps;
 pub(super) mod head;
 pub(super) mod journal;
+pub(super) mod merge;
 pub(super) mod parcel;
 pub(super) mod ranges;
 pub(super) mod retention;
 pub(super) mod rollup;
 pub(super) mod seal;
+mod sealed;
 pub(super) mod series;
 pub(super) mod spools;
+mod varint;
 pub(super) mod window;

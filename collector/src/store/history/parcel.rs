@@ -6,12 +6,14 @@
 //! block  = docs/format/column.md; a column's number is a position among the ids of the runs
 //! ```
 //! Ids are given out in the order series are declared, so a batch's list is a run or two. The
-//! journal keeps parcels as they are; a sealed block is a parcel under zstd. Each has its CRC-32C
-//! in a column beside it.
+//! journal keeps parcels as they are; a sealed block is of format 2 (`sealed`) or, the older way and
+//! where it is smaller, a parcel under zstd. Each has its CRC-32C in a column beside it.
 
 use hostwell_proto::column::{self, Block, Column, Limits};
 
 use super::super::error::Fault;
+use super::sealed::{self, Plans};
+use super::varint::{self, Cursor};
 
 const VERSION: u8 = 1;
 /// Most bytes a parcel may unpack to: far above what sealing makes, far below all memory.
@@ -19,7 +21,10 @@ const BYTES_MAX: usize = 256 << 20;
 const SERIES_MAX: usize = 1 << 20;
 /// Sealed once, read often, and on the disk for weeks: worth a high level.
 const ZSTD_LEVEL: i32 = 9;
-const LIMITS: Limits = Limits {
+/// Up to so many ticks both formats are tried: tables and lengths cost more than they save there.
+const TICKS_FEW: usize = 64;
+/// Bounds for what a block from a file may unpack to.
+pub(in crate::store) const LIMITS: Limits = Limits {
     ticks_max: u16::MAX as usize,
     columns_max: SERIES_MAX,
     samples_max: 1 << 28,
@@ -34,25 +39,32 @@ pub(in crate::store) struct Parcel {
     pub block: Block,
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+/// Appends a list of ids as runs of neighbours.
+pub(in crate::store) fn put_runs(out: &mut Vec<u8>, series: &[i64]) {
+    let runs = series.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+    varint::put(out, runs.clone().count() as u64);
+    let mut end = 0i64;
+    for run in runs {
+        varint::put_signed(out, run[0].wrapping_sub(end));
+        varint::put(out, run.len() as u64);
+        end = run[0].wrapping_add(run.len() as i64);
     }
-    out.push(value as u8);
 }
 
-fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
+/// Reads a list of ids.
+pub(in crate::store) fn take_runs(cursor: &mut Cursor<'_>) -> Result<Vec<i64>, Fault> {
+    let runs = cursor.unsigned()?;
+    let (mut series, mut end) = (Vec::new(), 0i64);
+    for _ in 0..runs {
+        let first = end.wrapping_add(cursor.signed()?);
+        let length = cursor.unsigned()?;
+        if length > (SERIES_MAX - series.len()) as u64 {
+            return Err(Fault::damaged("a parcel's series list is too long"));
         }
+        end = first.wrapping_add(length as i64);
+        series.extend((0..length as i64).map(|i| first.wrapping_add(i)));
     }
-    None
+    Ok(series)
 }
 
 impl Parcel {
@@ -67,47 +79,24 @@ impl Parcel {
     /// The parcel as bytes.
     pub(in crate::store) fn pack(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        let runs: Vec<&[i64]> = self
-            .series
-            .chunk_by(|a, b| a.checked_add(1) == Some(*b))
-            .collect();
-        put_varint(&mut out, runs.len() as u64);
-        let mut end = 0i64;
-        for run in runs {
-            let step = run[0].wrapping_sub(end);
-            put_varint(&mut out, ((step << 1) ^ (step >> 63)) as u64);
-            put_varint(&mut out, run.len() as u64);
-            end = run[0].wrapping_add(run.len() as i64);
-        }
+        put_runs(&mut out, &self.series);
         out.extend_from_slice(&column::encode(&self.block, |_| 0));
         out
     }
 
     /// Reads bytes whose checksum was right; what does not fit is damage all the same.
     pub(in crate::store) fn unpack(bytes: &[u8]) -> Result<Parcel, Fault> {
-        let cut = || Fault::damaged("a parcel's series list is cut");
-        let mut rest = match bytes.split_first() {
-            Some((&VERSION, rest)) => rest,
-            Some((other, _)) => {
+        let mut cursor = Cursor::new(bytes, "a parcel's series list");
+        match cursor.byte()? {
+            VERSION => {}
+            other => {
                 return Err(Fault::damaged(format!(
                     "a parcel of unknown version {other}"
                 )));
             }
-            None => return Err(cut()),
-        };
-        let runs = take_varint(&mut rest).ok_or_else(cut)?;
-        let (mut series, mut end) = (Vec::new(), 0i64);
-        for _ in 0..runs {
-            let step = take_varint(&mut rest).ok_or_else(cut)?;
-            let length = take_varint(&mut rest).ok_or_else(cut)?;
-            let first = end.wrapping_add((step >> 1) as i64 ^ -((step & 1) as i64));
-            if length as usize > SERIES_MAX - series.len().min(SERIES_MAX) {
-                return Err(Fault::damaged("a parcel's series list is too long"));
-            }
-            end = first.wrapping_add(length as i64);
-            series.extend((0..length as i64).map(|i| first.wrapping_add(i)));
         }
-        let block = column::decode(rest, LIMITS)
+        let series = take_runs(&mut cursor)?;
+        let block = column::decode(cursor.rest(), LIMITS)
             .map_err(|e| Fault::damaged(format!("a parcel's samples: {e}")))?;
         let parcel = Parcel { series, block };
         if parcel.is_sound() {
@@ -117,14 +106,52 @@ impl Parcel {
         }
     }
 
-    /// The parcel under zstd, for a sealed block.
-    pub(in crate::store) fn seal(&self) -> Result<Vec<u8>, Fault> {
+    /// The parcel as a sealed block: format 2, or format 1 where that is smaller, which it is for
+    /// a handful of ticks. `known`: see [`sealed::encode`].
+    pub(in crate::store) fn seal(&self, known: Option<&Plans>) -> Result<Vec<u8>, Fault> {
+        match sealed::encode(self, known)? {
+            Some(second) if self.block.times_ms.len() > TICKS_FEW => Ok(second),
+            Some(second) => {
+                let first = self.seal_first()?;
+                Ok(if first.len() < second.len() {
+                    first
+                } else {
+                    second
+                })
+            }
+            None => self.seal_first(),
+        }
+    }
+
+    /// How the columns of a sealed block are foretold; `None` where the block is of the older way
+    /// or nothing is.
+    pub(in crate::store) fn plans(bytes: &[u8]) -> Result<Option<Plans>, Fault> {
+        if bytes.first() != Some(&sealed::VERSION) {
+            return Ok(None);
+        }
+        Ok(Some(sealed::plans(bytes)?).filter(|p| !p.is_empty()))
+    }
+
+    /// The older way: the parcel under zstd.
+    fn seal_first(&self) -> Result<Vec<u8>, Fault> {
         zstd::bulk::compress(&self.pack(), ZSTD_LEVEL)
             .map_err(|e| Fault::Sql(super::super::error::Trouble::Other(format!("zstd: {e}"))))
     }
 
-    /// Reads a sealed block.
+    /// Reads a sealed block of any format.
     pub(in crate::store) fn unseal(bytes: &[u8]) -> Result<Parcel, Fault> {
+        Parcel::unseal_some(bytes, |_| true)
+    }
+
+    /// Reads a sealed block, at least the columns of the series that are `wanted`; format 2
+    /// leaves the others as they are.
+    pub(in crate::store) fn unseal_some(
+        bytes: &[u8],
+        wanted: impl Fn(i64) -> bool,
+    ) -> Result<Parcel, Fault> {
+        if bytes.first() == Some(&sealed::VERSION) {
+            return sealed::decode(bytes, wanted);
+        }
         let size = zstd::zstd_safe::get_frame_content_size(bytes)
             .ok()
             .flatten()
@@ -154,12 +181,7 @@ impl Parcel {
 
     /// Builds a parcel from samples of each series, ascending in time without a time twice.
     pub(in crate::store) fn of(samples: &[(i64, &[(i64, f64)])]) -> Parcel {
-        let mut times_ms: Vec<i64> = samples
-            .iter()
-            .flat_map(|(_, points)| points.iter().map(|p| p.0))
-            .collect();
-        times_ms.sort_unstable();
-        times_ms.dedup();
+        let times_ms = times_of(samples.iter().map(|(_, points)| *points));
         let columns = samples
             .iter()
             .enumerate()
@@ -174,6 +196,20 @@ impl Parcel {
             block: Block { times_ms, columns },
         }
     }
+}
+
+/// All times of several series, ascending. Most series of a host have the same ones.
+pub(in crate::store) fn times_of<'a>(series: impl Iterator<Item = &'a [(i64, f64)]>) -> Vec<i64> {
+    let mut times: Vec<i64> = Vec::new();
+    for points in series {
+        let same = points.len() == times.len() && points.iter().zip(&times).all(|(p, t)| p.0 == *t);
+        if !same {
+            times.extend(points.iter().map(|p| p.0));
+            times.sort_unstable();
+            times.dedup();
+        }
+    }
+    times
 }
 
 /// Positions of the points' times among all times; both ascend.
@@ -226,7 +262,7 @@ mod tests {
                 .collect();
             prop_assert_eq!(&bits(&parcel), &wanted);
             prop_assert_eq!(&bits(&Parcel::unpack(&parcel.pack()).unwrap()), &wanted);
-            prop_assert_eq!(&bits(&Parcel::unseal(&parcel.seal().unwrap()).unwrap()), &wanted);
+            prop_assert_eq!(&bits(&Parcel::unseal(&parcel.seal(None).unwrap()).unwrap()), &wanted);
         }
 
         #[test]

@@ -13,7 +13,8 @@ use rusqlite::{Connection, params};
 use super::super::error::Fault;
 use super::super::writer::Ledger;
 use super::head::Entry;
-use super::parcel::Parcel;
+use super::parcel::{Parcel, times_of};
+use super::sealed::Plans;
 use super::{rollup, series};
 
 /// A journal is sealed at the next turn of its host's hour, …
@@ -21,18 +22,39 @@ const PERIOD_MS: i64 = 3_600_000;
 /// … or earlier when it is this large.
 const HOST_BYTES_MAX: usize = 8 << 20;
 /// Most ticks in a block: two hours at 10 s is 720, at 1 s there are two blocks an hour.
-const TICKS_MAX: usize = 2048;
+pub(in crate::store) const TICKS_MAX: usize = 2048;
 /// A hole this long ends a block, so that retention can drop what is before it.
-const HOLE_MS: i64 = 3_600_000;
+pub(in crate::store) const HOLE_MS: i64 = 3_600_000;
 
 /// A block that is not in the file yet.
 #[derive(Debug)]
-struct Fresh {
+pub(in crate::store) struct Fresh {
     family: i64,
     start_ms: i64,
     end_ms: i64,
-    samples: usize,
+    pub ticks: usize,
+    pub samples: usize,
     payload: Vec<u8>,
+}
+
+impl Fresh {
+    /// Packs samples of each series, ascending in time without a time twice.
+    pub(in crate::store) fn of(
+        family: i64,
+        samples: &[(i64, &[(i64, f64)])],
+        known: Option<&Plans>,
+    ) -> Result<Fresh, Fault> {
+        let parcel = Parcel::of(samples);
+        let (start_ms, end_ms) = parcel.span().unwrap_or((0, 0));
+        Ok(Fresh {
+            family,
+            start_ms,
+            end_ms,
+            ticks: parcel.block.times_ms.len(),
+            samples: parcel.block.samples(),
+            payload: parcel.seal(known)?,
+        })
+    }
 }
 
 /// Blocks and the journal entries they replace.
@@ -41,6 +63,19 @@ pub(in crate::store) struct Sealed {
     host: i64,
     numbers: HashSet<i64>,
     blocks: Vec<Fresh>,
+}
+
+impl Sealed {
+    /// From the first to the last sample of the blocks.
+    pub(in crate::store) fn span(&self) -> Option<(i64, i64)> {
+        let start_ms = self.blocks.iter().map(|b| b.start_ms).min()?;
+        Some((start_ms, self.blocks.iter().map(|b| b.end_ms).max()?))
+    }
+
+    /// Samples in the blocks.
+    pub(in crate::store) fn samples(&self) -> usize {
+        self.blocks.iter().map(|b| b.samples).sum()
+    }
 }
 
 /// Whether a host's journal should be sealed now. Every host's hour turns at its own moment, so
@@ -53,7 +88,7 @@ pub(in crate::store) fn is_due(host: i64, oldest_ms: i64, bytes: usize, now_ms: 
     bytes > HOST_BYTES_MAX || turn(oldest_ms) != turn(now_ms)
 }
 
-type Points = Vec<(i64, f64)>;
+pub(in crate::store) type Points = Vec<(i64, f64)>;
 
 /// Puts points in order; of equal times the first given wins.
 pub(in crate::store) fn settle(points: &mut Points) {
@@ -72,15 +107,15 @@ pub(in crate::store) fn prepare(
     let families = series::families(conn, host)?;
     let mut points: BTreeMap<i64, BTreeMap<i64, Points>> = BTreeMap::new();
     for entry in entries {
-        Parcel::unpack(&entry.payload)?.each(|id, time, value| {
+        let parcel = Parcel::unpack(&entry.payload)?;
+        for column in &parcel.block.columns {
+            let id = parcel.series[column.number as usize];
             let family = families.get(&id).copied().unwrap_or(0);
-            points
-                .entry(family)
-                .or_default()
-                .entry(id)
-                .or_default()
-                .push((time, value));
-        });
+            let members = points.entry(family).or_default();
+            let times = &parcel.block.times_ms;
+            let samples = column.samples().map(|(tick, value)| (times[tick], value));
+            members.entry(id).or_default().extend(samples);
+        }
     }
     let mut blocks = Vec::new();
     for (family, mut members) in points {
@@ -98,11 +133,8 @@ pub(in crate::store) fn prepare(
 }
 
 /// Cuts the times of a family into stretches without long holes and with bounded ticks.
-fn stretches(members: &BTreeMap<i64, Points>) -> Vec<(i64, i64)> {
-    let mut times: Vec<i64> = members.values().flatten().map(|p| p.0).collect();
-    times.sort_unstable();
-    times.dedup();
-    times
+pub(in crate::store) fn stretches(members: &BTreeMap<i64, Points>) -> Vec<(i64, i64)> {
+    times_of(members.values().map(Vec::as_slice))
         .chunk_by(|a, b| b.saturating_sub(*a) <= HOLE_MS)
         .flat_map(|stretch| stretch.chunks(TICKS_MAX))
         .filter_map(|ticks| Some((*ticks.first()?, *ticks.last()?)))
@@ -117,7 +149,8 @@ fn block(
     members: &BTreeMap<i64, Points>,
 ) -> Result<Option<Fresh>, Fault> {
     let mut held: HashSet<(i64, i64)> = HashSet::new();
-    each_block(conn, (host, family), (start_ms, end_ms), |parcel| {
+    let all = |_: i64| true;
+    each_block(conn, (host, family), (start_ms, end_ms), all, |parcel| {
         parcel.each(|id, time, _| {
             if (start_ms..=end_ms).contains(&time) {
                 held.insert((id, time));
@@ -141,24 +174,35 @@ fn block(
         return Ok(None);
     }
     let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, p.as_slice())).collect();
-    let parcel = Parcel::of(&borrowed);
+    let known = earlier_plans(conn, (host, family), start_ms)?;
     // Without the repeated samples the stretch may be shorter than it was.
-    let (start_ms, end_ms) = parcel.span().unwrap_or((start_ms, end_ms));
-    let samples = parcel.block.samples();
-    Ok(Some(Fresh {
-        family,
-        start_ms,
-        end_ms,
-        samples,
-        payload: parcel.seal()?,
-    }))
+    Ok(Some(Fresh::of(family, &borrowed, known.as_ref())?))
 }
 
-/// Visits the sealed blocks of a family that touch a range, oldest commit first.
+/// How the series of the block before were foretold from each other.
+fn earlier_plans(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    start_ms: i64,
+) -> Result<Option<Plans>, Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT payload FROM block WHERE host = ?1 AND family = ?2 AND end_ms < ?3
+         ORDER BY end_ms DESC LIMIT 1",
+    )?;
+    let mut rows = select.query(params![host, family, start_ms])?;
+    match rows.next()? {
+        Some(r) => Parcel::plans(r.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?),
+        None => Ok(None),
+    }
+}
+
+/// Visits the sealed blocks of a family that touch a range, oldest commit first, with at least
+/// the series that are `wanted`.
 pub(in crate::store) fn each_block(
     conn: &Connection,
     (host, family): (i64, i64),
     (from_ms, to_ms): (i64, i64),
+    wanted: impl Fn(i64) -> bool,
     mut visit: impl FnMut(Parcel) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = conn.prepare_cached(
@@ -172,7 +216,31 @@ pub(in crate::store) fn each_block(
         if crc32c::crc32c(payload) != crc {
             return Err(Fault::damaged(format!("block {number} fails its checksum")));
         }
-        visit(Parcel::unseal(payload)?)?;
+        visit(Parcel::unseal_some(payload, &wanted)?)?;
+    }
+    Ok(())
+}
+
+/// Writes blocks of a host.
+pub(in crate::store) fn insert(
+    conn: &Connection,
+    host: i64,
+    blocks: &[Fresh],
+) -> Result<(), Fault> {
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO block (host, family, start_ms, end_ms, samples, crc32c, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for b in blocks {
+        insert.execute(params![
+            host,
+            b.family,
+            b.start_ms,
+            b.end_ms,
+            b.samples as i64,
+            crc32c::crc32c(&b.payload),
+            b.payload
+        ])?;
     }
     Ok(())
 }
@@ -182,21 +250,7 @@ pub(in crate::store) fn commit(
     ledger: &mut Ledger,
     sealed: Sealed,
 ) -> Result<(i64, HashSet<i64>), Fault> {
-    let mut insert = ledger.conn.prepare_cached(
-        "INSERT INTO block (host, family, start_ms, end_ms, samples, crc32c, payload)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    for b in &sealed.blocks {
-        insert.execute(params![
-            sealed.host,
-            b.family,
-            b.start_ms,
-            b.end_ms,
-            b.samples as i64,
-            crc32c::crc32c(&b.payload),
-            b.payload
-        ])?;
-    }
+    insert(&ledger.conn, sealed.host, &sealed.blocks)?;
     let stretches = sealed.blocks.iter().map(|b| (b.start_ms, b.end_ms));
     rollup::mark(&ledger.conn, sealed.host, stretches)?;
     let mut delete = ledger

@@ -152,7 +152,8 @@ fn gather(
         wanted.insert(row.id, row.name);
     }
     for family in families {
-        each_block(conn, (number, family), range, |parcel| {
+        let of_ours = |id: i64| wanted.contains_key(&id);
+        each_block(conn, (number, family), range, of_ours, |parcel| {
             add(&parcel, &wanted, range, into);
             into.hold(room, query.samples_max)
         })?;

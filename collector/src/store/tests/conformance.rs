@@ -334,6 +334,29 @@ proptest! {
 }
 
 #[test]
+fn blocks_that_are_merged_answer_as_before() {
+    let load = |sequence: u64| Op::Append {
+        host: 0,
+        spool: 0,
+        sequence,
+        columns: vec![
+            (0, vec![true; 8]),
+            (1 + (sequence % 3) as u8, vec![true; 8]),
+        ],
+        ticks: (0..8)
+            .map(|t| {
+                (
+                    T0 + (sequence as i64 * 5 + t) * 60_000,
+                    sequence as f64 / 8.0,
+                )
+            })
+            .collect(),
+    };
+    let ops = (1..20).flat_map(|sequence| [load(sequence), Op::Seal]);
+    check(ops.collect());
+}
+
+#[test]
 fn a_chain_of_merges_answers_by_precedence() {
     let load = |host: u8, value: f64| Op::Append {
         host,

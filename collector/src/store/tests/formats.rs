@@ -192,15 +192,117 @@ mod stranger {
             }
         }
 
-        /// (series id, time, value) of a parcel.
-        pub(super) fn parcel(&mut self) -> Vec<(i64, i64, f64)> {
-            assert_eq!(self.byte(), 1);
+        fn runs(&mut self) -> Vec<i64> {
             let (mut series, mut end) = (Vec::new(), 0);
             for _ in 0..self.unsigned() {
                 let first = end + self.signed();
                 end = first + self.unsigned() as i64;
                 series.extend(first..end);
             }
+            series
+        }
+
+        fn double(&mut self) -> f64 {
+            f64::from_le_bytes(std::array::from_fn(|_| self.byte()))
+        }
+
+        fn row(&mut self, count: usize) -> Vec<i64> {
+            if count == 0 {
+                return Vec::new();
+            }
+            let form = self.byte();
+            let times = if form & 32 == 0 {
+                1
+            } else {
+                self.unsigned() as i64
+            };
+            let mut row = Vec::new();
+            while row.len() < count {
+                let number = self.signed() * times;
+                let often = match form & 7 {
+                    0 => count,
+                    1 => 1,
+                    2 => self.unsigned() as usize,
+                    other => panic!("a row of form {other} needs pco"),
+                };
+                row.extend(std::iter::repeat_n(number, often));
+            }
+            row
+        }
+
+        /// (series id, time, value) of a packed block whose columns have no sources.
+        pub(super) fn packed(&mut self) -> Vec<(i64, i64, f64)> {
+            assert_eq!(self.byte(), 2);
+            let series = self.runs();
+            let count = self.unsigned() as usize;
+            let mut times = vec![self.signed()];
+            self.unsigned();
+            for step in self.row(count - 1) {
+                times.push(times[times.len() - 1] + step);
+            }
+            let lengths: Vec<usize> = series.iter().map(|_| self.unsigned() as usize).collect();
+            let mut found = Vec::new();
+            for (id, length) in series.into_iter().zip(lengths) {
+                let (column, rest) = self.0.split_at(length);
+                self.0 = rest;
+                found.extend(Bytes(column).packed_column(&times).map(|(t, v)| (id, t, v)));
+            }
+            assert!(self.0.is_empty(), "nothing follows");
+            found
+        }
+
+        fn packed_column(&mut self, times: &[i64]) -> impl Iterator<Item = (i64, f64)> + use<> {
+            let header = self.byte();
+            let present: Vec<i64> = match header & 12 {
+                0 => times.to_vec(),
+                4 => {
+                    let bits: Vec<u8> = (0..times.len().div_ceil(8)).map(|_| self.byte()).collect();
+                    let has = |i: &usize| bits[i / 8] >> (i % 8) & 1 == 1;
+                    (0..times.len()).filter(has).map(|i| times[i]).collect()
+                }
+                _ => {
+                    let (mut present, mut at, mut has) = (Vec::new(), 0, false);
+                    while at < times.len() {
+                        let next = at + self.unsigned() as usize;
+                        if has {
+                            present.extend_from_slice(&times[at..next]);
+                        }
+                        (at, has) = (next, !has);
+                    }
+                    present
+                }
+            };
+            let ten = 10f64.powi(i32::from(header >> 4));
+            let count = present.len();
+            let values: Vec<f64> = match header & 3 {
+                0 => vec![self.signed() as f64 / ten; count],
+                1 => {
+                    let plan = self.byte();
+                    assert_eq!(plan >> 2, 0, "sources");
+                    let heads: Vec<i64> = (0..plan & 3).map(|_| self.signed()).collect();
+                    let mut row = self.row(count - heads.len());
+                    for head in heads.into_iter().rev() {
+                        let mut sums = vec![head];
+                        sums.extend(row.iter().scan(head, |sum, n| {
+                            *sum += n;
+                            Some(*sum)
+                        }));
+                        row = sums;
+                    }
+                    row.into_iter().map(|n| n as f64 / ten).collect()
+                }
+                _ => {
+                    assert_eq!(self.byte(), 4, "a row of doubles needs pco");
+                    (0..count).map(|_| self.double()).collect()
+                }
+            };
+            present.into_iter().zip(values)
+        }
+
+        /// (series id, time, value) of a parcel.
+        pub(super) fn parcel(&mut self) -> Vec<(i64, i64, f64)> {
+            assert_eq!(self.byte(), 1);
+            let series = self.runs();
             assert_eq!(self.byte(), 1);
             let ticks = self.unsigned() as usize;
             let (mut times, mut step) = (Vec::new(), 0);
@@ -229,7 +331,7 @@ mod stranger {
                 let mut mantissa = 0;
                 for (i, tick) in present.into_iter().enumerate() {
                     let value = match header & 3 {
-                        2 => f64::from_le_bytes(std::array::from_fn(|_| self.byte())),
+                        2 => self.double(),
                         encoding => {
                             if i == 0 || encoding == 1 {
                                 mantissa += self.signed();
@@ -262,12 +364,19 @@ async fn a_stranger_with_the_documents_reads_every_sample() {
             let rows = select.query_map([host], |r| Ok((r.get::<_, Vec<u8>>(0)?, r.get(1)?)));
             for row in rows.unwrap() {
                 let (payload, sealed) = row.unwrap();
-                let plain = if sealed {
+                let packed = sealed && payload[0] == 2;
+                let plain = if sealed && !packed {
                     zstd::decode_all(&payload[..]).unwrap()
                 } else {
                     payload
                 };
-                for (id, time, value) in stranger::Bytes(&plain).parcel() {
+                let mut plain = stranger::Bytes(&plain);
+                let samples = if packed {
+                    plain.packed()
+                } else {
+                    plain.parcel()
+                };
+                for (id, time, value) in samples {
                     let name = "SELECT metric FROM series WHERE id = ?1";
                     let metric = conn.query_row(name, [id], |r| r.get(0)).unwrap();
                     met.entry((metric, time)).or_insert(value);

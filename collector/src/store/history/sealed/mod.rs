@@ -1,0 +1,214 @@
+//! Block format 2: what a sealed block's bytes are.
+//!
+//! ```text
+//! block    = version(2)  runs  ticks  columns
+//! ticks    = count  first-ms(zigzag)  length  row of count - 1 steps
+//! columns  = for each series of the runs: length; then the columns one after another
+//! column   = header  [presence]  body
+//! header   = kind (bits 0-1) | sparse (bit 2) | presence in runs (bit 3) | decimals (bits 4-7)
+//! ```
+//! A column can be read without the others, except for those it is foretold from. The full
+//! description is docs/format/block.md.
+
+mod numbers;
+mod predict;
+mod presence;
+mod read;
+mod steps;
+
+use std::collections::HashMap;
+
+use hostwell_proto::column::{self, Column};
+
+use self::predict::{Candidate, Plan, apply};
+pub(in crate::store) use self::read::{decode, plans};
+use self::steps::differences;
+use super::super::error::Fault;
+use super::parcel::{Parcel, put_runs};
+use super::varint;
+
+/// The first byte.
+pub(in crate::store) const VERSION: u8 = 2;
+const CONSTANT: u8 = 0;
+const WHOLE: u8 = 1;
+const DOUBLES: u8 = 2;
+const SPARSE: u8 = 4;
+const IN_RUNS: u8 = 8;
+
+/// A column made ready for writing.
+struct Prepared {
+    header: u8,
+    presence: Vec<u8>,
+    /// `None` where doubles are kept as they are.
+    numbers: Option<Vec<i64>>,
+}
+
+/// From which other series each series of a block is foretold, to be tried on the next block: a
+/// relation that held for an hour mostly holds for the next one, and finding it costs more than
+/// all the rest of sealing.
+#[derive(Clone, Debug, Default)]
+pub(in crate::store) struct Plans(HashMap<i64, (usize, Vec<(i64, bool)>)>);
+
+impl Plans {
+    /// Whether nothing is known.
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is known of each series of a list, by places in it.
+    fn places(&self, series: &[i64]) -> Vec<Plan> {
+        let place: HashMap<i64, usize> = series.iter().enumerate().map(|(i, s)| (*s, i)).collect();
+        let plan = |id: &i64| {
+            let Some((order, sources)) = self.0.get(id) else {
+                return Plan::alone(1);
+            };
+            let sources = sources
+                .iter()
+                .map(|(id, added)| Some((*place.get(id)?, *added)))
+                .collect::<Option<Vec<_>>>();
+            Plan {
+                order: *order,
+                sources: sources.unwrap_or_default(),
+            }
+        };
+        series.iter().map(plan).collect()
+    }
+}
+
+/// The parcel as a block; `None` when its columns are not exactly its series, in order. With
+/// plans of an earlier block these are tried; without, all columns are searched.
+pub(in crate::store) fn encode(
+    parcel: &Parcel,
+    known: Option<&Plans>,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let block = &parcel.block;
+    let in_order = |(i, c): (usize, &Column)| c.number as usize == i;
+    if block.columns.len() != parcel.series.len()
+        || !block.columns.iter().enumerate().all(in_order)
+        || block.times_ms.is_empty()
+    {
+        return Ok(None);
+    }
+    let ticks = block.times_ms.len();
+    let prepared: Vec<Prepared> = block.columns.iter().map(|c| prepare(c, ticks)).collect();
+    let candidates = candidates(&prepared);
+    let plans = match known {
+        Some(known) => predict::tried(&candidates, known.places(&parcel.series)),
+        None => predict::plans(&candidates),
+    };
+    let mut bodies = Vec::new();
+    let mut lengths = Vec::with_capacity(prepared.len());
+    for (i, column) in prepared.iter().enumerate() {
+        let begin = bodies.len();
+        put_column(
+            &mut bodies,
+            &block.columns[i],
+            (i, column),
+            &plans[i],
+            &prepared,
+        )?;
+        lengths.push(bodies.len() - begin);
+    }
+    let mut out = vec![VERSION];
+    put_runs(&mut out, &parcel.series);
+    put_times(&mut out, &block.times_ms)?;
+    for length in lengths {
+        varint::put(&mut out, length as u64);
+    }
+    out.extend_from_slice(&bodies);
+    Ok(Some(out))
+}
+
+fn put_times(out: &mut Vec<u8>, times_ms: &[i64]) -> Result<(), Fault> {
+    varint::put(out, times_ms.len() as u64);
+    varint::put_signed(out, times_ms.first().copied().unwrap_or(0));
+    let mut row = Vec::new();
+    numbers::put(&mut row, &differences(times_ms, 1))?;
+    varint::put(out, row.len() as u64);
+    out.extend_from_slice(&row);
+    Ok(())
+}
+
+fn prepare(column: &Column, ticks: usize) -> Prepared {
+    let found = column::mantissas(&column.values);
+    let constant = |m: &[i64]| m.windows(2).all(|w| w[0] == w[1]);
+    let (kind, numbers) = match found {
+        Some((decimals, m)) if constant(&m) => (CONSTANT | decimals << 4, Some(m)),
+        Some((decimals, m)) => (WHOLE | decimals << 4, Some(m)),
+        None => (DOUBLES, None),
+    };
+    let (mark, presence) = match &column.ticks {
+        None => (0, Vec::new()),
+        Some(present) => presence::put(present, ticks),
+    };
+    Prepared {
+        header: kind | mark,
+        presence,
+        numbers,
+    }
+}
+
+/// Columns that can foretell each other: whole numbers at the same ticks.
+fn candidates(prepared: &[Prepared]) -> Vec<Option<Candidate<'_>>> {
+    let mut marks: Vec<(u8, &[u8])> = Vec::new();
+    prepared
+        .iter()
+        .map(|column| {
+            let numbers = column.numbers.as_deref()?;
+            if column.header & 3 != WHOLE {
+                return None;
+            }
+            let key = (
+                column.header & (SPARSE | IN_RUNS),
+                column.presence.as_slice(),
+            );
+            let mark = marks.iter().position(|m| *m == key).unwrap_or_else(|| {
+                marks.push(key);
+                marks.len() - 1
+            });
+            Some(Candidate { numbers, mark })
+        })
+        .collect()
+}
+
+fn put_column(
+    out: &mut Vec<u8>,
+    column: &Column,
+    (place, prepared): (usize, &Prepared),
+    plan: &Plan,
+    all: &[Prepared],
+) -> Result<(), Fault> {
+    out.push(prepared.header);
+    out.extend_from_slice(&prepared.presence);
+    let Some(own) = &prepared.numbers else {
+        return numbers::put_doubles(out, &column.values);
+    };
+    if prepared.header & 3 == CONSTANT {
+        varint::put_signed(out, own.first().copied().unwrap_or(0));
+        return Ok(());
+    }
+    out.push(plan.order as u8 | (plan.sources.len() as u8) << 2);
+    for (source, added) in &plan.sources {
+        let distance = varint::zigzag(*source as i64 - place as i64);
+        varint::put(out, distance << 1 | u64::from(*added));
+    }
+    let order = plan.order;
+    let mut row = differences(own, order);
+    // The first numbers stand as they are: differences begin after them.
+    let mut heads = own.clone();
+    for _ in 0..order {
+        if let Some(head) = heads.first() {
+            varint::put_signed(out, *head);
+        }
+        heads = differences(&heads, 1);
+    }
+    for (source, added) in &plan.sources {
+        if let Some(theirs) = &all[*source].numbers {
+            apply(&mut row, &differences(theirs, order), !added);
+        }
+    }
+    numbers::put(out, &row)
+}
+
+#[cfg(test)]
+mod tests;

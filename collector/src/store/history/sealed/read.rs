@@ -1,0 +1,237 @@
+//! Reading a block, as much of it as is asked for.
+
+use std::rc::Rc;
+
+use hostwell_proto::column::{self, Block, Column};
+
+use super::super::super::error::Fault;
+use super::super::parcel::{LIMITS, Parcel, take_runs};
+use super::super::varint::{self, Cursor};
+use super::predict::{Plan, apply};
+use super::steps::{differences, sums};
+use super::{CONSTANT, DOUBLES, IN_RUNS, Plans, SPARSE, VERSION, WHOLE, numbers, presence};
+
+/// Reads the columns of the series that are `wanted`; the parcel holds no others.
+pub(in crate::store) fn decode(
+    bytes: &[u8],
+    wanted: impl Fn(i64) -> bool,
+) -> Result<Parcel, Fault> {
+    let (series, times_ms, mut reading) = Reading::begin(bytes)?;
+    let mut parcel = Parcel {
+        series: Vec::new(),
+        block: Block {
+            times_ms,
+            columns: Vec::new(),
+        },
+    };
+    for (place, id) in series.iter().enumerate() {
+        if wanted(*id) {
+            let column = reading.column(place, parcel.series.len() as u32)?;
+            parcel.series.push(*id);
+            parcel.block.columns.push(column);
+        }
+    }
+    Ok(parcel)
+}
+
+/// How the columns of a block are foretold.
+pub(in crate::store) fn plans(bytes: &[u8]) -> Result<Plans, Fault> {
+    let (series, _, reading) = Reading::begin(bytes)?;
+    let mut plans = Plans::default();
+    for (place, id) in series.iter().enumerate() {
+        let mut opened = reading.open(place)?;
+        if opened.header & 3 == WHOLE {
+            let plan = take_plan(&mut opened.body, place, series.len())?;
+            let sources = plan.sources.iter().map(|s| (series[s.0], s.1));
+            plans.0.insert(*id, (plan.order, sources.collect()));
+        }
+    }
+    Ok(plans)
+}
+
+fn take_times(cursor: &mut Cursor<'_>) -> Result<Vec<i64>, Fault> {
+    let ticks = cursor.count(LIMITS.ticks_max)?;
+    let first = cursor.signed()?;
+    let length = cursor.count(usize::MAX)?;
+    let steps = numbers::read(cursor.take(length)?, ticks.saturating_sub(1))?;
+    if ticks == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(sums(&[first], steps))
+}
+
+/// A column's bytes, taken apart as far as its row.
+struct Opened<'a> {
+    header: u8,
+    present: Option<Vec<u16>>,
+    count: usize,
+    body: Cursor<'a>,
+}
+
+struct Reading<'a> {
+    ticks: usize,
+    bodies: Vec<&'a [u8]>,
+    /// Whole numbers that were read already.
+    read: Vec<Option<Rc<Vec<i64>>>>,
+    /// Columns that wait for others they are foretold from.
+    waits: Vec<bool>,
+    /// Samples that may still be read.
+    room: usize,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads everything but the columns: series, times, where each column is.
+    fn begin(bytes: &'a [u8]) -> Result<(Vec<i64>, Vec<i64>, Reading<'a>), Fault> {
+        let mut cursor = Cursor::new(bytes, "a block");
+        if cursor.byte()? != VERSION {
+            return Err(Fault::damaged("a block of unknown version"));
+        }
+        let series = take_runs(&mut cursor)?;
+        let times_ms = take_times(&mut cursor)?;
+        let mut lengths = Vec::with_capacity(series.len().min(bytes.len()));
+        for _ in 0..series.len() {
+            lengths.push(cursor.count(bytes.len())?);
+        }
+        let mut bodies = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            bodies.push(cursor.take(length)?);
+        }
+        cursor.end()?;
+        let reading = Reading {
+            ticks: times_ms.len(),
+            read: vec![None; bodies.len()],
+            waits: vec![false; bodies.len()],
+            bodies,
+            room: LIMITS.samples_max,
+        };
+        Ok((series, times_ms, reading))
+    }
+
+    fn open(&self, place: usize) -> Result<Opened<'a>, Fault> {
+        let mut body = Cursor::new(self.bodies[place], "a column");
+        let header = body.byte()?;
+        if header & 3 > DOUBLES || header >> 4 > column::DECIMALS_MAX {
+            return Err(Fault::damaged("a column's header is unknown"));
+        }
+        let present = match header & (SPARSE | IN_RUNS) {
+            0 => None,
+            SPARSE => Some(presence::take_bits(&mut body, self.ticks)?),
+            _ => Some(presence::take_runs(&mut body, self.ticks)?),
+        };
+        let count = present.as_ref().map_or(self.ticks, Vec::len);
+        Ok(Opened {
+            header,
+            present,
+            count,
+            body,
+        })
+    }
+
+    fn charge(&mut self, samples: usize) -> Result<(), Fault> {
+        let left = self.room.checked_sub(samples);
+        self.room = left.ok_or_else(|| Fault::damaged("a block holds too many samples"))?;
+        Ok(())
+    }
+
+    fn column(&mut self, place: usize, number: u32) -> Result<Column, Fault> {
+        let opened = self.open(place)?;
+        self.charge(opened.count)?;
+        let mut body = opened.body;
+        let decimals = opened.header >> 4;
+        let values = match opened.header & 3 {
+            DOUBLES => numbers::read_doubles(body.rest(), opened.count)?,
+            CONSTANT => {
+                let value = column::decimal(body.signed()?, decimals);
+                body.end()?;
+                vec![value; opened.count]
+            }
+            _ => {
+                let numbers = self.numbers(place)?;
+                let value = |m: &i64| column::decimal(*m, decimals);
+                numbers.iter().map(value).collect()
+            }
+        };
+        Ok(Column {
+            number,
+            ticks: opened.present,
+            values,
+        })
+    }
+
+    /// The whole numbers of a column, after those it is foretold from. Without recursion: the
+    /// bytes say how long a chain is.
+    fn numbers(&mut self, place: usize) -> Result<Rc<Vec<i64>>, Fault> {
+        let mut waiting = vec![place];
+        while let Some(top) = waiting.last().copied() {
+            if self.read[top].is_none()
+                && let Some(missing) = self.read_or_name_source(top)?
+            {
+                self.waits[top] = true;
+                if self.waits[missing] {
+                    return Err(Fault::damaged("a column is foretold from itself"));
+                }
+                waiting.push(missing);
+                continue;
+            }
+            self.waits[top] = false;
+            waiting.pop();
+        }
+        let read = self.read[place].clone();
+        read.ok_or_else(|| Fault::damaged("a column was not read"))
+    }
+
+    /// Reads a column's whole numbers, or answers a source that must be read before.
+    fn read_or_name_source(&mut self, place: usize) -> Result<Option<usize>, Fault> {
+        let opened = self.open(place)?;
+        if opened.header & 3 != WHOLE {
+            return Err(Fault::damaged(
+                "a column is foretold from one without whole numbers",
+            ));
+        }
+        let mut body = opened.body;
+        let plan = take_plan(&mut body, place, self.bodies.len())?;
+        if let Some((missing, _)) = plan.sources.iter().find(|s| self.read[s.0].is_none()) {
+            return Ok(Some(*missing));
+        }
+        let order = plan.order;
+        self.charge(opened.count)?;
+        let heads = (0..order.min(opened.count))
+            .map(|_| body.signed())
+            .collect::<Result<Vec<_>, _>>()?;
+        let count = opened.count - heads.len();
+        let known = |source: usize| {
+            let theirs = self.read[source]
+                .as_deref()
+                .filter(|t| t.len() == opened.count);
+            theirs.ok_or_else(|| Fault::damaged("a column is foretold from one at other ticks"))
+        };
+        let mut row = numbers::read(body.rest(), count)?;
+        for (source, added) in &plan.sources {
+            // What the writer took away is added, and the other way round.
+            apply(&mut row, &differences(known(*source)?, order), *added);
+        }
+        self.read[place] = Some(Rc::new(sums(&heads, row)));
+        Ok(None)
+    }
+}
+
+fn take_plan(body: &mut Cursor<'_>, place: usize, columns: usize) -> Result<Plan, Fault> {
+    let away = |distance: i64| {
+        (place as i64)
+            .checked_add(distance)
+            .and_then(|s| usize::try_from(s).ok())
+            .filter(|s| *s < columns)
+            .ok_or_else(|| Fault::damaged("a column is foretold from none"))
+    };
+    let head = body.byte()?;
+    if head & 3 == 3 {
+        return Err(Fault::damaged("a column's order is unknown"));
+    }
+    let mut plan = Plan::alone(usize::from(head & 3));
+    for _ in 0..head >> 2 {
+        let word = body.unsigned()?;
+        plan.sources
+            .push((away(varint::unzigzag(word >> 1))?, word & 1 == 1));
+    }
+    Ok(plan)
+}
