@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use expect_test::expect_file;
 use hostwell_agent::probe::{ABSENT_RETRY_TICKS, PROBES};
-use hostwell_proto::metric::{ALL, Family, Kind, Metric, NOT_SAMPLED, Unit};
+use hostwell_proto::metric::{ALL, DERIVED, Family, Kind, Metric, NOT_SAMPLED, Unit};
 
 const INTRO: &str = "\
 # Metrics
@@ -46,23 +46,41 @@ fn family(out: &mut String, family: Family, title: &str) {
         "| metric | labels | kind | unit | OpenTelemetry | what |\n|---|---|---|---|---|---|";
     let _ = writeln!(out, "\n## {title}\n\n{head}");
     let of_family = |metric: &&Metric| metric.descriptor().family == family;
-    for metric in ALL.iter().filter(of_family) {
-        let row = metric.descriptor();
-        let kind = match row.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-        };
-        let otel = match row.otel {
-            "" => String::new(),
-            otel => format!("`{otel}`"),
-        };
-        let labels = row.labels.join(", ");
-        let unit = unit(row.unit);
-        let _ = writeln!(
-            out,
-            "| `{}` | {labels} | {kind} | {unit} | {otel} | {} |",
-            row.name, row.help
-        );
+    for metric in ALL.iter().filter(of_family).filter(|m| !m.is_derived()) {
+        line(out, *metric);
+    }
+}
+
+fn line(out: &mut String, metric: Metric) {
+    let row = metric.descriptor();
+    let kind = match row.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+    };
+    let otel = match row.otel {
+        "" => String::new(),
+        otel => format!("`{otel}`"),
+    };
+    let labels = row.labels.join(", ");
+    let unit = unit(row.unit);
+    let _ = writeln!(
+        out,
+        "| `{}` | {labels} | {kind} | {unit} | {otel} | {} |",
+        row.name, row.help
+    );
+}
+
+/// What the collector computes from the others.
+fn derived(out: &mut String) {
+    let _ = write!(
+        out,
+        "\n## Derived\n\nNo agent samples these: the collector computes them from the metrics above, \
+         when it is asked for them\nand for its rollups. They are queried like any gauge. A value \
+         that lies between two samples carries the\ntime of the older one.\n\n\
+         | metric | labels | kind | unit | OpenTelemetry | what |\n|---|---|---|---|---|---|\n"
+    );
+    for metric in DERIVED {
+        line(out, *metric);
     }
 }
 
@@ -98,6 +116,7 @@ fn the_document_says_what_the_catalogue_says() {
     for (which, title) in FAMILIES {
         family(&mut out, *which, title);
     }
+    derived(&mut out);
     probes(&mut out);
     not_sampled(&mut out);
     expect_file!["../../docs/metrics.md"].assert_eq(&out);

@@ -106,7 +106,7 @@ catalogue! {
         Seconds, Counter, ["cpu", "mode"], Cpu, 2, "Seconds each CPU spent in each mode.";
     CpuGuestSeconds = "node_cpu_guest_seconds_total", "",
         Seconds, Counter, ["cpu", "mode"], Cpu, 2, "Seconds each CPU spent running guests; also counted in user and nice.";
-    CpuBusyRatio = "hostwell_cpu_busy_ratio", "system.cpu.utilization{cpu.logical_number}",
+    CpuCoreBusyRatio = "hostwell_cpu_core_busy_ratio", "system.cpu.utilization{cpu.logical_number}",
         Ratio, Gauge, ["cpu"], Cpu, 6, "Part of the time since the sample before that a CPU was busy; only where the system does not tell node_cpu_seconds_total.";
     Interrupts = "node_intr_total", "system.linux.interrupts",
         Count, Counter, [], Cpu, 0, "Interrupts serviced.";
@@ -469,6 +469,26 @@ catalogue! {
     CgroupOomKills = "hostwell_cgroup_oom_kills_total", "",
         Count, Counter, [], System, 0, "Processes of the agent's control group killed because it ran out of memory.";
 
+    // Derived by the collector: see DERIVED.
+    CpuBusyRatio = "hostwell_cpu_busy_ratio", "system.cpu.utilization",
+        Ratio, Gauge, [], Cpu, 6, "Part of all CPUs' time that was neither idle nor waiting for disks.";
+    CpuIowaitRatio = "hostwell_cpu_iowait_ratio", "system.cpu.utilization{cpu.mode=iowait}",
+        Ratio, Gauge, [], Cpu, 6, "Part of all CPUs' time that was idle while a disk request was outstanding.";
+    CpuStealRatio = "hostwell_cpu_steal_ratio", "system.cpu.utilization{cpu.mode=steal}",
+        Ratio, Gauge, [], Cpu, 6, "Part of all CPUs' time that the hypervisor gave to other guests.";
+    MemoryUsedRatio = "hostwell_memory_used_ratio", "system.memory.utilization",
+        Ratio, Gauge, [], Memory, 6, "Part of the memory that new programs cannot have without swapping.";
+    NetReceiveRate = "hostwell_network_receive_bytes_per_second", "",
+        BytesPerSecond, Gauge, ["device"], Network, 3, "Bytes received each second.";
+    NetTransmitRate = "hostwell_network_transmit_bytes_per_second", "",
+        BytesPerSecond, Gauge, ["device"], Network, 3, "Bytes sent each second.";
+    NetSpeedRatio = "hostwell_network_speed_ratio", "",
+        Ratio, Gauge, ["device"], Network, 6, "Part of the line's speed that is used, in the busier direction; absent where the speed is not known.";
+    DiskBusyRatio = "hostwell_disk_busy_ratio", "",
+        Ratio, Gauge, ["device"], Disk, 6, "Part of the time in which a block device had a request to work on.";
+    FilesystemUsedRatio = "hostwell_filesystem_used_ratio", "system.filesystem.utilization{system.device,system.filesystem.type,system.filesystem.mountpoint}",
+        Ratio, Gauge, ["device", "fstype", "mountpoint"], Filesystem, 6, "Part of a writable file system that is used, the way df shows it.";
+
     // The agent itself.
     ProbeDuration = "hostwell_probe_duration_seconds", "",
         Seconds, Gauge, ["probe"], Own, 6, "Seconds a probe took.";
@@ -494,7 +514,26 @@ catalogue! {
         Count, Counter, [], Own, 0, "Times the agent connected to the collector again.";
 }
 
+/// What no agent samples: the collector computes it from other metrics of the same family when it
+/// is asked for, and keeps its rollups like those of any gauge.
+pub static DERIVED: &[Metric] = &[
+    Metric::CpuBusyRatio,
+    Metric::CpuIowaitRatio,
+    Metric::CpuStealRatio,
+    Metric::MemoryUsedRatio,
+    Metric::NetReceiveRate,
+    Metric::NetTransmitRate,
+    Metric::NetSpeedRatio,
+    Metric::DiskBusyRatio,
+    Metric::FilesystemUsedRatio,
+];
+
 impl Metric {
+    /// Whether the collector computes it: see [`DERIVED`].
+    pub fn is_derived(self) -> bool {
+        DERIVED.contains(&self)
+    }
+
     /// The metric's row.
     pub fn descriptor(self) -> &'static Descriptor {
         &CATALOGUE[self as usize]

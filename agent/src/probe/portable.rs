@@ -67,7 +67,7 @@ impl Probe for Cpu {
         if !first {
             for (cpu, i) in system.cpus().iter().zip(0u32..) {
                 let busy = f64::from(cpu.usage()) / 100.0;
-                out.add(Metric::CpuBusyRatio, &[&i.to_string()], busy);
+                out.add(Metric::CpuCoreBusyRatio, &[&i.to_string()], busy);
             }
         }
         if let Ok(load) = System::load_average() {
@@ -235,7 +235,7 @@ mod tests {
                 ));
             }
         }
-        for metric in [Metric::MemTotal, Metric::BootTime, Metric::CpuBusyRatio] {
+        for metric in [Metric::MemTotal, Metric::BootTime, Metric::CpuCoreBusyRatio] {
             let found = readings
                 .iter()
                 .any(|(n, v)| table.key(*n).unwrap().metric == metric && v.is_finite());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::AnswerError;
 use super::host::nearest;
 use super::range::Range;
+use crate::series::derived;
 use crate::series::{
     Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, combine,
 };
@@ -221,7 +222,11 @@ async fn read(
             // Without a name every metric is read, because those outside the catalogue count too.
             metrics: match selector.metric.as_str() {
                 "" => Vec::new(),
-                metric => vec![metric.to_owned()],
+                metric => [metric]
+                    .into_iter()
+                    .chain(derived::inputs(metric).iter().copied())
+                    .map(str::to_owned)
+                    .collect(),
             },
             from_ms: plan.grid.from_ms,
             to_ms: plan.grid.to_ms,
@@ -230,10 +235,13 @@ async fn read(
         .await?;
     let mut found = Vec::new();
     let mut seen = false;
-    for window in windows {
+    for mut window in windows {
+        derived::derive(&mut window, &selector.metric);
         let Some(host) = meant.iter().find(|host| host.name == window.host) else {
             continue;
         };
+        let named = |s: &Series| selector.metric.is_empty() || s.name.metric == selector.metric;
+        window.series.retain(named);
         seen |= !window.series.is_empty();
         let interval_ms = window.interval_ms;
         found.extend(

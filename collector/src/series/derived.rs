@@ -1,6 +1,10 @@
 //! What everybody derives from the raw metrics, derived once: CPU shares, memory used, the
 //! writable filesystems. Rules, indicators and rollups take it from here.
 
+mod table;
+
+pub use table::{DERIVED, Derived, derive, inputs, of_family};
+
 use super::{Grid, Series, Window, union_times_ms};
 
 /// What part of a whole fell between two moments: busy of all CPU seconds, waiting of all seconds.
@@ -328,25 +332,28 @@ impl Filesystem<'_> {
 
 /// The filesystems that report at `now_ms`, have a size and are not read-only.
 pub fn writable_filesystems(window: &Window, now_ms: i64) -> Vec<Filesystem<'_>> {
-    window
-        .all("node_filesystem_size_bytes")
-        .iter()
-        .filter(|size| {
-            size.current(now_ms, window.interval_ms)
-                .is_some_and(|v| v > 0.0)
-        })
-        .filter_map(|size| {
-            let avail = sibling(window, "node_filesystem_avail_bytes", size)?;
-            let readonly = sibling(window, "node_filesystem_readonly", size)
-                .and_then(|series| series.current(now_ms, window.interval_ms));
-            (readonly != Some(1.0)).then_some(Filesystem {
-                mountpoint: size.label("mountpoint").unwrap_or(""),
-                size,
-                avail,
-                free: sibling(window, "node_filesystem_free_bytes", size),
-            })
-        })
+    let now = |series: &Series| series.current(now_ms, window.interval_ms);
+    filesystems(window, now)
+        .filter(|fs| now(fs.size).is_some_and(|size| size > 0.0))
         .collect()
+}
+
+/// Those that are not read-only by what `value` says of a series.
+fn filesystems<'a>(
+    window: &'a Window,
+    value: impl Fn(&Series) -> Option<f64>,
+) -> impl Iterator<Item = Filesystem<'a>> {
+    let sizes = window.all("node_filesystem_size_bytes").iter();
+    sizes.filter_map(move |size| {
+        let avail = sibling(window, "node_filesystem_avail_bytes", size)?;
+        let readonly = sibling(window, "node_filesystem_readonly", size).and_then(&value);
+        (readonly != Some(1.0)).then_some(Filesystem {
+            mountpoint: size.label("mountpoint").unwrap_or(""),
+            size,
+            avail,
+            free: sibling(window, "node_filesystem_free_bytes", size),
+        })
+    })
 }
 
 /// The series of another metric with the same labels.

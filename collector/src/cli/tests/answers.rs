@@ -273,6 +273,28 @@ fn a_whole_range_as_one_value() {
 }
 
 #[test]
+fn a_derived_metric_is_computed_from_the_samples_of_others() {
+    check(
+        &[
+            "query",
+            "hostwell_cpu_busy_ratio",
+            "--since",
+            "1h",
+            "--agg",
+            "p95",
+        ],
+        expect![[r#"
+            HOST     P95
+            =evil   10 %
+            db-1    90 %
+            gone-1  10 %
+            old-1   10 %
+            web-1   10 %
+        "#]],
+    );
+}
+
+#[test]
 fn samples_as_json_and_as_a_chart() {
     let selector = "node_load1{host=\"web-1\"}";
     check(
