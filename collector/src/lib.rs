@@ -6,6 +6,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod export;
 pub mod import;
 pub mod indicators;
 pub mod ingest;

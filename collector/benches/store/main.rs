@@ -283,7 +283,7 @@ fn options(folder: &Path) -> StoreOptions {
 
 async fn at_rest(store: &Store, folder: &Path, samples: f64) {
     let copy = folder.join("compact.db");
-    let bytes = store.backup(&copy).await.unwrap() as f64;
+    let bytes = store.backup(&copy, None).await.unwrap() as f64;
     std::fs::remove_file(copy).unwrap();
     println!(
         "  at rest           {:.3} bytes per sample, everything included",

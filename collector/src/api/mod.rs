@@ -33,6 +33,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 const CHUNK_BYTES: usize = 256 << 10;
 /// Metadata of a backup's answer: how many bytes will come.
 const BACKUP_BYTES: &str = "hostwell-backup-bytes";
+/// How fast a copy is put together, bytes a second: agents' batches share the disk with it.
+const COPY_RATE: u64 = 128 << 20;
 /// How a copy that is being sent is called.
 const PARTIAL: &str = ".partial";
 
@@ -72,7 +74,7 @@ impl Desk {
         // What an earlier collector left when it was killed.
         let _ = tokio::fs::remove_file(&path).await;
         let copy = Copy { path, _slot: slot };
-        self.store.backup(&copy.path).await?;
+        self.store.backup(&copy.path, Some(COPY_RATE)).await?;
         Ok(copy)
     }
 }

@@ -24,7 +24,7 @@ use crate::words;
 /// How often a long import says how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
-/// Bring history of other programs into a database: wide tables
+/// Bring history of other programs into a database: wide tables, Prometheus, sysstat
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Files may be packed with gzip, bzip2 or zstd. A file that was imported before is known by its
@@ -33,6 +33,10 @@ imports alone is kept whatever its age. Names, units and the mapping file: docs/
 
 Examples:
   hostwell import csv table.csv.gz --host web-1
+  sadf -j /var/log/sysstat/sa21 -- -A > sa21.json
+  hostwell import sadf sa21.json --host web-1
+  promtool tsdb dump /var/lib/prometheus/metrics2 > dump.txt
+  hostwell import openmetrics dump.txt --host web-1 --map web-1.toml
   hostwell import csv *.csv.bz2 --host db-1 --map names.toml --dry-run
   hostwell import csv table.csv --host web-1 --db old.db && hostwell report --db old.db")]
 pub(super) struct ImportArgs {
@@ -63,6 +67,9 @@ pub(super) struct ImportArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum FormatArg {
     Csv,
+    #[value(name = "openmetrics")]
+    OpenMetrics,
+    Sadf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -75,6 +82,8 @@ impl From<FormatArg> for import::Format {
     fn from(format: FormatArg) -> import::Format {
         match format {
             FormatArg::Csv => import::Format::Csv,
+            FormatArg::OpenMetrics => import::Format::OpenMetrics,
+            FormatArg::Sadf => import::Format::Sadf,
         }
     }
 }

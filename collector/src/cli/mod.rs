@@ -7,16 +7,19 @@
 mod at_rest;
 mod backup;
 mod chart;
+mod compact;
 mod completions;
 mod config;
 mod console;
 mod doctor;
+mod export;
 mod host;
 mod hosts;
 mod import;
 mod output;
 mod query;
 mod report;
+mod restore;
 mod risks;
 mod serve;
 mod source;
@@ -79,7 +82,10 @@ enum Command {
     Risks(risks::RisksArgs),
     Report(report::ReportArgs),
     Import(import::ImportArgs),
+    Export(export::ExportArgs),
     Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Compact(compact::CompactArgs),
     Verify(verify::VerifyArgs),
     Stats(stats::StatsArgs),
     Doctor(doctor::DoctorArgs),
@@ -138,9 +144,12 @@ async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exi
         Command::Query(args) => query::run(args, console).await,
         Command::Risks(args) => risks::run(args, console).await,
         Command::Report(args) => report::run(args, console).await,
+        Command::Export(args) => export::run(args, console).await,
         Command::Import(args) => import::run(args, console).await,
         Command::Verify(args) => verify::run(args, console).await,
         Command::Stats(args) => stats::run(args, console).await,
+        Command::Restore(args) => restore::run(args, console).await,
+        Command::Compact(args) => compact::run(args, console).await,
         Command::Backup(args) => backup::run(args, console).await,
         Command::Doctor(args) => doctor::run(args, console).await,
         Command::Config(args) => config::run(&args, console),

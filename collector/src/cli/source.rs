@@ -229,10 +229,11 @@ impl Source {
         }
     }
 
-    /// Writes a copy of the database to a new file; its size in bytes.
-    pub(super) async fn backup(&self, to: &Path) -> anyhow::Result<u64> {
+    /// Writes a copy of the database to a new file; its size in bytes. A running collector
+    /// chooses its pace itself.
+    pub(super) async fn backup(&self, to: &Path, rate: Option<u64>) -> anyhow::Result<u64> {
         match self {
-            Source::File(file) => Ok(file.store.backup(to).await?),
+            Source::File(file) => Ok(file.store.backup(to, rate).await?),
             Source::Server(client) => client.backup(to, |_, _| {}).await,
         }
     }

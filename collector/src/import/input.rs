@@ -145,11 +145,21 @@ impl Input {
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
+    /// The rest of the file as it is, from the first line on, for formats that have no lines.
+    pub(super) fn bytes(&mut self) -> &mut (dyn BufRead + Send) {
+        &mut *self.reader
+    }
+
     /// The error that names this file, the line and the column (counted in characters, from 1).
     pub(super) fn wrong(&self, wrong: &Wrong) -> anyhow::Error {
         let before = self.text.get(..wrong.at).unwrap_or(&self.text);
         let column = String::from_utf8_lossy(before).chars().count() + 1;
         anyhow!("{}:{}:{column}: {wrong}", self.path.display(), self.line)
+    }
+
+    /// The same, where something else knows line and column.
+    pub(super) fn wrong_at(&self, line: usize, column: usize, what: &str) -> anyhow::Error {
+        anyhow!("{}:{line}:{column}: {what}", self.path.display())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Yesterday's history: files of other programs become samples of a host.
 //!
 //! A file is read once, front to back, in bounded memory, on a thread of its own. `input` gives its
-//! lines, whatever it is packed with; a format (`csv`) turns them into samples; `mapping` and
+//! lines, whatever it is packed with; a format (`csv`, `openmetrics`, `sadf`) turns them into samples; `mapping` and
 //! `shape` give foreign names and units ours; `gather` holds names and values to the limits of
 //! the agents' door and cuts what it gets into chunks; `keep` stores them. A chunk of a file is
 //! stored once, whatever is interrupted when: see `keep`.
@@ -12,6 +12,8 @@ mod input;
 mod keep;
 mod mapping;
 mod name;
+mod openmetrics;
+mod sadf;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -43,12 +45,18 @@ const HOST_BYTES_MAX: usize = 253;
 pub enum Format {
     /// A wide table.
     Csv,
+    /// OpenMetrics, Prometheus' text and dump, VictoriaMetrics' export.
+    OpenMetrics,
+    /// What `sadf -j` of sysstat prints.
+    Sadf,
 }
 
 impl Format {
     fn name(self) -> &'static str {
         match self {
             Format::Csv => "csv",
+            Format::OpenMetrics => "openmetrics",
+            Format::Sadf => "sadf",
         }
     }
 }
@@ -228,6 +236,8 @@ async fn one(
 fn read(format: Format, input: &mut Input, mut gatherer: Gatherer) -> anyhow::Result<Tally> {
     match format {
         Format::Csv => csv::read(input, &mut gatherer)?,
+        Format::OpenMetrics => openmetrics::read(input, &mut gatherer)?,
+        Format::Sadf => sadf::read(input, &mut gatherer)?,
     }
     Ok(gatherer.finish()?)
 }

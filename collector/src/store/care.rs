@@ -152,15 +152,15 @@ impl Store {
     }
 
     /// Writes a consistent copy of the database to a new file while others write; answers its
-    /// size in bytes. The copy alone is whole.
+    /// size in bytes. The copy alone is whole. `rate` bounds the bytes written in a second.
     ///
     /// # Errors
     /// `Conflict` when the file exists; `Full`, `Io`.
-    pub async fn backup(&self, to: &Path) -> Result<u64, StoreError> {
+    pub async fn backup(&self, to: &Path, rate: Option<u64>) -> Result<u64, StoreError> {
         let to = to.to_owned();
         self.inner
             .readers
-            .with("write the backup", move |conn| backup::run(conn, &to))
+            .with("write the backup", move |conn| backup::run(conn, &to, rate))
             .await
     }
 

@@ -34,7 +34,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Takes the writer's lock. The kernel lets go of it however the process ends, so a file that
 /// was left behind means nothing; it is a file of its own because closing *any* descriptor of the
 /// database would drop SQLite's own locks on it.
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let file = File::options()
         .create(true)
         .truncate(false)

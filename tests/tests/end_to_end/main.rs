@@ -11,6 +11,7 @@ mod bad_input;
 mod cli;
 mod clock;
 mod crash;
+mod exchange;
 mod ledger;
 mod load;
 mod parity;

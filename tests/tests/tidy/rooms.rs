@@ -45,6 +45,7 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ("ingest", &["store", "series", "auth", "config", "clock"]),
     // What comes in another way is held to the rules of the door.
     ("import", &["store", "series", "config", "ingest"]),
+    ("export", &["store", "series"]),
     (
         "upkeep",
         &["store", "series", "indicators", "rules", "plan", "clock"],

@@ -167,3 +167,135 @@ fn a_file_that_is_no_database_is_damaged_and_one_that_is_not_there_cannot_be_ver
     std::fs::write(&path, "no database at all, just some text".repeat(300)).unwrap();
     assert_eq!(hostwell(&words).exit, Exit::Found);
 }
+
+#[test]
+fn a_backup_becomes_a_database_again_and_nothing_is_overwritten() {
+    let fleet = Fleet::new();
+    let db = fleet.db();
+    for (name, extra) in [("a", &[][..]), ("b", &["--rate", "1000"][..])] {
+        let copy = fleet.beside(&format!("{name}.db"));
+        let copy = copy.to_str().unwrap();
+        let words = ["backup", copy, "--db", db.to_str().unwrap()];
+        fine(&[&words[..], extra].concat());
+        let folder = fleet.beside(name);
+        let restore = ["restore", copy, "--data", folder.to_str().unwrap()];
+        let restored = fine(&restore);
+        assert!(restored.out.contains("6 hosts"), "{}", restored.out);
+        let restored = folder.join("hostwell.db");
+        let hosts = |db: &std::path::Path| fine(&["hosts", "--db", db.to_str().unwrap()]).out;
+        assert_eq!(hosts(&restored), hosts(&db));
+        let before = std::fs::read(&restored).unwrap();
+        let again = hostwell(&restore);
+        assert_eq!(again.exit, Exit::Failed);
+        assert!(again.err.contains("overwrites nothing"), "{}", again.err);
+        assert_eq!(std::fs::read(&restored).unwrap(), before);
+        let left: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["hostwell.db"]);
+    }
+}
+
+#[test]
+fn a_damaged_backup_is_not_installed() {
+    let fleet = Fleet::new();
+    let (copy, folder) = (fleet.beside("copy.db"), fleet.beside("new"));
+    let mut bytes = std::fs::read(fleet.db()).unwrap();
+    let at = bytes.len() - 2048;
+    bytes[at] ^= 1;
+    std::fs::write(&copy, bytes).unwrap();
+    let refused = hostwell(&[
+        "restore",
+        copy.to_str().unwrap(),
+        "--data",
+        folder.to_str().unwrap(),
+    ]);
+    assert_eq!(refused.exit, Exit::Failed);
+    assert!(refused.err.contains("is damaged"), "{}", refused.err);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_compacted_file_answers_as_before_and_has_no_room_to_spare() {
+    let fleet = Fleet::new();
+    let db = fleet.db();
+    let db = db.to_str().unwrap();
+    let ask = || {
+        fine(&[
+            "query",
+            "node_load1",
+            "--since",
+            "20m",
+            "-o",
+            "csv",
+            "--db",
+            db,
+        ])
+        .out
+    };
+    let before = ask();
+    fine(&["compact", "--db", db]);
+    assert_eq!(ask(), before);
+    let stats = fine(&["stats", "--db", db, "-o", "json"]).out;
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    assert_eq!(stats["free_bytes"], 0);
+    fine(&["verify", "--db", db]);
+    let absent = fleet.beside("none.db");
+    let refused = hostwell(&["compact", "--db", absent.to_str().unwrap()]);
+    assert_eq!(refused.exit, Exit::Failed);
+    assert!(!absent.exists());
+}
+
+#[test]
+fn an_export_is_imported_again_and_a_wrong_question_is_refused() {
+    let fleet = Fleet::new();
+    let db = fleet.db();
+    let db = db.to_str().unwrap();
+    for format in ["openmetrics", "csv"] {
+        let out = fleet.beside(&format!("{format}.txt"));
+        let out = out.to_str().unwrap();
+        let words = [
+            "export", format, "--host", "web-1", "--db", db, "--out", out,
+        ];
+        let told = fine(&words);
+        assert!(told.err.contains("of 17 series into"), "{}", told.err);
+        let again = hostwell(&words);
+        assert!(again.err.contains("overwrites nothing"), "{}", again.err);
+        let copy = fleet.beside(&format!("{format}.db"));
+        let copy = copy.to_str().unwrap();
+        fine(&["import", format, out, "--host", "web-1", "--db", copy]);
+        let ask = |db: &str| {
+            let range = [
+                "--from",
+                "2026-11-21T19:40:00Z",
+                "--to",
+                "2026-11-21T19:50:00Z",
+            ];
+            let cpu = [
+                "query",
+                "node_cpu_seconds_total{host=\"web-1\"}",
+                "-o",
+                "csv",
+            ];
+            let asked = fine(&[&cpu[..], &range[..], &["--db", db]].concat());
+            // Labels of the host are not exported.
+            asked.out.replace(",role", "").replace(",web,", ",")
+        };
+        assert_eq!(ask(db), ask(copy));
+    }
+    let none = hostwell(&["export", "csv", "no_such_metric", "--db", db]);
+    assert_eq!(none.exit, Exit::Failed);
+    let wrong = hostwell(&["export", "csv", "a{", "--db", db]);
+    assert_eq!(wrong.exit, Exit::Failed);
+    let piped = fine(&[
+        "export",
+        "openmetrics",
+        "node_load1",
+        "--since",
+        "1m",
+        "--db",
+        db,
+    ]);
+    assert!(piped.out.ends_with("# EOF\n"), "{}", piped.out);
+}

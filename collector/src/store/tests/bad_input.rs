@@ -88,7 +88,7 @@ async fn filled(folder: &Path) -> Vec<u8> {
             .unwrap();
     }
     let copy = folder.join("copy.db");
-    store.backup(&copy).await.unwrap();
+    store.backup(&copy, None).await.unwrap();
     std::fs::read(copy).unwrap()
 }
 
@@ -273,7 +273,7 @@ async fn the_check_says_in_words_what_is_wrong() {
     );
     for (number, (sql, wanted)) in SPOILED.iter().enumerate() {
         let path = folder.path().join(format!("{number}.db"));
-        store.backup(&path).await.unwrap();
+        store.backup(&path, None).await.unwrap();
         rusqlite::Connection::open(&path)
             .unwrap()
             .execute_batch(sql)

@@ -138,11 +138,11 @@ async fn a_backup_is_whole_while_writes_go_on_and_overwrites_nothing() {
         }
     });
     let to = folder.path().join("copy.db");
-    let bytes = store.backup(&to).await.unwrap();
+    let bytes = store.backup(&to, None).await.unwrap();
     writer.await.unwrap();
     assert_eq!(std::fs::metadata(&to).unwrap().len(), bytes);
     assert!(!folder.path().join("copy.db.partial").exists());
-    let refused = store.backup(&to).await.unwrap_err().to_string();
+    let refused = store.backup(&to, None).await.unwrap_err().to_string();
     assert!(refused.contains("overwrites nothing"), "{refused}");
     let alone = tempfile::tempdir().unwrap();
     std::fs::rename(&to, alone.path().join("hostwell.db")).unwrap();
@@ -154,7 +154,7 @@ async fn a_backup_is_whole_while_writes_go_on_and_overwrites_nothing() {
     );
     assert!(
         store
-            .backup(&alone.path().join("no/such/folder.db"))
+            .backup(&alone.path().join("no/such/folder.db"), None)
             .await
             .is_err()
     );
