@@ -61,6 +61,11 @@ fn main() {
         println!("{ticks} {median} {mean} {most} {process_scan} {fsync}");
         return;
     }
+    if arguments.iter().any(|flag| flag == "--hot") {
+        let folder = tempfile::tempdir().unwrap();
+        println!("{}", hot::measure(folder.path()).table());
+        return;
+    }
     let window = setting("HOSTWELL_BENCH_SECONDS", 120);
     let rounds = setting("HOSTWELL_BENCH_ROUNDS", 1);
     let folder = tempfile::tempdir().unwrap();
