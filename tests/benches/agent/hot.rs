@@ -85,6 +85,8 @@ fn our_tick(folder: &Path) -> f64 {
     let mut rack = Rack::new(&ProbeOptions::default());
     let bounds = SpoolConfig {
         bytes_max: 64 << 20,
+        free_bytes_min: 0,
+        free_ratio_min: 0.0,
         ..SpoolConfig::default()
     };
     let first_ms = crate::now_ms();
