@@ -153,7 +153,7 @@ impl Store {
     /// Opens for reading, also beside a running collector. Sees everything committed when called.
     ///
     /// # Errors
-    /// `Absent`, `Damaged`, `Newer`, `Conflict` (an older format that a collector must migrate).
+    /// `Absent`, `Damaged`, `Newer`. An older format is read as it is.
     pub async fn open_read_only(path: &Path) -> Result<Store, StoreError> {
         let path = path.to_owned();
         blocking("open the database for reading", move || {

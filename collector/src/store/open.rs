@@ -151,14 +151,6 @@ fn look(path: &Path, access: Access) -> Result<(Connection, Access), Look> {
                 "it is empty: no collector has finished creating it",
             ));
         }
-        if found < schema::KNOWN {
-            let text = format!(
-                "{} has format {found}: start the collector on it once, it brings it to format {}",
-                path.display(),
-                schema::KNOWN
-            );
-            return Err(StoreError::Conflict(text).into());
-        }
         Ok(())
     });
     checked.map_err(Look::Failed)?;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::error::{Fault, StoreError, Trouble, io};
+use super::schema;
 
 /// Most questions read at the same time; more wait for their turn.
 const AT_ONCE_MAX: usize = 8;
@@ -45,6 +46,7 @@ pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connectio
     };
     conn.busy_timeout(PATIENCE)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
+    schema::read_as_newest(&conn)?;
     Ok(conn)
 }
 
