@@ -25,8 +25,8 @@ pub(crate) struct Hot {
 }
 
 /// collectd has no way to run without pauses but an interval. Its cycle costs the same from 5 to
-/// 100 ms, and that is what the figure to reach was taken from (1.10 ms, beside a reader of 0.032 ms
-/// without pauses called 0.03 of it).
+/// 100 ms, about a millisecond: the only pace that fits the 1.10 ms which the figure to reach is a
+/// part of. How that was taken is not told, so the cycle without sleep is shown beside it.
 const COLLECTD_INTERVAL: Duration = Duration::from_millis(10);
 /// Below what collectd can keep up with: its threads find the next cycle due when one is done.
 const COLLECTD_BUSY: Duration = Duration::from_micros(200);
