@@ -12,7 +12,9 @@
 mod counter;
 pub mod derived;
 mod resample;
+pub mod rollup;
 mod selector;
+pub mod sketch;
 #[cfg(test)]
 mod tests;
 

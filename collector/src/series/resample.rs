@@ -85,7 +85,7 @@ impl Agg {
         }
     }
 
-    fn quantile(self) -> Option<f64> {
+    pub(super) fn quantile(self) -> Option<f64> {
         match self {
             Agg::P50 => Some(0.50),
             Agg::P95 => Some(0.95),
