@@ -235,12 +235,13 @@ async fn open_listeners(
 }
 
 async fn open_store(config: &ServerConfig) -> anyhow::Result<Store> {
-    let store = Store::open(StoreOptions {
+    let options = StoreOptions {
         path: config.database(),
         retention_ms: i64::from(config.retention.raw_days) * 86_400_000,
         series_per_host_max: config.limits.series_per_host,
         hosts_max: config.limits.hosts,
-    });
+    };
+    let store = Store::open_with(options, config.retention.tiers()?);
     store.await.with_context(|| {
         let path = config.database();
         format!("open the database {}", path.display())

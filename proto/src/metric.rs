@@ -488,6 +488,8 @@ catalogue! {
         Ratio, Gauge, ["device"], Disk, 6, "Part of the time in which a block device had a request to work on.";
     FilesystemUsedRatio = "hostwell_filesystem_used_ratio", "system.filesystem.utilization{system.device,system.filesystem.type,system.filesystem.mountpoint}",
         Ratio, Gauge, ["device", "fstype", "mountpoint"], Filesystem, 6, "Part of a writable file system that is used, the way df shows it.";
+    HostUp = "hostwell_up", "",
+        Flag, Gauge, [], System, 0, "1 at every moment at which the host was sampled.";
 
     // The agent itself.
     ProbeDuration = "hostwell_probe_duration_seconds", "",
@@ -526,6 +528,7 @@ pub static DERIVED: &[Metric] = &[
     Metric::NetSpeedRatio,
     Metric::DiskBusyRatio,
     Metric::FilesystemUsedRatio,
+    Metric::HostUp,
 ];
 
 impl Metric {

@@ -8,6 +8,8 @@
 mod doctor;
 mod host;
 mod hosts;
+#[cfg(test)]
+mod long;
 mod presence;
 mod query;
 pub mod range;

@@ -1,5 +1,7 @@
 //! Samples by selector: which series are meant, and what becomes of them.
 
+mod coarse;
+
 use std::collections::BTreeMap;
 
 use hostwell_proto::metric::{CATALOGUE, Metric, Unit};
@@ -12,7 +14,7 @@ use crate::series::derived;
 use crate::series::{
     Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, combine,
 };
-use crate::store::{HostRecord, Store, WindowQuery};
+use crate::store::{HostRecord, Read, Store, WindowQuery};
 
 /// Most samples one query reads.
 const READ_MAX: usize = 5_000_000;
@@ -43,6 +45,13 @@ pub struct SampleQuestion {
     /// One series for each combination of these labels.
     #[serde(default)]
     pub by: Vec<String>,
+    /// A quantile of a group is that of the group's mean, minute by minute (or hour by hour),
+    /// instead of that of all its samples.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_mean: bool,
+    /// Only so many series: those with the largest mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top: Option<usize>,
 }
 
 /// Samples.
@@ -62,6 +71,12 @@ pub struct Samples {
     pub unit: String,
     /// By host and labels.
     pub series: Vec<SampleSeries>,
+    /// Largest relative error of a value; none: exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
+    /// What was read for it, where rollups were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Read>,
 }
 
 /// One series of an answer.
@@ -84,15 +99,25 @@ pub(super) async fn samples(
     let (from_ms, to_ms) = question.range.resolve(now_ms).map_err(AnswerError::Asked)?;
     let plan = plan(&question, from_ms, to_ms)?;
     let hosts = store.hosts().await?;
-    let found = read(store, &plan, &question.by, &hosts).await?;
-    let agg = match question.agg {
-        None if plan.aggregates => default_agg(&found)?,
-        asked => asked,
+    let coarse = coarse::answer(store, &plan, &question, &hosts).await?;
+    let (mut series, agg, error, read) = match coarse {
+        Some(coarse) => (coarse.series, coarse.agg, coarse.error, Some(coarse.read)),
+        None => {
+            let found = read(store, &plan, &question.by, &hosts).await?;
+            let agg = match question.agg {
+                None if plan.aggregates => default_agg(&found)?,
+                asked => asked,
+            };
+            let series = match agg {
+                Some(agg) => aggregate(found, &plan, &question.by, agg),
+                None => found.into_iter().map(|(series, _)| series).collect(),
+            };
+            (series, agg, None, None)
+        }
     };
-    let series = match agg {
-        Some(agg) => aggregate(found, &plan, &question.by, agg),
-        None => found.into_iter().map(|(series, _)| series).collect(),
-    };
+    if let Some(top) = question.top {
+        largest(&mut series, top);
+    }
     let total: usize = series.iter().map(|s| s.times_ms.len()).sum();
     if total > ANSWERED_MAX {
         return Err(AnswerError::Asked(format!(
@@ -108,7 +133,16 @@ pub(super) async fn samples(
         agg,
         unit: unit(&plan.selector.metric, agg),
         series: series.into_iter().map(answered).collect(),
+        error,
+        read,
     })
+}
+
+/// Keeps the series with the largest mean, the largest first.
+fn largest(series: &mut Vec<Series>, top: usize) {
+    let mean = |s: &Series| s.values.iter().sum::<f64>() / s.values.len().max(1) as f64;
+    series.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+    series.truncate(top);
 }
 
 /// What a reader expects when nothing was asked for.
@@ -194,6 +228,24 @@ fn pointed(error: &SelectorError) -> String {
     )
 }
 
+/// The selector without what it says of hosts, and the hosts it means: none only where there is
+/// none.
+fn meant<'a>(
+    plan: &Plan,
+    hosts: &'a [HostRecord],
+) -> Result<(Selector, Vec<&'a HostRecord>), AnswerError> {
+    let mut selector = plan.selector.clone();
+    let about_hosts = selector.take("host");
+    let named = |host: &&HostRecord| about_hosts.iter().all(|m| m.matches(&host.name));
+    let meant: Vec<&HostRecord> = hosts.iter().filter(named).collect();
+    if meant.is_empty() && !hosts.is_empty() {
+        return Err(AnswerError::Asked(
+            "no host matches the selector; `hostwell hosts` lists them".into(),
+        ));
+    }
+    Ok((selector, meant))
+}
+
 /// Reads the series that are meant, each with its host's interval. A series carries its host as
 /// the label `host`.
 async fn read(
@@ -202,19 +254,9 @@ async fn read(
     by: &[String],
     hosts: &[HostRecord],
 ) -> Result<Vec<(Series, i64)>, AnswerError> {
-    let mut selector = plan.selector.clone();
-    let about_hosts = selector.take("host");
-    let meant: Vec<&HostRecord> = hosts
-        .iter()
-        .filter(|host| about_hosts.iter().all(|m| m.matches(&host.name)))
-        .collect();
+    let (selector, meant) = meant(plan, hosts)?;
     if meant.is_empty() {
-        return match hosts.is_empty() {
-            true => Ok(Vec::new()),
-            false => Err(AnswerError::Asked(
-                "no host matches the selector; `hostwell hosts` lists them".into(),
-            )),
-        };
+        return Ok(Vec::new());
     }
     let windows = store
         .windows(WindowQuery {
@@ -249,8 +291,8 @@ async fn read(
                 .series
                 .into_iter()
                 .filter(|series| is_meant(&selector.matchers, &series.name, host))
-                .map(|series| {
-                    let series = with_host(series, host, by, selector.metric.is_empty());
+                .map(|mut series| {
+                    series.name = with_host(series.name, host, by, selector.metric.is_empty());
                     (series, interval_ms)
                 }),
         );
@@ -273,22 +315,22 @@ fn is_meant(matchers: &[Matcher], name: &SeriesName, host: &HostRecord) -> bool 
     })
 }
 
-/// The series with its host's name as a label, those of the host's labels it is grouped by, and
+/// A series' name with its host's name as a label, those of the host's labels it is grouped by, and
 /// its metric's name where several metrics may be meant.
-fn with_host(mut series: Series, host: &HostRecord, by: &[String], named: bool) -> Series {
-    let labels = &mut series.name.labels;
-    for (name, value) in host.labels.iter().filter(|(name, _)| by.contains(name)) {
-        if !labels.iter().any(|(known, _)| known == name) {
-            labels.push((name.clone(), value.clone()));
+fn with_host(mut name: SeriesName, host: &HostRecord, by: &[String], named: bool) -> SeriesName {
+    let labels = &mut name.labels;
+    for (label, value) in host.labels.iter().filter(|(label, _)| by.contains(label)) {
+        if !labels.iter().any(|(known, _)| known == label) {
+            labels.push((label.clone(), value.clone()));
         }
     }
-    labels.retain(|(name, _)| name != "host");
+    labels.retain(|(label, _)| label != "host");
     labels.push(("host".into(), host.name.clone()));
     if named {
-        labels.push((NAME.into(), series.name.metric.clone()));
+        labels.push((NAME.into(), name.metric.clone()));
     }
     labels.sort();
-    series
+    name
 }
 
 /// A metric without a single sample is a slip of the hand unless the catalogue has it.

@@ -1,14 +1,18 @@
 //! The planning report: gathers its input and has it built and printed.
 
+mod course;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use course::Course;
 
 use super::hosts::{Moment, owned};
 use super::presence::{presence, watched};
 use super::range::Range;
 use super::{AnswerError, Setup};
-use crate::indicators::{self, Indicator, Indicators, Verdict};
+use crate::indicators::{self, Indicators, Verdict};
 use crate::plan::availability::{Span, Standing};
 use crate::report::{self, Status, Unit};
 use crate::rules::{self, State};
@@ -54,6 +58,10 @@ pub struct PrintedReport {
 
 /// Samples of one host that are held at a time; a day of a host with many disks.
 const SAMPLES_MAX: usize = 20_000_000;
+/// Up to here charts are drawn from samples, beyond from rollups.
+const SAMPLES_RANGE_MS: i64 = 2 * 86_400_000;
+/// What the indicators at the end of a range look at.
+const NOW_MS: i64 = 3_600_000;
 /// A host's window is read in pieces of this length.
 const PIECE_MS: i64 = 86_400_000;
 /// Steps of a chart.
@@ -298,6 +306,12 @@ async fn indicators_over(
     skew_ms: i64,
 ) -> Result<Vec<report::IndicatorInput>, AnswerError> {
     let step_ms = nice_step_ms(span.length_ms(), STEPS_MAX, record.interval_ms);
+    if span.length_ms() > SAMPLES_RANGE_MS {
+        let window = piece(store, record, span.to_ms - NOW_MS, span.to_ms).await?;
+        let found = indicators::indicators(&window, span.to_ms + skew_ms);
+        let courses = course::from_rollups(store, record, (span, step_ms), &found).await?;
+        return Ok(inputs(&found, courses));
+    }
     let mut courses: Vec<Course> = (0..5).map(|_| Course::new(span, step_ms)).collect();
     let mut at_ms = span.from_ms;
     loop {
@@ -372,110 +386,4 @@ fn inputs(found: &Indicators, courses: Vec<Course>) -> Vec<report::IndicatorInpu
             trend: course.trend(),
         })
         .collect()
-}
-
-/// An indicator's course over the whole range, put together from those of its pieces.
-struct Course {
-    from_ms: i64,
-    step_ms: i64,
-    /// (smallest, sum of means, how many, largest) of each step.
-    steps: Vec<Option<(f64, f64, u32, f64)>>,
-}
-
-impl Course {
-    fn new(span: Span, step_ms: i64) -> Course {
-        let from_ms = span.from_ms.div_euclid(step_ms) * step_ms;
-        let count = (span.to_ms - from_ms).div_euclid(step_ms) + 1;
-        Course {
-            from_ms,
-            step_ms,
-            steps: vec![None; count as usize],
-        }
-    }
-
-    fn add(&mut self, indicator: &Indicator) {
-        let Some(trend) = &indicator.trend else {
-            return;
-        };
-        for (i, point) in trend.points.iter().enumerate() {
-            let Some([min, mean, max]) = *point else {
-                continue;
-            };
-            let time_ms = trend.from_ms + i as i64 * trend.step_ms;
-            let at = (time_ms - self.from_ms).div_euclid(self.step_ms);
-            // A piece's first step may begin a little before the range.
-            let at = (at.max(0) as usize).min(self.steps.len() - 1);
-            let step = &mut self.steps[at];
-            *step = Some(match *step {
-                None => (min, mean, 1, max),
-                Some((low, sum, count, high)) => {
-                    (low.min(min), sum + mean, count + 1, high.max(max))
-                }
-            });
-        }
-    }
-
-    /// How many steps lie between two that have a value, usually: a subject that is read every
-    /// n-th tick has no holes, it has longer steps.
-    fn cadence(&self) -> usize {
-        let filled = (0..self.steps.len()).filter(|i| self.steps[*i].is_some());
-        let filled: Vec<usize> = filled.collect();
-        let mut distances: Vec<usize> = filled.windows(2).map(|w| w[1] - w[0]).collect();
-        distances.sort_unstable();
-        let middle = distances.len().saturating_sub(1) / 2;
-        distances.get(middle).copied().unwrap_or(1)
-    }
-
-    fn trend(self) -> Option<report::Trend> {
-        if self.steps.iter().all(Option::is_none) {
-            return None;
-        }
-        let every = self.cadence();
-        let points = self.steps.chunks(every).map(|some| {
-            let merged = some
-                .iter()
-                .copied()
-                .flatten()
-                .reduce(|a, b| (a.0.min(b.0), a.1 + b.1, a.2 + b.2, a.3.max(b.3)));
-            merged.map(|(low, sum, count, high)| [low, sum / f64::from(count), high])
-        });
-        let points: Vec<Option<[f64; 3]>> = points.collect();
-        Some(report::Trend {
-            from_ms: self.from_ms,
-            to_ms: self.from_ms + points.len() as i64 * every as i64 * self.step_ms,
-            points,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_subject_has_longer_steps_and_no_holes() {
-        let mut course = Course::new(Span::new(0, 5_999), 1_000);
-        for at in [0, 3] {
-            course.steps[at] = Some((1.0, 4.0, 2, 3.0));
-        }
-        let trend = course.trend().unwrap();
-        assert_eq!((trend.from_ms, trend.to_ms), (0, 6_000));
-        assert_eq!(trend.points, [Some([1.0, 2.0, 3.0]); 2]);
-    }
-
-    #[test]
-    fn a_real_hole_stays_a_hole() {
-        let mut course = Course::new(Span::new(0, 5_999), 1_000);
-        for at in [0, 1, 2, 5] {
-            course.steps[at] = Some((1.0, 1.0, 1, 1.0));
-        }
-        let holes = course
-            .trend()
-            .unwrap()
-            .points
-            .iter()
-            .filter(|p| p.is_none())
-            .count();
-        assert_eq!(holes, 2);
-    }
 }

@@ -14,6 +14,7 @@ use super::{Exit, chart, words};
 use crate::answer::range::{format_ms, parse_duration_ms, rfc3339};
 use crate::answer::{Body, Question, SampleQuestion, SampleSeries, Samples};
 use crate::series::Agg;
+use crate::words::{duration, share};
 
 /// Show samples of a metric, as they are or aggregated
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,9 @@ expression, !~ does not. `host`, the labels of the host, and __name__ for the me
 Without --step, --agg and --by the samples are shown as they are. With --step and no --agg, counters
 become rates and gauges means. With --agg and no --step, the whole range becomes one value.
 With --by, avg, min, max and quantiles are over all samples of a group; everything else adds up.
+Over more than two days, steps and whole ranges are answered from rollups: quantiles then are within
+1 % of the exact ones. Where the samples are gone, so is everything rollups do not hold: last and
+delta, and of gauges rate and increase.
 
 Examples:
   hostwell query node_load1 --since 15m
@@ -45,6 +49,15 @@ pub(super) struct QueryArgs {
     /// One series for each value of a label; several with commas
     #[arg(long, value_name = "LABEL", value_delimiter = ',')]
     by: Vec<String>,
+    /// Of a group, the quantile of its mean instead of that of all its samples
+    #[arg(long, requires = "by")]
+    of_mean: bool,
+    /// Only the N series with the largest mean, the largest first
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Say what was read for the answer, and what it cost
+    #[arg(long)]
+    explain: bool,
     /// How to print the answer: for people, programs, spreadsheets, or as a line
     #[arg(
         short,
@@ -76,6 +89,8 @@ pub(super) async fn run(args: QueryArgs, console: &mut Console) -> anyhow::Resul
         step_ms: args.step,
         agg: args.agg,
         by: args.by,
+        of_mean: args.of_mean,
+        top: args.top,
     });
     let answer = source.ask(question).await?;
     let Body::Samples(samples) = &answer.body else {
@@ -88,6 +103,9 @@ pub(super) async fn run(args: QueryArgs, console: &mut Console) -> anyhow::Resul
             format_ms(samples.from_ms),
             format_ms(samples.to_ms)
         ));
+    }
+    if args.explain {
+        console.message(&explained(samples));
     }
     let format = match args.output {
         QueryFormat::Chart => {
@@ -107,6 +125,29 @@ pub(super) async fn run(args: QueryArgs, console: &mut Console) -> anyhow::Resul
         |console| table(samples, console),
     )?;
     Ok(Exit::Fine)
+}
+
+/// What was read, in a sentence.
+fn explained(samples: &Samples) -> String {
+    let Some(read) = &samples.read else {
+        return "read from samples, exact".to_owned();
+    };
+    let mut parts: Vec<String> = read
+        .rollups
+        .iter()
+        .map(|of| format!("{} rows of {} steps", of.rows, duration(of.step_ms)))
+        .collect();
+    parts.push(format!("{} samples", read.samples));
+    let exact = match samples.error {
+        None => "exact".to_owned(),
+        Some(error) => format!("approximate: within {}", share(error)),
+    };
+    format!(
+        "read {} ({} bytes of rollups), {:.1} ms of CPU; {exact}",
+        parts.join(", "),
+        read.bytes,
+        read.cpu_us as f64 / 1000.0
+    )
 }
 
 /// The labels of all series: a column each.

@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::rules::Policy;
+use crate::store::Tier;
 
 mod keys;
 
@@ -77,6 +78,8 @@ pub enum ClientCertificates {
 pub struct Retention {
     /// Samples as they were taken, in days.
     pub raw_days: u32,
+    /// Rollups: the length of a step and how long it is kept, "1h 761d".
+    pub rollups: Vec<String>,
 }
 
 /// Bounds on what comes from outside; what is over one is refused and counted.
@@ -140,7 +143,69 @@ impl Default for Listen {
 
 impl Default for Retention {
     fn default() -> Self {
-        Retention { raw_days: 15 }
+        let word = |ms: i64| match ms {
+            ms if ms % DAY_MS == 0 => format!("{}d", ms / DAY_MS),
+            ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+            ms => format!("{}m", ms / 60_000),
+        };
+        let tier = |tier: &Tier| format!("{} {}", word(tier.step_ms), word(tier.age_ms));
+        Retention {
+            raw_days: 15,
+            rollups: Tier::DEFAULT.iter().map(tier).collect(),
+        }
+    }
+}
+
+/// Most lengths of steps.
+const TIERS_MAX: usize = 8;
+/// Shortest step.
+const STEP_MIN_MS: i64 = 10_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// "90d" in milliseconds.
+fn duration_ms(word: &str) -> Option<i64> {
+    let unit = word.strip_suffix(['s', 'm', 'h', 'd'])?;
+    let unit_ms = match word.as_bytes().last()? {
+        b's' => 1_000,
+        b'm' => 60_000,
+        b'h' => 3_600_000,
+        _ => DAY_MS,
+    };
+    let count: u32 = unit.parse().ok()?;
+    i64::from(count).checked_mul(unit_ms).filter(|ms| *ms > 0)
+}
+
+impl Retention {
+    /// The rollups there are.
+    ///
+    /// # Errors
+    /// Names the one that makes no sense, and why.
+    pub fn tiers(&self) -> anyhow::Result<Vec<Tier>> {
+        let mut tiers: Vec<Tier> = Vec::new();
+        for text in &self.rollups {
+            let words: Vec<Option<i64>> = text.split_whitespace().map(duration_ms).collect();
+            let [Some(step_ms), Some(age_ms)] = words[..] else {
+                bail!(
+                    "retention.rollups: {text:?} is not a length of a step and how long it is \
+                     kept, such as \"1h 761d\""
+                );
+            };
+            if !(STEP_MIN_MS..=DAY_MS).contains(&step_ms) || DAY_MS % step_ms != 0 {
+                bail!(
+                    "retention.rollups: {text:?}: a day must be a whole number of steps of at \
+                     least 10 s"
+                );
+            }
+            if age_ms < DAY_MS {
+                bail!("retention.rollups: {text:?}: rollups are kept for at least a day");
+            }
+            if tiers.iter().any(|tier| tier.step_ms == step_ms) {
+                bail!("retention.rollups: {text:?}: there are steps of this length already");
+            }
+            tiers.push(Tier { step_ms, age_ms });
+        }
+        within("retention.rollups", tiers.len(), 0..=TIERS_MAX)?;
+        Ok(tiers)
     }
 }
 
@@ -228,6 +293,7 @@ impl ServerConfig {
     pub fn check(&self) -> anyhow::Result<()> {
         let l = &self.limits;
         within("retention.raw_days", self.retention.raw_days, 1..=36_500)?;
+        self.retention.tiers()?;
         within("limits.hosts", l.hosts, 1..=1_000_000)?;
         within("limits.series_per_host", l.series_per_host, 1..=60_000)?;
         within("limits.labels_per_series", l.labels_per_series, 1..=256)?;

@@ -163,3 +163,27 @@ fn a_file_that_is_not_there_is_named() {
     );
     assert!(format!("{:#}", error.unwrap_err()).contains("/no/such.toml"));
 }
+
+#[test]
+fn rollups_are_steps_of_a_day_and_how_long_they_are_kept() {
+    let tiers = |text: &str| {
+        let config = ServerConfig::parse(&format!("[retention]\nrollups = {text}"));
+        config.unwrap().retention.tiers()
+    };
+    assert_eq!(Retention::default().tiers().unwrap(), Tier::DEFAULT);
+    let found = tiers("[\"10m 30d\", \"24h 400d\"]").unwrap();
+    let words: Vec<(i64, i64)> = found.iter().map(|t| (t.step_ms, t.age_ms)).collect();
+    assert_eq!(words, [(600_000, 30 * DAY_MS), (DAY_MS, 400 * DAY_MS)]);
+    assert!(tiers("[]").unwrap().is_empty());
+    for (text, expected) in [
+        ("[\"1h\"]", "is not a length of a step"),
+        ("[\"1h long\"]", "is not a length of a step"),
+        ("[\"7m 90d\"]", "whole number of steps"),
+        ("[\"2d 90d\"]", "whole number of steps"),
+        ("[\"1m 1h\"]", "at least a day"),
+        ("[\"60m 9d\", \"1h 9d\"]", "already"),
+    ] {
+        let error = tiers(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}

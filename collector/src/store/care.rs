@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::history::head::Head;
+use super::history::rollup::{self, roll};
 use super::history::{merge, retention, seal};
 use super::registry::hosts;
-use super::types::{Census, StoreFacts, Written};
+use super::types::{Census, StoreFacts, Tier, Written};
 use super::writer::Ledger;
 use super::{Store, backup, census, check};
 
@@ -17,6 +18,8 @@ use super::{Store, backup, census, check};
 const UPKEEP_TIME_MAX: Duration = Duration::from_millis(250);
 /// How long it merges; one merge more may be begun.
 const MERGE_TIME_MAX: Duration = Duration::from_millis(100);
+/// How long it rolls days up; one day more may be begun.
+const ROLL_UP_TIME_MAX: Duration = Duration::from_millis(500);
 /// Packed bytes the head may hold: above it the largest journals are sealed early.
 const HEAD_BYTES_MAX: usize = 256 << 20;
 
@@ -26,8 +29,8 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Store {
-    /// Seals what is due (staggered), merges small blocks, drops what is past retention. Short;
-    /// call it often.
+    /// Seals what is due (staggered), merges small blocks, rolls up the days that are over, drops
+    /// what is past retention. Short; call it often.
     ///
     /// # Errors
     /// `Full`, `Damaged`, `Io`: what was not done is done by a later call.
@@ -46,18 +49,20 @@ impl Store {
             self.seal(one.host).await?;
         }
         let merged = self.merge(Instant::now() + MERGE_TIME_MAX).await;
-        let retention_ms = writing.options.retention_ms;
+        let rolled = self.roll_up(now_ms, ROLL_UP_TIME_MAX).await;
+        let (retention_ms, tiers) = (writing.options.retention_ms, writing.tiers.clone());
         let pruned = self
             .change("drop what is past the retention", move |ledger| {
                 let kept = hosts::kept(&ledger.conn)?;
-                let dropped = retention::prune(&ledger.conn, now_ms, retention_ms, &kept)?;
+                let conn = &ledger.conn;
+                let dropped = retention::prune(conn, now_ms, retention_ms, &kept, &tiers)?;
                 if dropped > 0 {
                     tracing::info!(blocks = dropped, "dropped blocks past the retention");
                 }
                 Ok(())
             })
             .await;
-        merged.and(pruned)
+        merged.and(rolled.map(drop)).and(pruned)
     }
 
     /// Seals every host's journal now, whatever its turn: after much came in at once.
@@ -70,6 +75,86 @@ impl Store {
             sealed = sealed.and(self.seal(due.host).await);
         }
         sealed
+    }
+
+    /// Rolls up the days that are due, oldest first, until so much time is over; answers how many.
+    ///
+    /// # Errors
+    /// `Full`, `Io`. A day whose blocks are damaged is left out, and tried again by a later call.
+    pub async fn roll_up(&self, now_ms: i64, time_max: Duration) -> Result<usize, StoreError> {
+        let begun = Instant::now();
+        let due = move |conn: &rusqlite::Connection| roll::due(conn, now_ms);
+        let due = self
+            .inner
+            .readers
+            .snapshot("find days to roll up", due)
+            .await?;
+        let mut done = 0;
+        for one in due {
+            if begun.elapsed() > time_max {
+                break;
+            }
+            match self.roll_up_day(one, now_ms).await {
+                Ok(()) => done += 1,
+                Err(StoreError::Damaged { path, what }) => {
+                    tracing::error!(day = one.day, host = one.host, ?path, "no rollup: {what}");
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn roll_up_day(&self, due: roll::Due, now_ms: i64) -> Result<(), StoreError> {
+        let writing = self.writing()?;
+        // The mark is taken away: what is sealed meanwhile would never be rolled up.
+        let _one_at_a_time = writing.sealing.lock().await;
+        let (tiers, retention_ms) = (writing.tiers.clone(), writing.options.retention_ms);
+        let prepare = move |conn: &rusqlite::Connection| {
+            let host = hosts::around(conn, due.host)?.row(due.host).cloned();
+            let by_samples = retention::by_samples(conn, now_ms)?.unwrap_or(now_ms);
+            let kept = host.as_ref().is_some_and(|h| h.kept);
+            let task = roll::Task {
+                due,
+                interval_ms: host.map_or(10_000, |h| h.interval_ms),
+                tiers: &tiers,
+                raw_since_ms: match kept {
+                    true => i64::MIN,
+                    false => by_samples.saturating_sub(retention_ms),
+                },
+                now_ms: (!kept).then_some(by_samples),
+            };
+            roll::prepare(conn, task)
+        };
+        let rolled = self
+            .inner
+            .readers
+            .snapshot("roll up a day", prepare)
+            .await?;
+        self.change("write rollups", move |ledger| roll::commit(ledger, rolled))
+            .await
+    }
+
+    /// Recomputes every rollup whose samples are still there and compares; answers what differs,
+    /// in plain words.
+    ///
+    /// # Errors
+    /// `Damaged` when something cannot be read, `Io`.
+    pub async fn verify_rollups(&self) -> Result<Vec<String>, StoreError> {
+        let verify = |conn: &rusqlite::Connection| {
+            let mut found = Vec::new();
+            let tier = |step_ms| Tier {
+                step_ms,
+                age_ms: i64::MAX,
+            };
+            let tiers: Vec<Tier> = rollup::tiers(conn)?.into_iter().map(tier).collect();
+            for host in hosts::all(conn)?.rows() {
+                let of = (host.number, host.interval_ms);
+                found.extend(rollup::differences(conn, of, &tiers)?);
+            }
+            Ok(found)
+        };
+        self.inner.readers.snapshot("verify rollups", verify).await
     }
 
     /// Seals all of a host's journal.

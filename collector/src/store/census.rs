@@ -6,6 +6,7 @@ use hostwell_proto::metric::Family;
 use rusqlite::{Connection, Row};
 
 use super::error::Fault;
+use super::history::rollup::DERIVED_FROM;
 use super::open::beside;
 use super::types::{Census, CensusRow};
 
@@ -21,8 +22,12 @@ fn family_name(number: i64) -> String {
         (Family::Own, "own"),
         (Family::Other, "uncatalogued"),
     ];
-    let known = families.iter().find(|(f, _)| *f as i64 == number);
-    known.map_or_else(|| format!("family {number}"), |(_, name)| (*name).into())
+    let known = |number| families.iter().find(|(f, _)| *f as i64 == number);
+    match (known(number), known(number - DERIVED_FROM)) {
+        (Some((_, name)), _) => (*name).into(),
+        (_, Some((_, name))) => format!("{name}, derived"),
+        _ => format!("family {number}"),
+    }
 }
 
 /// Counts; reads sizes, not payloads.

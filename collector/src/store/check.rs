@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::error::{Fault, Trouble};
 use super::history::parcel::Parcel;
 use super::history::ranges::Ranges;
+use super::history::rollup;
 use super::open::beside;
 use super::types::StoreFacts;
 
@@ -75,6 +76,7 @@ pub(super) fn problems(conn: &Connection) -> Vec<String> {
     problems.part("file structure", |p| structure(conn, p));
     problems.part("journal", |p| payloads(conn, "journal", Parcel::unpack, p));
     problems.part("blocks", |p| payloads(conn, "block", Parcel::unseal, p));
+    problems.part("rollups", |p| rollups(conn, p));
     problems.part("repeated samples", |p| repeats(conn, p));
     problems.part("spools", |p| spools(conn, p));
     problems.part("hosts", |p| hosts(conn, p));
@@ -145,6 +147,23 @@ fn payloads(
             problems.add(format!(
                 "{table} {number}: holds a series that is not its host's"
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Checksums and codec of the rollups. Whether they say what the samples say: `verify_rollups`.
+fn rollups(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut select = conn.prepare("SELECT number, crc32c, payload FROM rollup")?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let read = rollup::verified(r.get(0)?, r.get(1)?, payload)
+            .and_then(|()| rollup::payload::decode(payload, |_| true));
+        match read {
+            Ok(_) => {}
+            Err(Fault::Sql(Trouble::Damaged(what))) => problems.add(what),
+            Err(other) => return Err(other),
         }
     }
     Ok(())

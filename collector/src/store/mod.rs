@@ -16,7 +16,8 @@
 //! spool's watermark: a batch is stored exactly once whatever is killed when. Whatever waits
 //! while one commit runs goes into the next one together. Points then live in the journal table
 //! and, packed the same way, in memory (the head), until their host's turn comes to be sealed
-//! into compressed blocks, about once an hour. After a kill the head is rebuilt from the journal.
+//! into compressed blocks, about once an hour. Some hours after a day its blocks are rolled up
+//! into steps that are kept longer. After a kill the head is rebuilt from the journal.
 //! Of two samples of one series with the same time the first committed wins, everywhere.
 //! A full disk refuses ([`StoreError::Full`]) and leaves what is committed as it was.
 //!
@@ -54,14 +55,15 @@ use hostwell_proto::id::{HostId, SpoolId};
 
 pub use error::StoreError;
 pub use types::{
-    Append, Appended, Census, CensusRow, GapRecord, Greeting, HostEdit, HostFacts, HostRecord,
-    SeriesId, StoreFacts, StoreOptions, WatchSpan, WindowQuery, Written,
+    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, GapRecord, Greeting, HostEdit,
+    HostFacts, HostRecord, Read, RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under,
+    WatchSpan, WindowQuery, Written,
 };
 
 use crate::rules::Finding;
 use crate::series::{Kind, SeriesName, Window};
 use error::Fault;
-use history::{gaps, head::Head, journal, merge, series, spools, window};
+use history::{aggregate, gaps, head::Head, journal, merge, rollup, series, spools, window};
 use readers::Readers;
 use registry::{edit, findings, hosts, watch};
 use writer::{Ledger, Writer};
@@ -85,7 +87,9 @@ struct Writing {
     options: StoreOptions,
     writer: Writer,
     head: Arc<Head>,
-    /// One sealing at a time: two would make blocks of the same entries.
+    /// Finest first.
+    tiers: Vec<Tier>,
+    /// One sealing, merging or rolling up at a time: each replaces what it has read.
     sealing: tokio::sync::Mutex<()>,
     /// Where blocks were sealed that may be merged with their neighbours.
     changed: Mutex<merge::Changed>,
@@ -101,6 +105,21 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| error::io(doing, std::io::Error::other(e)))?
+}
+
+/// A standing host as the history half is asked for it.
+fn ask(fleet: &hosts::Fleet, host: &hosts::HostRow) -> window::Ask {
+    window::Ask {
+        host: host.name.clone(),
+        interval_ms: host.interval_ms,
+        numbers: fleet.numbers(host.number),
+    }
+}
+
+/// CPU time this thread has used, in microseconds.
+fn cpu_us() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
 
 /// The record of the host that stands for a number, both halves put together.
@@ -123,6 +142,18 @@ impl Store {
     /// # Errors
     /// `Busy` when another process has it, `Damaged` with what was found, `Newer`, `Full`, `Io`.
     pub async fn open(options: StoreOptions) -> Result<Store, StoreError> {
+        Store::open_with(options, Tier::DEFAULT.to_vec()).await
+    }
+
+    /// Opens for writing, with other rollups than the default ones.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with(
+        options: StoreOptions,
+        mut tiers: Vec<Tier>,
+    ) -> Result<Store, StoreError> {
+        tiers.sort_by_key(|tier| tier.step_ms);
         blocking("open the database", move || {
             let opened = open::writer(&options.path)?;
             let path = options.path.clone();
@@ -134,6 +165,7 @@ impl Store {
                 options,
                 writer,
                 head,
+                tiers,
                 sealing,
                 changed: Mutex::default(),
                 written: Mutex::default(),
@@ -370,19 +402,32 @@ impl Store {
             };
             chosen.sort_by(|a, b| a.name.cmp(&b.name));
             chosen.dedup_by_key(|h| h.number);
-            let ask = |h: &&hosts::HostRow| window::Ask {
-                host: h.name.clone(),
-                interval_ms: h.interval_ms,
-                numbers: fleet.numbers(h.number),
-            };
-            window::read(
-                conn,
-                head.as_deref(),
-                chosen.iter().map(ask).collect(),
-                &query,
-            )
+            let asks = chosen.iter().map(|host| ask(&fleet, host)).collect();
+            window::read(conn, head.as_deref(), asks, &query)
         };
         self.inner.readers.with("read samples", read).await
+    }
+
+    /// One number a step, from rollups where they are cheaper or all that is left. A range of two
+    /// days or less, and what rollups cannot tell, is answered from samples.
+    ///
+    /// # Errors
+    /// `NoHost` with the nearest name; `Limit` when it takes too much to read.
+    pub async fn aggregate(&self, query: AggregateQuery) -> Result<Aggregated, StoreError> {
+        let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let read = move |conn: &rusqlite::Connection| {
+            let begun = cpu_us();
+            let fleet = hosts::all(conn)?;
+            let mut asks = Vec::with_capacity(query.hosts.len());
+            for name in &query.hosts {
+                asks.push(ask(&fleet, fleet.named(name)?));
+            }
+            let tiers = rollup::tiers(conn)?;
+            let mut found = aggregate::read(conn, head.as_deref(), &asks, &query, &tiers)?;
+            found.read.cpu_us = cpu_us().saturating_sub(begun);
+            Ok(found)
+        };
+        self.inner.readers.with("read rollups", read).await
     }
 
     /// Gaps reported for a host (all hosts when None) that overlap a range, with the host's name.

@@ -16,6 +16,7 @@ mod ingest;
 mod merging;
 mod model;
 mod register;
+mod rollups;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;

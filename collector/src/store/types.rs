@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hostwell_proto::column::Block;
 use hostwell_proto::id::{HostId, SpoolId};
 use serde::{Deserialize, Serialize};
+
+use crate::series::{Agg, Grid, Series, SeriesName};
 
 /// How a store is opened for writing.
 #[derive(Clone, Debug)]
@@ -18,6 +21,31 @@ pub struct StoreOptions {
     pub series_per_host_max: usize,
     /// Most hosts.
     pub hosts_max: usize,
+}
+
+/// Steps of one length, and how long they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// Length of a step; a day is a whole number of them, or it is a day.
+    pub step_ms: i64,
+    /// Older ones are dropped.
+    pub age_ms: i64,
+}
+
+impl Tier {
+    /// A minute for 90 days, an hour and a day for 25 months.
+    pub const DEFAULT: [Tier; 3] = [
+        Tier::days(60_000, 90),
+        Tier::days(3_600_000, 761),
+        Tier::days(86_400_000, 761),
+    ];
+
+    const fn days(step_ms: i64, days: i64) -> Tier {
+        Tier {
+            step_ms,
+            age_ms: days * 86_400_000,
+        }
+    }
 }
 
 /// What the agent said about a host when it connected.
@@ -188,6 +216,61 @@ pub struct WindowQuery {
     pub to_ms: i64,
     /// Most samples the answer may hold; more is an error that says how to narrow.
     pub samples_max: usize,
+}
+
+/// Under which name a series of a host counts; `None`: it is not meant.
+pub type Under = Arc<dyn Fn(&str, &SeriesName) -> Option<SeriesName> + Send + Sync>;
+
+/// A coarse question: one number a step instead of samples.
+#[derive(Clone)]
+pub struct AggregateQuery {
+    /// Names of hosts.
+    pub hosts: Vec<String>,
+    /// One metric, sampled or derived.
+    pub metric: String,
+    /// The range and its steps; a step much longer than the range makes it one.
+    pub grid: Grid,
+    /// What becomes of a step; none: rates of counters, means of gauges.
+    pub agg: Option<Agg>,
+    /// Series that come under one name are pooled: every value of each counts.
+    pub under: Under,
+    /// Most samples to read.
+    pub samples_max: usize,
+}
+
+/// What a coarse question came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregated {
+    /// By name; a step is named by its start.
+    pub series: Vec<Series>,
+    /// What became of the steps; none when there was nothing.
+    pub agg: Option<Agg>,
+    /// Largest relative error of a value; none: exact.
+    pub error: Option<f64>,
+    /// What it took.
+    pub read: Read,
+}
+
+/// How many rows of rollups were read.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowsRead {
+    /// The length of their steps in milliseconds.
+    pub step_ms: i64,
+    /// How many.
+    pub rows: u64,
+}
+
+/// What was read for an answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Read {
+    /// Rows of rollups, by the length of their steps.
+    pub rollups: Vec<RowsRead>,
+    /// Their packed bytes.
+    pub bytes: u64,
+    /// Samples.
+    pub samples: u64,
+    /// CPU time in microseconds.
+    pub cpu_us: u64,
 }
 
 /// When the collector itself was alive: outages are only counted while it was watching.

@@ -85,6 +85,8 @@ impl Ask {
             step_ms: None,
             agg,
             by: by.map(str::to_owned).into_iter().collect(),
+            of_mean: false,
+            top: None,
         });
         serde_json::to_string(&question).map_err(|e| e.to_string())
     }

@@ -71,6 +71,11 @@ pub static DERIVED: &[Derived] = &[
         ],
         of: filesystem_used,
     },
+    Derived {
+        metrics: &[Metric::HostUp],
+        inputs: &["node_time_seconds", "hostwell_uptime_seconds"],
+        of: up,
+    },
 ];
 
 fn computes(row: &Derived, metric: &str) -> bool {
@@ -235,6 +240,17 @@ fn filesystem_used(window: &Window) -> Vec<Series> {
             gauge(Metric::FilesystemUsedRatio, &fs.size.name.labels, ratios)
         })
         .collect()
+}
+
+/// Every host sends one of the two at every tick.
+fn up(window: &Window) -> Vec<Series> {
+    let told = ["node_time_seconds", "hostwell_uptime_seconds"];
+    let times = union_times_ms(told.iter().flat_map(|metric| window.all(metric)));
+    Vec::from_iter(gauge(
+        Metric::HostUp,
+        &[],
+        times.into_iter().map(|time_ms| (time_ms, 1.0)),
+    ))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use rusqlite::Connection;
 
 use super::super::error::Fault;
+use super::super::types::Tier;
 use super::series::FAMILIES;
 use super::spools;
 
@@ -20,6 +21,14 @@ const PART_KEPT: i64 = 5;
 /// An agent keeps a batch at most a week; a spool silent for longer will not speak again.
 const SPOOL_GRACE_MS: i64 = 8 * 86_400_000;
 
+/// Samples wait so long past the retention to be rolled up: a collector that was away for weeks
+/// has much to catch up with.
+const UNROLLED_GRACE_MS: i64 = 30 * 86_400_000;
+/// That a block's days are rolled up, or that it has waited for it long enough (?2).
+const ROLLED: &str = "(end_ms < ?2 OR NOT EXISTS (
+    SELECT 1 FROM unrolled AS u WHERE u.host = block.host
+      AND u.day BETWEEN block.start_ms / 86400000 AND block.end_ms / 86400000))";
+
 /// Drops what ended before the retention, counted back from `now_ms` or from the newest sample,
 /// whichever is earlier: a clock that jumps ahead must not delete the history. The history of the
 /// hosts in `kept` stays.
@@ -28,22 +37,60 @@ pub(in crate::store) fn prune(
     now_ms: i64,
     retention_ms: i64,
     kept: &HashSet<i64>,
+    tiers: &[Tier],
 ) -> Result<usize, Fault> {
-    let newest: Option<i64> = newest_sample(conn)?;
-    let Some(newest) = newest else { return Ok(0) };
-    let cutoff = now_ms.min(newest).saturating_sub(retention_ms);
+    let Some(now_ms) = by_samples(conn, now_ms)? else {
+        return Ok(0);
+    };
+    let cutoff = now_ms.saturating_sub(retention_ms);
     let dropped = if kept.is_empty() {
-        conn.prepare_cached(
+        conn.prepare_cached(&format!(
             "DELETE FROM block WHERE number IN
-             (SELECT number FROM block WHERE end_ms < ?1 ORDER BY end_ms LIMIT ?2)",
-        )?
-        .execute([cutoff, BLOCKS_AT_ONCE])?
+             (SELECT number FROM block WHERE end_ms < ?1 AND {ROLLED} ORDER BY end_ms LIMIT ?3)"
+        ))?
+        .execute([cutoff, cutoff - UNROLLED_GRACE_MS, BLOCKS_AT_ONCE])?
     } else {
         prune_others(conn, cutoff, kept)?
     };
+    for tier in tiers {
+        prune_tier(conn, *tier, now_ms, kept)?;
+    }
     spools::prune(conn, cutoff.saturating_sub(SPOOL_GRACE_MS))?;
     give_back(conn)?;
     Ok(dropped)
+}
+
+/// What counts as now for retention: the clock, or the newest sample where that is earlier;
+/// nothing where there is no sample.
+pub(in crate::store) fn by_samples(conn: &Connection, now_ms: i64) -> Result<Option<i64>, Fault> {
+    Ok(newest_sample(conn)?.map(|newest| newest.min(now_ms)))
+}
+
+/// Drops the steps of a tier that are past its age.
+fn prune_tier(
+    conn: &Connection,
+    tier: Tier,
+    now_ms: i64,
+    kept: &HashSet<i64>,
+) -> Result<(), Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT number, host FROM rollup WHERE tier_ms = ?1 AND end_ms < ?2 ORDER BY end_ms",
+    )?;
+    let cutoff = now_ms.saturating_sub(tier.age_ms);
+    let mut rows = select.query([tier.step_ms, cutoff])?;
+    let mut old: Vec<i64> = Vec::new();
+    while old.len() < BLOCKS_AT_ONCE as usize
+        && let Some(r) = rows.next()?
+    {
+        if !kept.contains(&r.get(1)?) {
+            old.push(r.get(0)?);
+        }
+    }
+    let mut delete = conn.prepare_cached("DELETE FROM rollup WHERE number = ?1")?;
+    for number in old {
+        delete.execute([number])?;
+    }
+    Ok(())
 }
 
 /// Host by host: a walk over all old blocks would pass those that stay, again at every call.
@@ -58,11 +105,11 @@ fn prune_others(conn: &Connection, cutoff: i64, kept: &HashSet<i64>) -> Result<u
     )?;
     let hosts = select.query_map([], |r| r.get(0))?;
     let hosts: Vec<i64> = hosts.collect::<Result<_, _>>()?;
-    let mut delete = conn.prepare_cached(
+    let mut delete = conn.prepare_cached(&format!(
         "DELETE FROM block WHERE number IN
-         (SELECT number FROM block WHERE host = ?1 AND family = ?2 AND end_ms < ?3
-          ORDER BY end_ms LIMIT ?4)",
-    )?;
+         (SELECT number FROM block WHERE host = ?3 AND family = ?4 AND end_ms < ?1 AND {ROLLED}
+          ORDER BY end_ms LIMIT ?5)"
+    ))?;
     let mut dropped = 0;
     for host in hosts.into_iter().filter(|host| !kept.contains(host)) {
         for family in FAMILIES {
@@ -70,7 +117,8 @@ fn prune_others(conn: &Connection, cutoff: i64, kept: &HashSet<i64>) -> Result<u
             if room <= 0 {
                 return Ok(dropped);
             }
-            dropped += delete.execute([host, family, cutoff, room])?;
+            let grace = cutoff - UNROLLED_GRACE_MS;
+            dropped += delete.execute([cutoff, grace, host, family, room])?;
         }
     }
     Ok(dropped)

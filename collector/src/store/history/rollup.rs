@@ -1,36 +1,126 @@
 //! Rollups: what a day of raw samples came to, kept longer than the samples.
 
+pub(in crate::store) mod payload;
+pub(in crate::store) mod roll;
+
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
+use super::super::types::Tier;
+use super::seal::HOLE_MS;
 use super::series::FAMILIES;
 
 /// Days are UTC's.
 pub(in crate::store) const DAY_MS: i64 = 86_400_000;
 
-/// Notes that a host's samples in some stretches changed: their days are rolled up again. Goes
-/// into the transaction that seals them. Samples change the day before too when it ended with a
-/// hole: what a counter grew over a hole belongs to the sample before it.
+/// The family of a derived metric's rollup: this more than that of what it is computed from, so
+/// that a question about CPU busy does not read what each mode of each CPU did.
+pub(in crate::store) const DERIVED_FROM: i64 = 100;
+/// Steps of a day and longer share a row for so many days.
+const DAYS_IN_A_ROW: i64 = 32;
+
+/// Where the row that holds a moment begins and where the next one does.
+pub(in crate::store) fn chunk_of(tier_ms: i64, time_ms: i64) -> (i64, i64) {
+    let length_ms = match tier_ms < DAY_MS {
+        true => DAY_MS,
+        false => DAYS_IN_A_ROW * DAY_MS,
+    };
+    let start_ms = time_ms.div_euclid(length_ms) * length_ms;
+    (start_ms, start_ms + length_ms)
+}
+
+/// The lengths of steps that there are.
+pub(in crate::store) fn tiers(conn: &Connection) -> Result<Vec<i64>, Fault> {
+    // One seek a length, however many rows there are.
+    let mut select = conn.prepare_cached(
+        "WITH RECURSIVE of (tier_ms) AS (
+           SELECT min(tier_ms) FROM rollup
+           UNION ALL SELECT (SELECT min(tier_ms) FROM rollup WHERE tier_ms > of.tier_ms)
+           FROM of WHERE of.tier_ms IS NOT NULL)
+         SELECT tier_ms FROM of WHERE tier_ms IS NOT NULL",
+    )?;
+    let rows = select.query_map([], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Fails when a row's bytes are not those that were written.
+pub(in crate::store) fn verified(number: i64, crc32c: u32, bytes: &[u8]) -> Result<(), Fault> {
+    match crc32c::crc32c(bytes) == crc32c {
+        true => Ok(()),
+        false => Err(Fault::damaged(format!(
+            "rollup {number} fails its checksum"
+        ))),
+    }
+}
+
+/// Every day of a host that has rollups and is not marked: recomputed from its samples and
+/// compared. What differs, in plain words.
+pub(in crate::store) fn differences(
+    conn: &Connection,
+    (host, interval_ms): (i64, i64),
+    tiers: &[Tier],
+) -> Result<Vec<String>, Fault> {
+    let mut oldest =
+        conn.prepare_cached("SELECT min(start_ms) FROM block WHERE host = ?1 AND family = ?2")?;
+    let mut since: Option<i64> = None;
+    for family in FAMILIES {
+        let start: Option<i64> = oldest.query_row([host, family], |r| r.get(0))?;
+        since = since.into_iter().chain(start).min();
+    }
+    let Some(since) = since else {
+        return Ok(Vec::new());
+    };
+    let mut select = conn.prepare_cached(
+        "SELECT DISTINCT start_ms / ?3 FROM rollup WHERE host = ?1 AND tier_ms < ?3
+           AND start_ms >= ?2
+         EXCEPT SELECT day FROM unrolled WHERE host = ?1 ORDER BY 1",
+    )?;
+    let first_ms = since.div_euclid(DAY_MS) * DAY_MS;
+    let days = select.query_map([host, first_ms, DAY_MS], |r| r.get(0))?;
+    let days: Vec<i64> = days.collect::<Result<_, _>>()?;
+    let mut found = Vec::new();
+    for day in days {
+        let task = roll::Task {
+            due: roll::Due { host, day },
+            interval_ms,
+            tiers,
+            // What was dropped of the oldest day went with its blocks.
+            raw_since_ms: first_ms + DAY_MS,
+            now_ms: None,
+        };
+        found.extend(roll::differences(conn, task)?);
+    }
+    Ok(found)
+}
+
+/// Notes that a family's samples in a stretch changed: its days are rolled up again. Goes into the
+/// transaction that seals them, behind the blocks. The first samples after a day change that day
+/// too: what a counter grew between two samples belongs to the older one.
 pub(in crate::store) fn mark(
     conn: &Connection,
-    host: i64,
-    stretches: impl Iterator<Item = (i64, i64)>,
+    (host, family): (i64, i64),
+    (start_ms, end_ms): (i64, i64),
 ) -> Result<(), Fault> {
-    let mut days = BTreeSet::new();
-    for (start_ms, end_ms) in stretches {
-        days.extend(start_ms.div_euclid(DAY_MS)..=end_ms.div_euclid(DAY_MS));
-    }
-    let mut before = conn.prepare_cached(
-        "SELECT max(end_ms) FROM block WHERE host = ?1 AND family = ?2 AND end_ms < ?3",
-    )?;
-    if let Some(first) = days.first().copied() {
-        for family in FAMILIES {
-            let row = params![host, family, first.saturating_mul(DAY_MS)];
-            let end: Option<i64> = before.query_row(row, |r| r.get(0))?;
-            days.extend(end.map(|ms| ms.div_euclid(DAY_MS)));
-        }
+    let first = start_ms.div_euclid(DAY_MS);
+    let midnight_ms = first.saturating_mul(DAY_MS);
+    let mut days: BTreeSet<i64> = (first..=end_ms.div_euclid(DAY_MS)).collect();
+    // As far behind the day as it was looked for samples, and a hole within a block (see `roll`).
+    let near_ms = start_ms.saturating_sub(2 * HOLE_MS);
+    let earlier = conn
+        .prepare_cached(
+            "SELECT 1 FROM (SELECT start_ms FROM block WHERE host = ?1 AND family = ?2
+               AND end_ms >= ?3 ORDER BY end_ms LIMIT 16) WHERE max(start_ms, ?3) < ?4",
+        )?
+        .exists(params![host, family, midnight_ms, near_ms])?;
+    if !earlier {
+        let before: Option<i64> = conn
+            .prepare_cached(
+                "SELECT max(end_ms) FROM block WHERE host = ?1 AND family = ?2 AND end_ms < ?3",
+            )?
+            .query_row(params![host, family, midnight_ms], |r| r.get(0))?;
+        days.extend(before.map(|ms| ms.div_euclid(DAY_MS)));
     }
     let mut insert =
         conn.prepare_cached("INSERT OR IGNORE INTO unrolled (host, day) VALUES (?1, ?2)")?;

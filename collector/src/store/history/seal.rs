@@ -251,8 +251,10 @@ pub(in crate::store) fn commit(
     sealed: Sealed,
 ) -> Result<(i64, HashSet<i64>), Fault> {
     insert(&ledger.conn, sealed.host, &sealed.blocks)?;
-    let stretches = sealed.blocks.iter().map(|b| (b.start_ms, b.end_ms));
-    rollup::mark(&ledger.conn, sealed.host, stretches)?;
+    for b in &sealed.blocks {
+        let of = (sealed.host, b.family);
+        rollup::mark(&ledger.conn, of, (b.start_ms, b.end_ms))?;
+    }
     let mut delete = ledger
         .conn
         .prepare_cached("DELETE FROM journal WHERE number = ?1")?;

@@ -184,7 +184,13 @@ impl Fleet {
         })
     }
 
-    fn row(&self, number: i64) -> Option<&HostRow> {
+    /// Every row, merged ones too.
+    pub(in crate::store) fn rows(&self) -> &[HostRow] {
+        &self.rows
+    }
+
+    /// The row of a number.
+    pub(in crate::store) fn row(&self, number: i64) -> Option<&HostRow> {
         self.rows.get(*self.places.get(&number)?)
     }
 

@@ -324,12 +324,16 @@ async fn what_is_sealed_marks_its_days_and_the_day_before_a_hole() {
     let midnight = (day + 1) * DAY;
     let ends = [(midnight - 1000, 1.0), (midnight, 1.0)];
     store.append(batch(1, 1, &ids, &ends)).await.unwrap();
-    store.upkeep(T0 + DAY).await.unwrap();
+    store.upkeep(T0 + 2 * HOUR).await.unwrap();
     assert_eq!(marked(), [day, day + 1]);
     let later = [(midnight + 3 * DAY, 1.0)];
     store.append(batch(1, 2, &ids, &later)).await.unwrap();
-    store.upkeep(T0 + 5 * DAY).await.unwrap();
+    store.upkeep(T0 + 4 * HOUR).await.unwrap();
     assert_eq!(marked(), [day + 1, day + 4]);
+    let hours = [(midnight + 3 * DAY + 3 * HOUR, 1.0)];
+    store.append(batch(1, 3, &ids, &hours)).await.unwrap();
+    store.upkeep(T0 + 6 * HOUR).await.unwrap();
+    assert_eq!(marked(), [day + 4], "what followed the hole is known");
 }
 
 #[tokio::test]

@@ -1,0 +1,455 @@
+//! Coarse answers: numbers by step, from rollups where they are cheaper or all that is left, from
+//! samples elsewhere.
+//!
+//! [`cut`] is the planner: it covers a range with the coarsest steps that fit into it and into the
+//! asked steps, finer ones at its edges, samples at the very edges. A day whose samples are not
+//! rolled up yet is read from them instead, as long as they are there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use hostwell_proto::metric::{Family, Metric};
+use rusqlite::{Connection, params};
+
+use super::super::error::{Fault, StoreError};
+use super::super::types::{AggregateQuery, Aggregated, Read, RowsRead, WindowQuery};
+use super::head::Head;
+use super::rollup::payload::{self, Key};
+use super::rollup::roll::SKETCHED_MS;
+use super::rollup::{DAY_MS, DERIVED_FROM, chunk_of, verified};
+use super::series::{self, SeriesRow};
+use super::window::{self, Ask};
+use crate::series::rollup::{Step, can_tell, steps};
+use crate::series::{Agg, Kind, Series, SeriesName, derived};
+
+/// Most rows of rollups that one answer reads.
+const ROWS_MAX: u64 = 500_000;
+/// A range up to here is answered from samples: exact, and no slower.
+const SAMPLES_RANGE_MS: i64 = 2 * DAY_MS;
+/// How far behind a stretch the sample that ends its last pair is looked for, in intervals.
+const NEXT_INTERVALS: i64 = 36;
+
+/// A stretch of time and the steps it is answered from; `None`: from samples.
+type Piece = (Option<i64>, i64, i64);
+
+/// Covers `from_ms..end_ms`, given the lengths of steps from the coarsest to the finest.
+fn cut(from_ms: i64, end_ms: i64, lengths: &[i64]) -> Vec<Piece> {
+    if from_ms >= end_ms {
+        return Vec::new();
+    }
+    let Some((length, finer)) = lengths.split_first() else {
+        return vec![(None, from_ms, end_ms)];
+    };
+    let first = (from_ms + length - 1).div_euclid(*length) * length;
+    let last = end_ms.div_euclid(*length) * length;
+    if first >= last {
+        return cut(from_ms, end_ms, finer);
+    }
+    let mut pieces = cut(from_ms, first, finer);
+    pieces.push((Some(*length), first, last));
+    pieces.extend(cut(last, end_ms, finer));
+    pieces
+}
+
+/// The steps that can answer a question, the coarsest first; none: only samples can.
+fn lengths(query: &AggregateQuery, kind: Kind, agg: Agg, tiers: &[i64]) -> Vec<i64> {
+    let grid = query.grid;
+    let short = grid.to_ms.saturating_sub(grid.from_ms) <= SAMPLES_RANGE_MS;
+    if short || !can_tell(kind, agg) {
+        return Vec::new();
+    }
+    let fits = |length: &i64| {
+        let whole = grid.step_ms > grid.to_ms.saturating_sub(grid.from_ms).saturating_mul(2);
+        (whole || grid.step_ms % length == 0) && (!is_quantile(agg) || *length >= SKETCHED_MS)
+    };
+    let mut found: Vec<i64> = tiers.iter().copied().filter(fits).collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found
+}
+
+fn is_quantile(agg: Agg) -> bool {
+    matches!(agg, Agg::P50 | Agg::P95 | Agg::P99)
+}
+
+/// Everything that is gathered under one name.
+struct Group {
+    kind: Kind,
+    steps: BTreeMap<i64, Step>,
+}
+
+/// An answer while it is put together.
+struct Gathering<'a> {
+    query: &'a AggregateQuery,
+    agg: Option<Agg>,
+    groups: BTreeMap<SeriesName, Group>,
+    read: Read,
+    tiers: Vec<i64>,
+}
+
+impl Gathering<'_> {
+    fn add(&mut self, host: &str, name: &SeriesName, kind: Kind, found: &[Step]) {
+        let Some(under) = (self.query.under)(host, name) else {
+            return;
+        };
+        let grid = self.query.grid;
+        let group = self.groups.entry(under).or_insert_with(|| Group {
+            kind,
+            steps: BTreeMap::new(),
+        });
+        for step in found {
+            let start_ms = grid.step_of(step.start_ms);
+            let into = group.steps.entry(start_ms);
+            into.or_insert_with(|| Step::empty(start_ms)).merge(step);
+        }
+    }
+
+    fn answer(self) -> Aggregated {
+        let quantile = self.agg.is_some_and(is_quantile);
+        let series = self.groups.into_iter().filter_map(|(name, group)| {
+            let agg = self.agg?;
+            let value = |step: &Step| Some((step.start_ms, step.value(group.kind, agg)?));
+            let (times_ms, values): (Vec<i64>, Vec<f64>) =
+                group.steps.values().filter_map(value).unzip();
+            (!times_ms.is_empty()).then_some(Series {
+                name,
+                kind: Kind::Gauge,
+                times_ms,
+                values,
+            })
+        });
+        Aggregated {
+            series: series.collect(),
+            agg: self.agg,
+            // Steps of rollups and of samples alike tell quantiles from a sketch here.
+            error: quantile.then_some(crate::series::sketch::ERROR),
+            read: self.read,
+        }
+    }
+}
+
+/// What is known of one host before anything is read.
+struct Host<'a> {
+    ask: &'a Ask,
+    /// The series that are stored, by number and id.
+    rows: HashMap<i64, Vec<SeriesRow>>,
+    /// Which rollups hold the metric.
+    family: i64,
+    kind: Kind,
+    /// Days with samples that no rollup knows of.
+    fresh: BTreeSet<i64>,
+    /// The oldest sample in a block.
+    raw_since_ms: i64,
+}
+
+fn day_of(time_ms: i64) -> i64 {
+    time_ms.div_euclid(DAY_MS)
+}
+
+impl<'a> Host<'a> {
+    fn of(
+        conn: &Connection,
+        head: Option<&Head>,
+        ask: &'a Ask,
+        query: &AggregateQuery,
+    ) -> Result<Option<Host<'a>>, Fault> {
+        let inputs = derived::inputs(&query.metric);
+        let (mut rows, mut stored) = (HashMap::new(), Vec::new());
+        let (mut fresh, mut since) = (BTreeSet::new(), Vec::new());
+        for number in &ask.numbers {
+            let of = series::of_host(conn, *number, std::slice::from_ref(&query.metric))?;
+            stored.extend(of.iter().map(|r| (r.family, r.kind)));
+            rows.insert(*number, of);
+            let range = (query.grid.from_ms, query.grid.to_ms);
+            fresh.extend(unrolled(conn, head, *number, range)?);
+        }
+        let catalogued = Metric::by_name(&query.metric).map(|m| m.descriptor());
+        let (family, kind) = match (stored.first(), catalogued) {
+            (Some(found), _) if inputs.is_empty() => *found,
+            (_, Some(row)) if !inputs.is_empty() => (row.family as i64 + DERIVED_FROM, row.kind),
+            (_, Some(row)) => (row.family as i64, row.kind),
+            (_, None) => return Ok(None),
+        };
+        let blocks = match family {
+            derived if derived > DERIVED_FROM => derived - DERIVED_FROM,
+            family if (1..=Family::Other as i64).contains(&family) => family,
+            _ => return Ok(None),
+        };
+        for number in &ask.numbers {
+            let oldest: Option<i64> = conn
+                .prepare_cached("SELECT min(start_ms) FROM block WHERE host = ?1 AND family = ?2")?
+                .query_row([*number, blocks], |r| r.get(0))?;
+            since.extend(oldest);
+        }
+        Ok(Some(Host {
+            ask,
+            rows,
+            family,
+            kind,
+            fresh,
+            raw_since_ms: since.into_iter().min().unwrap_or(i64::MIN),
+        }))
+    }
+
+    /// Whether samples of a stretch may be there.
+    fn has_samples(&self, end_ms: i64) -> bool {
+        end_ms > self.raw_since_ms
+    }
+}
+
+/// Days of a host number that are marked, or have batches that are not sealed.
+fn unrolled(
+    conn: &Connection,
+    head: Option<&Head>,
+    number: i64,
+    (from_ms, to_ms): (i64, i64),
+) -> Result<BTreeSet<i64>, Fault> {
+    // First what is not sealed: sealing marks the days before it takes the batches away.
+    let spans: Vec<(i64, i64)> = match head {
+        Some(head) => {
+            let entries = head.entries(number, from_ms, to_ms);
+            entries.iter().map(|e| (e.start_ms, e.end_ms)).collect()
+        }
+        None => {
+            let mut select =
+                conn.prepare_cached("SELECT start_ms, end_ms FROM journal WHERE host = ?1")?;
+            let rows = select.query_map([number], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            rows.collect::<Result<_, _>>()?
+        }
+    };
+    let mut select = conn.prepare_cached("SELECT day FROM unrolled WHERE host = ?1")?;
+    let days = select.query_map([number], |r| r.get(0))?;
+    let mut days: BTreeSet<i64> = days.collect::<Result<_, _>>()?;
+    let touches = |s: &(i64, i64)| s.1 >= from_ms && s.0 <= to_ms;
+    for (start_ms, end_ms) in spans.into_iter().filter(touches) {
+        days.extend(day_of(start_ms.max(from_ms))..=day_of(end_ms.min(to_ms)));
+    }
+    Ok(days)
+}
+
+/// Answers for the hosts asked for. `tiers`: which steps there are.
+pub(in crate::store) fn read(
+    conn: &Connection,
+    head: Option<&Head>,
+    asks: &[Ask],
+    query: &AggregateQuery,
+    tiers: &[i64],
+) -> Result<Aggregated, Fault> {
+    let mut gathering = Gathering {
+        query,
+        agg: query.agg,
+        groups: BTreeMap::new(),
+        read: Read::default(),
+        tiers: tiers.to_vec(),
+    };
+    for ask in asks {
+        if let Some(host) = Host::of(conn, head, ask, query)? {
+            of_host(conn, head, &host, &mut gathering)?;
+        }
+    }
+    Ok(gathering.answer())
+}
+
+fn of_host(
+    conn: &Connection,
+    head: Option<&Head>,
+    host: &Host<'_>,
+    into: &mut Gathering<'_>,
+) -> Result<(), Fault> {
+    let grid = into.query.grid;
+    let agg = *into.agg.get_or_insert(Agg::default_for(host.kind));
+    let lengths = lengths(into.query, host.kind, agg, &into.tiers);
+    let mut samples: Vec<(i64, i64)> = Vec::new();
+    for (length, from_ms, end_ms) in cut(grid.from_ms, grid.to_ms.saturating_add(1), &lengths) {
+        match length {
+            None => samples.push((from_ms, end_ms)),
+            Some(length) => {
+                samples.extend(from_rollups(conn, host, length, (from_ms, end_ms), into)?);
+            }
+        }
+    }
+    // Neighbours are read together, so that no pair is lost between them.
+    samples.sort_unstable();
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (from_ms, end_ms) in samples {
+        match joined.last_mut() {
+            Some(last) if last.1 >= from_ms => last.1 = last.1.max(end_ms),
+            _ => joined.push((from_ms, end_ms)),
+        }
+    }
+    for stretch in joined {
+        from_samples(conn, head, host, (stretch, agg), into)?;
+    }
+    Ok(())
+}
+
+/// Adds what the rollups of one length say of a stretch; answers where samples say it better.
+fn from_rollups(
+    conn: &Connection,
+    host: &Host<'_>,
+    length: i64,
+    (from_ms, end_ms): (i64, i64),
+    into: &mut Gathering<'_>,
+) -> Result<Vec<(i64, i64)>, Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT number, start_ms, crc32c, payload FROM rollup
+         WHERE host = ?1 AND family = ?2 AND tier_ms = ?3 AND start_ms >= ?4 AND start_ms < ?5
+         ORDER BY start_ms",
+    )?;
+    let first_row_ms = chunk_of(length, from_ms).0;
+    let mut there: BTreeSet<i64> = BTreeSet::new();
+    let mut found: Vec<(SeriesName, Kind, Vec<Step>)> = Vec::new();
+    for (number, names) in &host.rows {
+        let names: HashMap<i64, &SeriesName> = names.iter().map(|r| (r.id, &r.name)).collect();
+        let range = params![number, host.family, length, first_row_ms, end_ms];
+        let mut rows = select.query(range)?;
+        while let Some(r) = rows.next()? {
+            let bytes = r.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+            verified(r.get(0)?, r.get(2)?, bytes)?;
+            into.read.rows(length, bytes.len())?;
+            there.insert(chunk_of(length, r.get(1)?).0);
+            let lines = payload::decode(bytes, |key| match key {
+                Key::Id(id) => names.contains_key(id),
+                Key::Named(name) => name.metric == into.query.metric,
+            })?;
+            for mut line in lines {
+                let within = |s: &Step| (from_ms..end_ms).contains(&s.start_ms);
+                line.steps.retain(within);
+                let name = match line.key {
+                    Key::Id(id) => names.get(&id).map(|name| (*name).clone()),
+                    Key::Named(name) => Some(name),
+                };
+                found.extend(name.map(|name| (name, line.kind, line.steps)));
+            }
+        }
+    }
+    // A day that changed is read from samples, unless some that its rollup knows of are gone.
+    let steps = found.iter().flat_map(|(_, _, steps)| steps);
+    let gone: BTreeSet<i64> = steps
+        .filter(|s| s.start_ms.saturating_add(length) <= host.raw_since_ms)
+        .map(|s| day_of(s.start_ms))
+        .collect();
+    let better = |day: i64| {
+        host.fresh.contains(&day) && host.has_samples((day + 1) * DAY_MS) && !gone.contains(&day)
+    };
+    for (name, kind, mut steps) in found {
+        steps.retain(|s| !better(day_of(s.start_ms)));
+        into.add(&host.ask.host, &name, kind, &steps);
+    }
+    let mut samples = Vec::new();
+    for day in day_of(from_ms)..=day_of(end_ms - 1) {
+        let (day_from_ms, day_end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
+        let rolled = there.contains(&chunk_of(length, day_from_ms).0);
+        if better(day) || (!rolled && host.has_samples(day_end_ms)) {
+            samples.push((day_from_ms.max(from_ms), day_end_ms.min(end_ms)));
+        }
+    }
+    Ok(samples)
+}
+
+/// Adds what the samples of a stretch say.
+fn from_samples(
+    conn: &Connection,
+    head: Option<&Head>,
+    host: &Host<'_>,
+    ((from_ms, end_ms), agg): ((i64, i64), Agg),
+    into: &mut Gathering<'_>,
+) -> Result<(), Fault> {
+    let query = into.query;
+    if !host.has_samples(end_ms) {
+        return Ok(());
+    }
+    let next_ms = end_ms.saturating_add(NEXT_INTERVALS * host.ask.interval_ms.max(1));
+    let inputs = derived::inputs(&query.metric).iter().copied();
+    let ask = WindowQuery {
+        hosts: Vec::new(),
+        metrics: [query.metric.as_str()]
+            .into_iter()
+            .chain(inputs)
+            .map(str::to_owned)
+            .collect(),
+        from_ms,
+        // Beyond the range nothing is looked at.
+        to_ms: next_ms.min(query.grid.to_ms),
+        samples_max: query.samples_max.saturating_sub(into.read.samples as usize),
+    };
+    for mut window in window::read(conn, head, vec![host.ask.clone()], &ask)? {
+        into.read.samples += window
+            .series
+            .iter()
+            .map(|s| s.values.len() as u64)
+            .sum::<u64>();
+        derived::derive(&mut window, &query.metric);
+        for one in window.all(&query.metric) {
+            let range = (from_ms, end_ms);
+            let step_ms = query.grid.step_ms;
+            let found = steps(one, range, step_ms, window.interval_ms, is_quantile(agg));
+            into.add(&host.ask.host, &one.name, one.kind, &found);
+        }
+    }
+    Ok(())
+}
+
+impl Read {
+    fn rows(&mut self, step_ms: i64, bytes: usize) -> Result<(), Fault> {
+        match self.rollups.iter_mut().find(|of| of.step_ms == step_ms) {
+            Some(of) => of.rows += 1,
+            None => self.rollups.push(RowsRead { step_ms, rows: 1 }),
+        }
+        self.bytes += bytes as u64;
+        let all: u64 = self.rollups.iter().map(|of| of.rows).sum();
+        if all > ROWS_MAX {
+            return Err(StoreError::Limit {
+                what: "rows of rollups in one answer",
+                got: all,
+                max: ROWS_MAX,
+                remedy: "ask for fewer hosts, a longer step, or a shorter time",
+            }
+            .into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_range_is_whole_days_then_hours_then_samples_at_its_edges() {
+        let pieces = cut(HOUR / 2, 2 * DAY_MS + HOUR + 7, &[DAY_MS, HOUR]);
+        assert_eq!(
+            pieces,
+            [
+                (None, HOUR / 2, HOUR),
+                (Some(HOUR), HOUR, DAY_MS),
+                (Some(DAY_MS), DAY_MS, 2 * DAY_MS),
+                (Some(HOUR), 2 * DAY_MS, 2 * DAY_MS + HOUR),
+                (None, 2 * DAY_MS + HOUR, 2 * DAY_MS + HOUR + 7),
+            ]
+        );
+        assert_eq!(cut(5, 9, &[HOUR]), [(None, 5, 9)]);
+        assert!(cut(5, 5, &[HOUR]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_lie_side_by_side_and_cover_the_range(
+            from in -5 * DAY_MS..5 * DAY_MS, length in 1..9 * DAY_MS
+        ) {
+            let end = from + length;
+            let pieces = cut(from, end, &[DAY_MS, HOUR, 60_000]);
+            prop_assert_eq!(pieces[0].1, from);
+            prop_assert_eq!(pieces[pieces.len() - 1].2, end);
+            for two in pieces.windows(2) {
+                prop_assert_eq!(two[0].2, two[1].1);
+            }
+            for (length, from, end) in pieces {
+                prop_assert!(from < end);
+                let length = length.unwrap_or(1);
+                prop_assert_eq!((from % length, end % length), (0, 0));
+            }
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Rolling up: a day of a host's sealed samples becomes steps of every tier.
+//!
+//! Made on a reading thread from blocks alone (what is sealed later marks the day again); the
+//! writer only puts the rows in place. Whatever is asked twice gives the same rows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::super::error::Fault;
+use super::super::super::types::Tier;
+use super::super::super::writer::Ledger;
+use super::super::seal::{HOLE_MS, each_block, settle};
+use super::super::series::{self, SeriesRow};
+use super::payload::{self, Key, Line};
+use super::{DAY_MS, DERIVED_FROM, chunk_of};
+use crate::series::derived;
+use crate::series::rollup::steps;
+use crate::series::{Series, Window};
+
+/// Steps of this length and longer carry what quantiles are told from.
+pub(in crate::store) const SKETCHED_MS: i64 = 3_600_000;
+/// The end of a day may arrive this late without the day being rolled up twice.
+const LAG_MS: i64 = 2 * 3_600_000;
+/// Hosts take their turns over this time.
+const SPREAD_MS: i64 = 4 * 3_600_000;
+
+/// A day of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Due {
+    pub host: i64,
+    /// Days since the Unix epoch.
+    pub day: i64,
+}
+
+/// What to roll up, and by which rules.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Task<'a> {
+    pub due: Due,
+    /// The host's declared interval.
+    pub interval_ms: i64,
+    pub tiers: &'a [Tier],
+    /// Samples before may be gone already.
+    pub raw_since_ms: i64,
+    /// Steps that end before are too old for their tier; `None` for a host that is kept.
+    pub now_ms: Option<i64>,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub(in crate::store) struct Row {
+    pub family: i64,
+    pub tier_ms: i64,
+    pub start_ms: i64,
+    end_ms: i64,
+    samples: u64,
+    payload: Vec<u8>,
+}
+
+/// A day's rows.
+#[derive(Debug)]
+pub(in crate::store) struct Rolled {
+    due: Due,
+    rows: Vec<Row>,
+}
+
+/// Whether a day is over for long enough, hosts one after the other.
+fn is_due(due: Due, now_ms: i64) -> bool {
+    let phase = (due.host as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % SPREAD_MS as u64;
+    let over_ms = due.day.saturating_add(1).saturating_mul(DAY_MS);
+    now_ms >= over_ms.saturating_add(LAG_MS + phase as i64)
+}
+
+/// Days that should be rolled up now, the oldest first.
+pub(in crate::store) fn due(conn: &Connection, now_ms: i64) -> Result<Vec<Due>, Fault> {
+    let mut select = conn.prepare_cached("SELECT host, day FROM unrolled ORDER BY day, host")?;
+    let rows = select.query_map([], |r| {
+        let (host, day) = (r.get(0)?, r.get(1)?);
+        Ok(Due { host, day })
+    })?;
+    let all: Vec<Due> = rows.collect::<Result<_, _>>()?;
+    Ok(all.into_iter().filter(|d| is_due(*d, now_ms)).collect())
+}
+
+/// Makes the rows of a day. A day whose samples are partly gone keeps the rows it has.
+pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rolled, Fault> {
+    let Due { host, day } = task.due;
+    let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
+    let rows = if from_ms < task.raw_since_ms && has_rows(conn, host, from_ms)? {
+        Vec::new()
+    } else {
+        let mut rows = Vec::new();
+        for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
+            for tier in task.tiers {
+                let too_old = |now_ms: i64| end_ms < now_ms.saturating_sub(tier.age_ms);
+                if !task.now_ms.is_some_and(too_old) {
+                    rows.extend(row(conn, host, family, &window, tier.step_ms)?);
+                }
+            }
+        }
+        rows
+    };
+    Ok(Rolled {
+        due: task.due,
+        rows,
+    })
+}
+
+fn has_rows(conn: &Connection, host: i64, from_ms: i64) -> Result<bool, Fault> {
+    Ok(conn
+        .prepare_cached("SELECT 1 FROM rollup WHERE host = ?1 AND start_ms <= ?2 AND end_ms > ?2")?
+        .exists(params![host, from_ms])?)
+}
+
+/// A day of one family: its series, each with its key.
+#[derive(Debug)]
+pub(super) struct Day {
+    from_ms: i64,
+    end_ms: i64,
+    interval_ms: i64,
+    series: Vec<(Key, Series)>,
+}
+
+/// The families of a host that have samples of a day, derived ones as families of their own.
+fn families(
+    conn: &Connection,
+    host: i64,
+    (from_ms, end_ms): (i64, i64),
+    interval_ms: i64,
+) -> Result<Vec<(i64, Day)>, Fault> {
+    let mut members: BTreeMap<i64, Vec<SeriesRow>> = BTreeMap::new();
+    for row in series::of_host(conn, host, &[])? {
+        members.entry(row.family).or_default().push(row);
+    }
+    let mut found = Vec::new();
+    for (family, rows) in members {
+        let named = gather(conn, (host, family), rows, (from_ms, end_ms))?;
+        if named.is_empty() {
+            continue;
+        }
+        let day = |series| Day {
+            from_ms,
+            end_ms,
+            interval_ms,
+            series,
+        };
+        let (ids, mut series): (Vec<i64>, Vec<Series>) = named.into_iter().unzip();
+        // Derivations look series up by name; ids follow their series.
+        let mut order: Vec<usize> = (0..series.len()).collect();
+        order.sort_by(|a, b| series[*a].name.cmp(&series[*b].name));
+        let ids: Vec<i64> = order.iter().map(|i| ids[*i]).collect();
+        series.sort_by(|a, b| a.name.cmp(&b.name));
+        let window = Window {
+            host: String::new(),
+            from_ms,
+            to_ms: end_ms,
+            interval_ms,
+            series,
+        };
+        let computed = derived::of_family(&window, family);
+        let keyed = ids.into_iter().map(Key::Id).zip(window.series).collect();
+        found.push((family, day(keyed)));
+        if !computed.is_empty() {
+            let named = |s: Series| (Key::Named(s.name.clone()), s);
+            let keyed = computed.into_iter().map(named).collect();
+            found.push((family + DERIVED_FROM, day(keyed)));
+        }
+    }
+    Ok(found)
+}
+
+/// Where to stop looking for the sample that ends the last pair of a day's counters: [`HOLE_MS`]
+/// behind the family's first tick after the day. Told by samples, never by how blocks lie, so that
+/// a merge changes nothing.
+fn until(conn: &Connection, of: (i64, i64), end_ms: i64) -> Result<i64, Fault> {
+    let next: Option<i64> = conn
+        .prepare_cached(
+            "SELECT start_ms FROM block WHERE host = ?1 AND family = ?2 AND end_ms >= ?3
+             ORDER BY end_ms LIMIT 1",
+        )?
+        .query_row(params![of.0, of.1, end_ms], |r| r.get(0))
+        .optional()?;
+    let touched_ms = match next {
+        None => return Ok(end_ms),
+        // Within a block there is no longer hole.
+        Some(start_ms) if start_ms < end_ms => end_ms.saturating_add(HOLE_MS),
+        Some(start_ms) => start_ms,
+    };
+    let mut first = i64::MAX;
+    let only_times = |_: i64| false;
+    each_block(conn, of, (end_ms, touched_ms), only_times, |parcel| {
+        let after = parcel.block.times_ms.iter().filter(|t| **t >= end_ms);
+        first = first.min(after.min().copied().unwrap_or(i64::MAX));
+        Ok(())
+    })?;
+    Ok(first.max(end_ms).saturating_add(HOLE_MS))
+}
+
+/// The samples of a day by series, and of each series the next one after it.
+fn gather(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    rows: Vec<SeriesRow>,
+    (from_ms, end_ms): (i64, i64),
+) -> Result<Vec<(i64, Series)>, Fault> {
+    let until_ms = until(conn, (host, family), end_ms)?;
+    let mut points: HashMap<i64, Vec<(i64, f64)>> = HashMap::new();
+    let all = |_: i64| true;
+    each_block(conn, (host, family), (from_ms, until_ms), all, |parcel| {
+        parcel.each(|id, time, value| {
+            if (from_ms..=until_ms).contains(&time) {
+                points.entry(id).or_default().push((time, value));
+            }
+        });
+        Ok(())
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let Some(mut points) = points.remove(&row.id) else {
+            continue;
+        };
+        settle(&mut points);
+        let within = points.partition_point(|p| p.0 < end_ms);
+        if within == 0 {
+            continue;
+        }
+        points.truncate(within + 1);
+        let (times_ms, values) = points.into_iter().unzip();
+        let series = Series {
+            name: row.name,
+            kind: row.kind,
+            times_ms,
+            values,
+        };
+        found.push((row.id, series));
+    }
+    Ok(found)
+}
+
+/// The lines of a day in steps of a tier.
+fn lines(day: &Day, tier_ms: i64) -> Vec<Line> {
+    let range = (day.from_ms, day.end_ms);
+    let sketched = tier_ms >= SKETCHED_MS;
+    let line = |(key, series): &(Key, Series)| {
+        let steps = steps(series, range, tier_ms, day.interval_ms, sketched);
+        (!steps.is_empty()).then(|| Line {
+            key: key.clone(),
+            kind: series.kind,
+            steps,
+        })
+    };
+    let mut lines: Vec<Line> = day.series.iter().filter_map(line).collect();
+    lines.sort_by(|a, b| a.key.cmp(&b.key));
+    lines
+}
+
+/// The row that a day's steps of a tier belong into, with what else it holds.
+fn row(
+    conn: &Connection,
+    host: i64,
+    family: i64,
+    day: &Day,
+    tier_ms: i64,
+) -> Result<Option<Row>, Fault> {
+    let fresh = lines(day, tier_ms);
+    let (start_ms, chunk_end_ms) = chunk_of(tier_ms, day.from_ms);
+    let mut all: BTreeMap<Key, Line> = BTreeMap::new();
+    if chunk_end_ms - start_ms > DAY_MS {
+        let held = stored(conn, (host, family), tier_ms, start_ms)?;
+        for mut line in held.unwrap_or_default() {
+            let today = day.from_ms..day.end_ms;
+            line.steps.retain(|s| !today.contains(&s.start_ms));
+            all.insert(line.key.clone(), line);
+        }
+    }
+    for line in fresh {
+        match all.get_mut(&line.key) {
+            Some(held) => {
+                held.steps.extend(line.steps);
+                held.steps.sort_by_key(|s| s.start_ms);
+            }
+            None => drop(all.insert(line.key.clone(), line)),
+        }
+    }
+    let all: Vec<Line> = all.into_values().filter(|l| !l.steps.is_empty()).collect();
+    let last = all
+        .iter()
+        .filter_map(|l| l.steps.last())
+        .map(|s| s.start_ms);
+    let Some(last_ms) = last.max() else {
+        return Ok(None);
+    };
+    Ok(Some(Row {
+        family,
+        tier_ms,
+        start_ms,
+        end_ms: last_ms + tier_ms,
+        samples: all.iter().flat_map(|l| &l.steps).map(|s| s.samples).sum(),
+        payload: payload::encode(&all)?,
+    }))
+}
+
+/// The lines of a row, its checksum verified.
+pub(super) fn stored(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    tier_ms: i64,
+    start_ms: i64,
+) -> Result<Option<Vec<Line>>, Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT number, crc32c, payload FROM rollup
+         WHERE host = ?1 AND family = ?2 AND tier_ms = ?3 AND start_ms = ?4",
+    )?;
+    let mut rows = select.query(params![host, family, tier_ms, start_ms])?;
+    let Some(r) = rows.next()? else {
+        return Ok(None);
+    };
+    let bytes = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+    super::verified(r.get(0)?, r.get(1)?, bytes)?;
+    Ok(Some(payload::decode(bytes, |_| true)?))
+}
+
+/// Puts the rows in place and takes the day's mark away: nothing was sealed since they were made.
+pub(in crate::store) fn commit(ledger: &mut Ledger, rolled: Rolled) -> Result<(), Fault> {
+    let Due { host, day } = rolled.due;
+    let mut put = ledger.conn.prepare_cached(
+        "INSERT INTO rollup (host, family, tier_ms, start_ms, end_ms, samples, crc32c, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (host, family, tier_ms, start_ms) DO UPDATE SET end_ms = excluded.end_ms,
+           samples = excluded.samples, crc32c = excluded.crc32c, payload = excluded.payload",
+    )?;
+    for row in &rolled.rows {
+        put.execute(params![
+            host,
+            row.family,
+            row.tier_ms,
+            row.start_ms,
+            row.end_ms,
+            row.samples as i64,
+            crc32c::crc32c(&row.payload),
+            row.payload
+        ])?;
+    }
+    ledger
+        .conn
+        .prepare_cached("DELETE FROM unrolled WHERE host = ?1 AND day = ?2")?
+        .execute([host, day])?;
+    Ok(())
+}
+
+/// What a recomputation of a day finds different from what is stored, in plain words.
+pub(super) fn differences(conn: &Connection, task: Task<'_>) -> Result<Vec<String>, Fault> {
+    let Due { host, day } = task.due;
+    let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
+    let mut found = Vec::new();
+    for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
+        for tier in task.tiers {
+            let wanted = lines(&window, tier.step_ms);
+            let (start_ms, _) = chunk_of(tier.step_ms, from_ms);
+            let Some(mut held) = stored(conn, (host, family), tier.step_ms, start_ms)? else {
+                continue;
+            };
+            for line in &mut held {
+                line.steps
+                    .retain(|s| (from_ms..end_ms).contains(&s.start_ms));
+            }
+            held.retain(|line| !line.steps.is_empty());
+            let count = |lines: &[Line]| -> u64 {
+                lines.iter().flat_map(|l| &l.steps).map(|s| s.samples).sum()
+            };
+            // Samples that are gone cannot be recomputed from.
+            if from_ms < task.raw_since_ms && count(&wanted) < count(&held) {
+                continue;
+            }
+            // As text, because NaN stands where there is no value.
+            if format!("{wanted:?}") != format!("{held:?}") {
+                found.push(format!(
+                    "host {host}, family {family}, steps of {} s, day {day}: stored and recomputed \
+                     differ ({} and {} samples)",
+                    tier.step_ms / 1000,
+                    count(&held),
+                    count(&wanted)
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_due_when_it_is_over_and_its_host_has_its_turn() {
+        let due = |host, hours: i64| is_due(Due { host, day: 0 }, DAY_MS + hours * 3_600_000);
+        for host in 0..50 {
+            assert!(!due(host, 1));
+            assert!(due(host, 6));
+        }
+        let early = (0..50).filter(|host| due(*host, 4)).count();
+        assert!((10..40).contains(&early), "{early} of 50 in half the time");
+    }
+}

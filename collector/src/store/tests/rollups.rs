@@ -1,0 +1,331 @@
+//! Rollups: made when a day is over, made anew when it changes, kept when the samples are gone.
+
+use super::*;
+use crate::series::{Agg, Grid};
+use rusqlite::Connection;
+
+const MINUTE: i64 = 60_000;
+/// Midnight, UTC.
+const DAY0: i64 = T0 / DAY * DAY;
+
+/// A host with a gauge, a counter and what memory used is derived from.
+async fn with_series(store: &Store) -> Vec<SeriesId> {
+    store.greet(greeting(1, "web"), DAY0).await.unwrap();
+    let counter = |metric: &str| (gauge(metric).0, Kind::Counter);
+    let names = vec![
+        gauge("node_load1"),
+        counter("node_forks_total"),
+        gauge("node_memory_MemTotal_bytes"),
+        gauge("node_memory_MemAvailable_bytes"),
+    ];
+    store.series_ids(host(1), names).await.unwrap()
+}
+
+/// Samples of every minute from `from_ms` until before `to_ms`.
+async fn fill(store: &Store, ids: &[SeriesId], sequence: u64, (from_ms, to_ms): (i64, i64)) {
+    let times_ms: Vec<i64> = (from_ms..to_ms).step_by(MINUTE as usize).collect();
+    let column = |number, value: fn(i64) -> f64| Column {
+        number,
+        ticks: None,
+        values: times_ms.iter().map(|t| value(t / MINUTE)).collect(),
+    };
+    let columns = vec![
+        column(0, |minute| (minute % 97) as f64 / 4.0),
+        column(1, |minute| ((minute % 5000) * 3) as f64),
+        column(2, |_| 1000.0),
+        column(3, |minute| (minute % 700) as f64),
+    ];
+    let append = Append {
+        host_id: host(1),
+        spool_id: spool(1),
+        sequence,
+        received_ms: to_ms,
+        block: Block { times_ms, columns },
+        series: ids.to_vec(),
+    };
+    store.append(append).await.unwrap();
+}
+
+fn connect(folder: &Path) -> Connection {
+    Connection::open(folder.join("hostwell.db")).unwrap()
+}
+
+/// (samples of all rows, how many rows) of a family and tier.
+fn rows(folder: &Path, family: i64, tier_ms: i64) -> (i64, i64) {
+    connect(folder)
+        .query_row(
+            "SELECT coalesce(sum(samples), 0), count(*) FROM rollup WHERE family = ?1 AND tier_ms = ?2",
+            [family, tier_ms],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )
+        .unwrap()
+}
+
+fn unrolled(folder: &Path) -> Vec<i64> {
+    let conn = connect(folder);
+    let mut select = conn
+        .prepare("SELECT day FROM unrolled ORDER BY day")
+        .unwrap();
+    let days = select.query_map([], |r| r.get(0)).unwrap();
+    days.map(|day| day.map(|day: i64| day - DAY0 / DAY).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_day_is_rolled_up_when_it_is_over_and_says_what_its_samples_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 2 * DAY + 3 * HOUR)).await;
+    store.upkeep(DAY0 + DAY + HOUR).await.unwrap();
+    assert_eq!(
+        unrolled(folder.path()),
+        [0, 1, 2],
+        "no day is over for long enough"
+    );
+    store.upkeep(DAY0 + 2 * DAY + HOUR).await.unwrap();
+    assert_eq!(unrolled(folder.path()), [1, 2]);
+    store.upkeep(DAY0 + 2 * DAY + 7 * HOUR).await.unwrap();
+    assert_eq!(unrolled(folder.path()), [2]);
+    let minutes_of_a_day = DAY / MINUTE;
+    // The family CPU: load and forks. One row a day, but of days 32 share one.
+    assert_eq!(rows(folder.path(), 1, MINUTE), (4 * minutes_of_a_day, 2));
+    assert_eq!(rows(folder.path(), 1, HOUR), (4 * minutes_of_a_day, 2));
+    assert_eq!(rows(folder.path(), 1, DAY).0, 4 * minutes_of_a_day);
+    // Memory used, derived from the family memory.
+    assert_eq!(rows(folder.path(), 102, HOUR), (2 * minutes_of_a_day, 2));
+    assert_eq!(store.verify_rollups().await.unwrap(), Vec::<String>::new());
+    assert_eq!(
+        store.facts(true).await.unwrap().problems,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn late_data_rolls_its_day_up_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 6 * HOUR)).await;
+    fill(&store, &ids, 2, (DAY0 + 8 * HOUR, DAY0 + DAY + HOUR)).await;
+    let later = DAY0 + DAY + 8 * HOUR;
+    store.upkeep(later).await.unwrap();
+    let before = rows(folder.path(), 1, HOUR).0;
+    fill(&store, &ids, 3, (DAY0 + 6 * HOUR, DAY0 + 8 * HOUR)).await;
+    store.upkeep(later + HOUR).await.unwrap();
+    assert_eq!(rows(folder.path(), 1, HOUR).0, before + 2 * 120);
+    assert_eq!(unrolled(folder.path()), [1]);
+    assert_eq!(store.verify_rollups().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn rollups_outlive_the_samples_and_end_with_their_own_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + DAY)).await;
+    store.upkeep(DAY0 + DAY + 7 * HOUR).await.unwrap();
+    fill(&store, &ids, 2, (DAY0 + 40 * DAY, DAY0 + 40 * DAY + HOUR)).await;
+    store.upkeep(DAY0 + 40 * DAY + 2 * HOUR).await.unwrap();
+    let first = points(&store, "web", "node_load1").await[0].0;
+    assert_eq!(first, DAY0 + 40 * DAY, "the samples are gone");
+    assert_eq!(rows(folder.path(), 1, MINUTE).1, 1);
+    // The mark that the hole set on the first day changes nothing: its samples are gone.
+    assert_eq!(rows(folder.path(), 1, HOUR).0, 2 * DAY / MINUTE);
+    fill(&store, &ids, 3, (DAY0 + 100 * DAY, DAY0 + 100 * DAY + HOUR)).await;
+    store.upkeep(DAY0 + 101 * DAY).await.unwrap();
+    assert_eq!(rows(folder.path(), 1, HOUR).0, 2 * DAY / MINUTE + 120);
+    store.upkeep(DAY0 + 101 * DAY).await.unwrap();
+    let conn = connect(folder.path());
+    let oldest: i64 = conn
+        .query_row(
+            "SELECT min(start_ms) FROM rollup WHERE tier_ms = 60000",
+            [],
+            |r| r.get(0),
+        )
+        .unwrap();
+    assert_eq!(
+        oldest,
+        DAY0 + 40 * DAY,
+        "minutes end after 90 days, hours do not"
+    );
+}
+
+#[tokio::test]
+async fn a_rollup_that_says_something_else_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + DAY)).await;
+    store.upkeep(DAY0 + DAY + 7 * HOUR).await.unwrap();
+    let conn = connect(folder.path());
+    conn.execute(
+        "UPDATE rollup SET (payload, crc32c) = (SELECT payload, crc32c FROM rollup
+           WHERE family = 2 AND tier_ms = 3600000) WHERE family = 1 AND tier_ms = 3600000",
+        [],
+    )
+    .unwrap();
+    let found = store.verify_rollups().await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("family 1, steps of 3600 s"), "{found:?}");
+    conn.execute(
+        "UPDATE rollup SET crc32c = crc32c + 1 WHERE family = 1 AND tier_ms = 60000",
+        [],
+    )
+    .unwrap();
+    let problems = store.facts(true).await.unwrap().problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("fails its checksum"), "{problems:?}");
+}
+
+/// A question for one metric of every host, each series under its own name.
+fn question(metric: &str, agg: Agg, (from_ms, to_ms): (i64, i64), step_ms: i64) -> AggregateQuery {
+    AggregateQuery {
+        hosts: vec!["web".into()],
+        metric: metric.into(),
+        grid: Grid {
+            from_ms,
+            to_ms,
+            step_ms,
+        },
+        agg: Some(agg),
+        under: std::sync::Arc::new(|_: &str, name: &SeriesName| Some(name.clone())),
+        samples_max: 1 << 24,
+    }
+}
+
+/// The same from samples alone.
+async fn from_samples(store: &Store, query: &AggregateQuery) -> Vec<(i64, f64)> {
+    let asked = WindowQuery {
+        hosts: query.hosts.clone(),
+        from_ms: query.grid.from_ms,
+        to_ms: query.grid.to_ms,
+        ..all()
+    };
+    let mut window = store.windows(asked).await.unwrap().remove(0);
+    crate::series::derived::derive(&mut window, "");
+    let series = window.find(&query.metric, &[]).unwrap();
+    let steps = series.resample(query.grid, query.agg.unwrap(), window.interval_ms);
+    steps.points().collect()
+}
+
+fn same(told: &[(i64, f64)], exact: &[(i64, f64)], error: f64) {
+    let times = |points: &[(i64, f64)]| points.iter().map(|p| p.0).collect::<Vec<_>>();
+    assert_eq!(times(told), times(exact));
+    for ((_, told), (_, exact)) in told.iter().zip(exact) {
+        assert!(
+            (told - exact).abs() <= error * exact.abs() + 1e-6,
+            "{told} for {exact}"
+        );
+    }
+}
+
+const METRICS: [&str; 3] = [
+    "node_load1",
+    "node_forks_total",
+    "hostwell_memory_used_ratio",
+];
+const WHOLE: i64 = i64::MAX / 4;
+
+#[tokio::test]
+async fn rollups_answer_what_the_samples_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0 + 5 * HOUR, DAY0 + 4 * DAY + HOUR)).await;
+    store.upkeep(DAY0 + 4 * DAY + 7 * HOUR).await.unwrap();
+    // One day changes after it was rolled up, one is not rolled up yet, one batch is not sealed.
+    fill(&store, &ids, 2, (DAY0 + 2 * HOUR, DAY0 + 3 * HOUR)).await;
+    fill(
+        &store,
+        &ids,
+        3,
+        (DAY0 + 4 * DAY + HOUR, DAY0 + 4 * DAY + 3 * HOUR),
+    )
+    .await;
+    let range = (DAY0 + HOUR / 3, DAY0 + 4 * DAY + 2 * HOUR + 7);
+    let at_rest = Store::open_read_only(&folder.path().join("hostwell.db"))
+        .await
+        .unwrap();
+    for metric in METRICS {
+        for agg in Agg::ALL {
+            let kind = match metric {
+                "node_forks_total" => Kind::Counter,
+                _ => Kind::Gauge,
+            };
+            if !crate::series::rollup::can_tell(kind, agg) {
+                continue;
+            }
+            for step_ms in [10 * MINUTE, HOUR, 90 * MINUTE, 6 * HOUR, DAY, WHOLE] {
+                let query = question(metric, agg, range, step_ms);
+                let exact = from_samples(&store, &query).await;
+                for store in [&store, &at_rest] {
+                    let told = store.aggregate(query.clone()).await.unwrap();
+                    let points: Vec<(i64, f64)> = told.series[0].points().collect();
+                    same(
+                        &points,
+                        &exact,
+                        told.error.map_or(1e-5, |error| error * 1.05),
+                    );
+                }
+            }
+        }
+    }
+    let hours = question("node_load1", Agg::P95, range, WHOLE);
+    let read = store.aggregate(hours).await.unwrap().read;
+    assert!(read.rollups.iter().any(|of| of.step_ms == DAY), "{read:?}");
+    assert!(read.samples < 2 * 24 * 60, "{read:?}");
+}
+
+#[tokio::test]
+async fn what_the_samples_said_is_said_when_they_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 3 * DAY)).await;
+    store.upkeep(DAY0 + 3 * DAY + 7 * HOUR).await.unwrap();
+    let mut wanted = Vec::new();
+    for metric in METRICS {
+        for agg in [Agg::Avg, Agg::Max, Agg::P95] {
+            // The last minute of all has no minute after it, so that its pair is not known.
+            let query = question(metric, agg, (DAY0, DAY0 + 3 * DAY - 1), HOUR);
+            wanted.push((from_samples(&store, &query).await, query));
+        }
+    }
+    fill(&store, &ids, 2, (DAY0 + 30 * DAY, DAY0 + 30 * DAY + HOUR)).await;
+    store.upkeep(DAY0 + 30 * DAY + 2 * HOUR).await.unwrap();
+    store.upkeep(DAY0 + 30 * DAY + 2 * HOUR).await.unwrap();
+    assert_eq!(
+        points(&store, "web", "node_load1").await.len(),
+        60,
+        "the samples are gone"
+    );
+    for (exact, query) in wanted {
+        let told = store.aggregate(query).await.unwrap();
+        let points: Vec<(i64, f64)> = told.series[0].points().collect();
+        same(
+            &points,
+            &exact,
+            told.error.map_or(1e-5, |error| error * 1.05),
+        );
+        assert_eq!(told.read.samples, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_groups_quantile_pools_all_its_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 3 * DAY)).await;
+    store.upkeep(DAY0 + 3 * DAY + 7 * HOUR).await.unwrap();
+    let mut query = question("node_load1", Agg::P95, (DAY0, DAY0 + 3 * DAY - 1), WHOLE);
+    let alone = store.aggregate(query.clone()).await.unwrap();
+    query.under =
+        std::sync::Arc::new(|_: &str, _: &SeriesName| Some(SeriesName::new("group", &[])));
+    let pooled = store.aggregate(query.clone()).await.unwrap();
+    assert_eq!(pooled.series[0].values, alone.series[0].values);
+    assert_eq!(pooled.series[0].name.metric, "group");
+    query.under = std::sync::Arc::new(|_: &str, _: &SeriesName| None);
+    assert!(store.aggregate(query).await.unwrap().series.is_empty());
+}
