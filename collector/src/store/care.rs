@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::history::head::Head;
-use super::history::rollup::{self, roll};
 use super::history::{merge, retention, seal};
 use super::registry::hosts;
-use super::types::{Census, StoreFacts, Tier, Written};
+use super::types::{Census, StoreFacts, Written};
 use super::writer::Ledger;
 use super::{Store, backup, census, check};
 
@@ -75,86 +74,6 @@ impl Store {
             sealed = sealed.and(self.seal(due.host).await);
         }
         sealed
-    }
-
-    /// Rolls up the days that are due, oldest first, until so much time is over; answers how many.
-    ///
-    /// # Errors
-    /// `Full`, `Io`. A day whose blocks are damaged is left out, and tried again by a later call.
-    pub async fn roll_up(&self, now_ms: i64, time_max: Duration) -> Result<usize, StoreError> {
-        let begun = Instant::now();
-        let due = move |conn: &rusqlite::Connection| roll::due(conn, now_ms);
-        let due = self
-            .inner
-            .readers
-            .snapshot("find days to roll up", due)
-            .await?;
-        let mut done = 0;
-        for one in due {
-            if begun.elapsed() > time_max {
-                break;
-            }
-            match self.roll_up_day(one, now_ms).await {
-                Ok(()) => done += 1,
-                Err(StoreError::Damaged { path, what }) => {
-                    tracing::error!(day = one.day, host = one.host, ?path, "no rollup: {what}");
-                }
-                Err(other) => return Err(other),
-            }
-        }
-        Ok(done)
-    }
-
-    async fn roll_up_day(&self, due: roll::Due, now_ms: i64) -> Result<(), StoreError> {
-        let writing = self.writing()?;
-        // The mark is taken away: what is sealed meanwhile would never be rolled up.
-        let _one_at_a_time = writing.sealing.lock().await;
-        let (tiers, retention_ms) = (writing.tiers.clone(), writing.options.retention_ms);
-        let prepare = move |conn: &rusqlite::Connection| {
-            let host = hosts::around(conn, due.host)?.row(due.host).cloned();
-            let by_samples = retention::by_samples(conn, now_ms)?.unwrap_or(now_ms);
-            let kept = host.as_ref().is_some_and(|h| h.kept);
-            let task = roll::Task {
-                due,
-                interval_ms: host.map_or(10_000, |h| h.interval_ms),
-                tiers: &tiers,
-                raw_since_ms: match kept {
-                    true => i64::MIN,
-                    false => by_samples.saturating_sub(retention_ms),
-                },
-                now_ms: (!kept).then_some(by_samples),
-            };
-            roll::prepare(conn, task)
-        };
-        let rolled = self
-            .inner
-            .readers
-            .snapshot("roll up a day", prepare)
-            .await?;
-        self.change("write rollups", move |ledger| roll::commit(ledger, rolled))
-            .await
-    }
-
-    /// Recomputes every rollup whose samples are still there and compares; answers what differs,
-    /// in plain words.
-    ///
-    /// # Errors
-    /// `Damaged` when something cannot be read, `Io`.
-    pub async fn verify_rollups(&self) -> Result<Vec<String>, StoreError> {
-        let verify = |conn: &rusqlite::Connection| {
-            let mut found = Vec::new();
-            let tier = |step_ms| Tier {
-                step_ms,
-                age_ms: i64::MAX,
-            };
-            let tiers: Vec<Tier> = rollup::tiers(conn)?.into_iter().map(tier).collect();
-            for host in hosts::all(conn)?.rows() {
-                let of = (host.number, host.interval_ms);
-                found.extend(rollup::differences(conn, of, &tiers)?);
-            }
-            Ok(found)
-        };
-        self.inner.readers.snapshot("verify rollups", verify).await
     }
 
     /// Seals all of a host's journal.

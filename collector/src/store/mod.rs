@@ -44,6 +44,7 @@ mod listing;
 mod open;
 mod readers;
 mod registry;
+mod rolling;
 mod schema;
 mod types;
 mod writer;
@@ -56,8 +57,8 @@ use hostwell_proto::id::{HostId, SpoolId};
 pub use error::StoreError;
 pub use types::{
     AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, GapRecord, Greeting, HostEdit,
-    HostFacts, HostRecord, Read, RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under,
-    WatchSpan, WindowQuery, Written,
+    HostFacts, HostRecord, Read, RollupDifference, RollupsChecked, RowsRead, SeriesId, StoreFacts,
+    StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
 };
 
 use crate::rules::Finding;

@@ -273,6 +273,28 @@ pub struct Read {
     pub cpu_us: u64,
 }
 
+/// A day of a host whose rollups do not say what its samples say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RollupDifference {
+    /// The host's name.
+    pub host: String,
+    /// Where the day begins.
+    pub day_ms: i64,
+    /// Which rollup, and what is wrong with it.
+    pub what: String,
+}
+
+/// What a recomputation of the rollups came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RollupsChecked {
+    /// Days of hosts that were recomputed.
+    pub days: u64,
+    /// Those that differ; after a repair those that still do.
+    pub differences: Vec<RollupDifference>,
+    /// Days that were rolled up anew.
+    pub repaired: u64,
+}
+
 /// When the collector itself was alive: outages are only counted while it was watching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchSpan {

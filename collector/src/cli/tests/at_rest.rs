@@ -53,6 +53,14 @@ fn an_imported_table_answers_like_what_an_agent_sent() {
     fine(&["report", "--db", db, "--format", "md", "--since", "1h"]);
     let sound = fine(&["verify", "--db", db]);
     assert!(sound.out.contains("is sound: 4 samples"), "{}", sound.out);
+    let rollups = fine(&["verify", "--rollups", "--repair", "--db", db]);
+    assert!(
+        rollups.out.starts_with("rollups of 0 days were computed"),
+        "{}",
+        rollups.out
+    );
+    let alone = hostwell(&["verify", "--repair", "--db", db]);
+    assert_eq!(alone.exit, Exit::Failed, "{}", alone.out);
 }
 
 #[test]

@@ -55,13 +55,19 @@ pub(in crate::store) fn verified(number: i64, crc32c: u32, bytes: &[u8]) -> Resu
     }
 }
 
-/// Every day of a host that has rollups and is not marked: recomputed from its samples and
-/// compared. What differs, in plain words.
-pub(in crate::store) fn differences(
+/// A host, and its declared interval.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Whose {
+    pub host: i64,
+    pub interval_ms: i64,
+}
+
+/// Every day of a host that has rollups, is not marked, and has samples to compute them from anew.
+pub(in crate::store) fn recomputable<'a>(
     conn: &Connection,
-    (host, interval_ms): (i64, i64),
-    tiers: &[Tier],
-) -> Result<Vec<String>, Fault> {
+    Whose { host, interval_ms }: Whose,
+    tiers: &'a [Tier],
+) -> Result<Vec<roll::Task<'a>>, Fault> {
     let mut oldest =
         conn.prepare_cached("SELECT min(start_ms) FROM block WHERE host = ?1 AND family = ?2")?;
     let mut since: Option<i64> = None;
@@ -79,20 +85,15 @@ pub(in crate::store) fn differences(
     )?;
     let first_ms = since.div_euclid(DAY_MS) * DAY_MS;
     let days = select.query_map([host, first_ms, DAY_MS], |r| r.get(0))?;
-    let days: Vec<i64> = days.collect::<Result<_, _>>()?;
-    let mut found = Vec::new();
-    for day in days {
-        let task = roll::Task {
-            due: roll::Due { host, day },
-            interval_ms,
-            tiers,
-            // What was dropped of the oldest day went with its blocks.
-            raw_since_ms: first_ms + DAY_MS,
-            now_ms: None,
-        };
-        found.extend(roll::differences(conn, task)?);
-    }
-    Ok(found)
+    let task = |day| roll::Task {
+        due: roll::Due { host, day },
+        interval_ms,
+        tiers,
+        // What was dropped of the oldest day went with its blocks.
+        raw_since_ms: first_ms + DAY_MS,
+        now_ms: None,
+    };
+    Ok(days.map(|day| day.map(task)).collect::<Result<_, _>>()?)
 }
 
 /// Notes that a family's samples in a stretch changed: its days are rolled up again. Goes into the

@@ -46,6 +46,15 @@ async fn fill(store: &Store, ids: &[SeriesId], sequence: u64, (from_ms, to_ms): 
     store.append(append).await.unwrap();
 }
 
+/// The rollups say what the samples say.
+async fn is_sound(store: &Store) {
+    let checked = store.verify_rollups().await.unwrap();
+    assert!(
+        checked.days > 0 && checked.differences.is_empty(),
+        "{checked:?}"
+    );
+}
+
 fn connect(folder: &Path) -> Connection {
     Connection::open(folder.join("hostwell.db")).unwrap()
 }
@@ -94,7 +103,7 @@ async fn a_day_is_rolled_up_when_it_is_over_and_says_what_its_samples_say() {
     assert_eq!(rows(folder.path(), 1, DAY).0, 4 * minutes_of_a_day);
     // Memory used, derived from the family memory.
     assert_eq!(rows(folder.path(), 102, HOUR), (2 * minutes_of_a_day, 2));
-    assert_eq!(store.verify_rollups().await.unwrap(), Vec::<String>::new());
+    is_sound(&store).await;
     assert_eq!(
         store.facts(true).await.unwrap().problems,
         Vec::<String>::new()
@@ -115,7 +124,7 @@ async fn late_data_rolls_its_day_up_again() {
     store.upkeep(later + HOUR).await.unwrap();
     assert_eq!(rows(folder.path(), 1, HOUR).0, before + 2 * 120);
     assert_eq!(unrolled(folder.path()), [1]);
-    assert_eq!(store.verify_rollups().await.unwrap(), Vec::<String>::new());
+    is_sound(&store).await;
 }
 
 #[tokio::test]
@@ -165,9 +174,13 @@ async fn a_rollup_that_says_something_else_is_found() {
         [],
     )
     .unwrap();
-    let found = store.verify_rollups().await.unwrap();
+    let found = store.verify_rollups().await.unwrap().differences;
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains("family 1, steps of 3600 s"), "{found:?}");
+    assert_eq!((found[0].host.as_str(), found[0].day_ms), ("web", DAY0));
+    assert!(
+        found[0].what.contains("family 1, steps of 3600 s"),
+        "{found:?}"
+    );
     conn.execute(
         "UPDATE rollup SET crc32c = crc32c + 1 WHERE family = 1 AND tier_ms = 60000",
         [],
@@ -176,6 +189,58 @@ async fn a_rollup_that_says_something_else_is_found() {
     let problems = store.facts(true).await.unwrap().problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].contains("fails its checksum"), "{problems:?}");
+    let repaired = store.repair_rollups().await.unwrap();
+    assert_eq!((repaired.days, repaired.repaired), (1, 1), "{repaired:?}");
+    is_sound(&store).await;
+    let problems = store.facts(true).await.unwrap().problems;
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_damaged_row_of_many_days_is_made_of_the_days_whose_samples_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 3 * DAY)).await;
+    store.upkeep(DAY0 + 3 * DAY + 7 * HOUR).await.unwrap();
+    let before = rows(folder.path(), 1, DAY);
+    connect(folder.path())
+        .execute(
+            "UPDATE rollup SET crc32c = crc32c + 1 WHERE tier_ms = 86400000",
+            [],
+        )
+        .unwrap();
+    assert_eq!(store.verify_rollups().await.unwrap().differences.len(), 9);
+    let repaired = store.repair_rollups().await.unwrap();
+    assert_eq!(repaired.repaired, 3, "{repaired:?}");
+    assert_eq!(rows(folder.path(), 1, DAY), before);
+    is_sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_day_some_of_whose_samples_are_gone_keeps_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 2 * DAY)).await;
+    store.upkeep(DAY0 + 2 * DAY + 7 * HOUR).await.unwrap();
+    let before = rows(folder.path(), 1, HOUR);
+    let conn = connect(folder.path());
+    conn.execute(
+        "DELETE FROM block WHERE family = 1 AND start_ms < (SELECT max(start_ms) FROM block)",
+        [],
+    )
+    .unwrap();
+    conn.execute("INSERT INTO unrolled VALUES (1, ?1)", [DAY0 / DAY])
+        .unwrap();
+    // So late that the day is past the retention.
+    fill(&store, &ids, 2, (DAY0 + 18 * DAY, DAY0 + 18 * DAY + HOUR)).await;
+    store.seal_all().await.unwrap();
+    store
+        .roll_up(DAY0 + 18 * DAY + HOUR, std::time::Duration::MAX)
+        .await
+        .unwrap();
+    assert_eq!(rows(folder.path(), 1, HOUR), before);
 }
 
 /// A question for one metric of every host, each series under its own name.

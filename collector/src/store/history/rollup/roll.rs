@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::super::error::Fault;
+use super::super::super::error::{Fault, Trouble};
 use super::super::super::types::Tier;
 use super::super::super::writer::Ledger;
 use super::super::seal::{HOLE_MS, each_block, settle};
@@ -26,7 +26,7 @@ const LAG_MS: i64 = 2 * 3_600_000;
 const SPREAD_MS: i64 = 4 * 3_600_000;
 
 /// A day of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::store) struct Due {
     pub host: i64,
     /// Days since the Unix epoch.
@@ -82,34 +82,55 @@ pub(in crate::store) fn due(conn: &Connection, now_ms: i64) -> Result<Vec<Due>, 
     Ok(all.into_iter().filter(|d| is_due(*d, now_ms)).collect())
 }
 
-/// Makes the rows of a day. A day whose samples are partly gone keeps the rows it has.
+/// Makes the rows of a day. Where samples may be gone, a row stays that speaks for more of them.
 pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rolled, Fault> {
     let Due { host, day } = task.due;
     let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
-    let rows = if from_ms < task.raw_since_ms && has_rows(conn, host, from_ms)? {
-        Vec::new()
-    } else {
-        let mut rows = Vec::new();
-        for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
-            for tier in task.tiers {
-                let too_old = |now_ms: i64| end_ms < now_ms.saturating_sub(tier.age_ms);
-                if !task.now_ms.is_some_and(too_old) {
-                    rows.extend(row(conn, host, family, &window, tier.step_ms)?);
-                }
+    let mut rows = Vec::new();
+    for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
+        for tier in task.tiers {
+            let too_old = |now_ms: i64| end_ms < now_ms.saturating_sub(tier.age_ms);
+            if task.now_ms.is_some_and(too_old) {
+                continue;
+            }
+            let of = (host, family, tier.step_ms);
+            let fresh = lines(&window, tier.step_ms);
+            let held = held_day(conn, of, &window)?;
+            if from_ms >= task.raw_since_ms || samples(&held) <= samples(&fresh) {
+                rows.extend(row(conn, of, &window, fresh)?);
             }
         }
-        rows
-    };
+    }
     Ok(Rolled {
         due: task.due,
         rows,
     })
 }
 
-fn has_rows(conn: &Connection, host: i64, from_ms: i64) -> Result<bool, Fault> {
-    Ok(conn
-        .prepare_cached("SELECT 1 FROM rollup WHERE host = ?1 AND start_ms <= ?2 AND end_ms > ?2")?
-        .exists(params![host, from_ms])?)
+fn samples(lines: &[Line]) -> u64 {
+    lines.iter().flat_map(|l| &l.steps).map(|s| s.samples).sum()
+}
+
+/// What is stored of a day; of a row that cannot be read nothing.
+fn held_day(conn: &Connection, of: (i64, i64, i64), day: &Day) -> Result<Vec<Line>, Fault> {
+    let (start_ms, _) = chunk_of(of.2, day.from_ms);
+    let mut held = readable(stored(conn, of, start_ms))?.unwrap_or_default();
+    for line in &mut held {
+        line.steps.retain(|s| day.holds(s.start_ms));
+    }
+    held.retain(|line| !line.steps.is_empty());
+    Ok(held)
+}
+
+/// Of damaged lines nothing: they are made anew.
+fn readable(lines: Result<Option<Vec<Line>>, Fault>) -> Result<Option<Vec<Line>>, Fault> {
+    match lines {
+        Err(Fault::Sql(Trouble::Damaged(what))) => {
+            tracing::error!("{what}; it is made anew from the samples that are there");
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 /// A day of one family: its series, each with its key.
@@ -119,6 +140,12 @@ pub(super) struct Day {
     end_ms: i64,
     interval_ms: i64,
     series: Vec<(Key, Series)>,
+}
+
+impl Day {
+    fn holds(&self, time_ms: i64) -> bool {
+        (self.from_ms..self.end_ms).contains(&time_ms)
+    }
 }
 
 /// The families of a host that have samples of a day, derived ones as families of their own.
@@ -254,22 +281,19 @@ fn lines(day: &Day, tier_ms: i64) -> Vec<Line> {
     lines
 }
 
-/// The row that a day's steps of a tier belong into, with what else it holds.
+/// The row that a day's lines of a tier belong into, with what else it holds.
 fn row(
     conn: &Connection,
-    host: i64,
-    family: i64,
+    of: (i64, i64, i64),
     day: &Day,
-    tier_ms: i64,
+    fresh: Vec<Line>,
 ) -> Result<Option<Row>, Fault> {
-    let fresh = lines(day, tier_ms);
+    let (_, family, tier_ms) = of;
     let (start_ms, chunk_end_ms) = chunk_of(tier_ms, day.from_ms);
     let mut all: BTreeMap<Key, Line> = BTreeMap::new();
     if chunk_end_ms - start_ms > DAY_MS {
-        let held = stored(conn, (host, family), tier_ms, start_ms)?;
-        for mut line in held.unwrap_or_default() {
-            let today = day.from_ms..day.end_ms;
-            line.steps.retain(|s| !today.contains(&s.start_ms));
+        for mut line in readable(stored(conn, of, start_ms))?.unwrap_or_default() {
+            line.steps.retain(|s| !day.holds(s.start_ms));
             all.insert(line.key.clone(), line);
         }
     }
@@ -295,7 +319,7 @@ fn row(
         tier_ms,
         start_ms,
         end_ms: last_ms + tier_ms,
-        samples: all.iter().flat_map(|l| &l.steps).map(|s| s.samples).sum(),
+        samples: samples(&all),
         payload: payload::encode(&all)?,
     }))
 }
@@ -303,8 +327,7 @@ fn row(
 /// The lines of a row, its checksum verified.
 pub(super) fn stored(
     conn: &Connection,
-    (host, family): (i64, i64),
-    tier_ms: i64,
+    (host, family, tier_ms): (i64, i64, i64),
     start_ms: i64,
 ) -> Result<Option<Vec<Line>>, Fault> {
     let mut select = conn.prepare_cached(
@@ -349,37 +372,41 @@ pub(in crate::store) fn commit(ledger: &mut Ledger, rolled: Rolled) -> Result<()
 }
 
 /// What a recomputation of a day finds different from what is stored, in plain words.
-pub(super) fn differences(conn: &Connection, task: Task<'_>) -> Result<Vec<String>, Fault> {
+pub(in crate::store) fn differences(
+    conn: &Connection,
+    task: Task<'_>,
+) -> Result<Vec<String>, Fault> {
     let Due { host, day } = task.due;
     let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
     let mut found = Vec::new();
     for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
         for tier in task.tiers {
+            let which = format!("family {family}, steps of {} s", tier.step_ms / 1000);
             let wanted = lines(&window, tier.step_ms);
+            let of = (host, family, tier.step_ms);
             let (start_ms, _) = chunk_of(tier.step_ms, from_ms);
-            let Some(mut held) = stored(conn, (host, family), tier.step_ms, start_ms)? else {
-                continue;
+            let mut held = match stored(conn, of, start_ms) {
+                Ok(Some(held)) => held,
+                Ok(None) => continue,
+                Err(Fault::Sql(Trouble::Damaged(what))) => {
+                    found.push(format!("{which}: {what}"));
+                    continue;
+                }
+                Err(other) => return Err(other),
             };
             for line in &mut held {
-                line.steps
-                    .retain(|s| (from_ms..end_ms).contains(&s.start_ms));
+                line.steps.retain(|s| window.holds(s.start_ms));
             }
             held.retain(|line| !line.steps.is_empty());
-            let count = |lines: &[Line]| -> u64 {
-                lines.iter().flat_map(|l| &l.steps).map(|s| s.samples).sum()
-            };
+            let (there, had) = (samples(&wanted), samples(&held));
             // Samples that are gone cannot be recomputed from.
-            if from_ms < task.raw_since_ms && count(&wanted) < count(&held) {
+            if from_ms < task.raw_since_ms && there < had {
                 continue;
             }
             // As text, because NaN stands where there is no value.
             if format!("{wanted:?}") != format!("{held:?}") {
                 found.push(format!(
-                    "host {host}, family {family}, steps of {} s, day {day}: stored and recomputed \
-                     differ ({} and {} samples)",
-                    tier.step_ms / 1000,
-                    count(&held),
-                    count(&wanted)
+                    "{which}: stored and recomputed differ ({had} and {there} samples)"
                 ));
             }
         }
