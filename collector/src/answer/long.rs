@@ -148,6 +148,43 @@ async fn weeks_are_answered_by_rollups_and_the_answer_says_how_exactly() {
 }
 
 #[tokio::test]
+async fn a_day_whose_samples_are_gone_is_told_by_rollups_or_said_to_be_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = weeks(folder.path()).await;
+    let since = store.samples_since(vec!["web-1".into()]).await.unwrap();
+    let since = since.unwrap();
+    assert!((START + 15 * DAY..START + 18 * DAY).contains(&since));
+    let day = |from: i64| {
+        let mut question = question("node_load1{host=\"web-1\"}", Agg::Max);
+        let between = |ms| super::range::Moment::AtMs(ms);
+        question.range = Range::Between {
+            from: between(from),
+            to: between(from + DAY - 1),
+        };
+        question
+    };
+    let gone = ask(&store, day(START + 5 * DAY)).await.unwrap();
+    assert_eq!((gone.series[0].values[0], gone.kept_since_ms), (99.0, None));
+    let mut newest = day(START + 5 * DAY);
+    newest.agg = Some(Agg::Last);
+    let newest = ask(&store, newest).await.unwrap();
+    assert!(newest.series.is_empty());
+    assert_eq!(newest.kept_since_ms, Some(since));
+    let mut plain = day(START + 5 * DAY);
+    plain.agg = None;
+    let plain = ask(&store, plain).await.unwrap();
+    assert_eq!(plain.kept_since_ms, Some(since));
+    let mut fine = day(START + 5 * DAY);
+    fine.step_ms = Some(10_000);
+    let fine = ask(&store, fine).await.unwrap();
+    assert_eq!((fine.series.len(), fine.kept_since_ms), (0, Some(since)));
+    let there = ask(&store, day(START + 19 * DAY)).await.unwrap();
+    assert_eq!((there.kept_since_ms, there.read), (None, None));
+    let before = ask(&store, day(START - 9 * DAY)).await.unwrap();
+    assert!(before.series.is_empty());
+}
+
+#[tokio::test]
 async fn a_groups_quantile_pools_its_samples_or_takes_their_mean_first() {
     let folder = tempfile::tempdir().unwrap();
     let store = weeks(folder.path()).await;

@@ -22,6 +22,8 @@ const READ_MAX: usize = 5_000_000;
 const ANSWERED_MAX: usize = 500_000;
 /// Most steps a series is cut into.
 const STEPS_MAX: i64 = 100_000;
+/// Samples are kept at least so long whatever the settings say.
+const KEPT_MS: i64 = 86_400_000;
 /// The label that stands for a metric's name.
 const NAME: &str = "__name__";
 /// Most labels to group by.
@@ -74,6 +76,9 @@ pub struct Samples {
     /// Largest relative error of a value; none: exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<f64>,
+    /// What the answer is made from is not kept before, although there was something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_since_ms: Option<i64>,
     /// What was read for it, where rollups were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Read>,
@@ -99,7 +104,14 @@ pub(super) async fn samples(
     let (from_ms, to_ms) = question.range.resolve(now_ms).map_err(AnswerError::Asked)?;
     let plan = plan(&question, from_ms, to_ms)?;
     let hosts = store.hosts().await?;
-    let coarse = coarse::answer(store, &plan, &question, &hosts).await?;
+    let since_ms = match now_ms.saturating_sub(from_ms) > KEPT_MS {
+        true => gone_before(store, &plan, &hosts).await?,
+        false => None,
+    };
+    let coarse = coarse::answer(store, &plan, &question, (&hosts, since_ms)).await?;
+    let kept_since_ms = coarse
+        .as_ref()
+        .map_or(since_ms, |coarse| coarse.kept_since_ms);
     let (mut series, agg, error, read) = match coarse {
         Some(coarse) => (coarse.series, coarse.agg, coarse.error, Some(coarse.read)),
         None => {
@@ -134,8 +146,21 @@ pub(super) async fn samples(
         unit: unit(&plan.selector.metric, agg),
         series: series.into_iter().map(answered).collect(),
         error,
+        kept_since_ms,
         read,
     })
+}
+
+/// The moment before which samples of the range are gone, and only rollups know of them.
+async fn gone_before(
+    store: &Store,
+    plan: &Plan,
+    hosts: &[HostRecord],
+) -> Result<Option<i64>, AnswerError> {
+    let (_, meant) = meant(plan, hosts)?;
+    let names = meant.iter().map(|host| host.name.clone()).collect();
+    let since_ms = store.samples_since(names).await?;
+    Ok(since_ms.filter(|since_ms| plan.grid.from_ms < *since_ms))
 }
 
 /// Keeps the series with the largest mean, the largest first.

@@ -104,6 +104,17 @@ pub(super) async fn run(args: QueryArgs, console: &mut Console) -> anyhow::Resul
             format_ms(samples.to_ms)
         ));
     }
+    if let Some(since_ms) = samples.kept_since_ms {
+        console.message(&format!(
+            "what this is answered from is not kept before {}; {}",
+            format_ms(since_ms),
+            match samples.read {
+                None => "--step or --agg asks for what is kept longer",
+                Some(_) =>
+                    "a longer --step, or avg, min, max, count or a quantile, goes further back",
+            }
+        ));
+    }
     if args.explain {
         console.message(&explained(samples));
     }

@@ -50,6 +50,7 @@ mod types;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostwell_proto::id::{HostId, SpoolId};
@@ -90,6 +91,8 @@ struct Writing {
     head: Arc<Head>,
     /// Finest first.
     tiers: Vec<Tier>,
+    /// Whether it was looked whether there are new ones among them.
+    tiers_seen: AtomicBool,
     /// One sealing, merging or rolling up at a time: each replaces what it has read.
     sealing: tokio::sync::Mutex<()>,
     /// Where blocks were sealed that may be merged with their neighbours.
@@ -167,6 +170,7 @@ impl Store {
                 writer,
                 head,
                 tiers,
+                tiers_seen: AtomicBool::new(false),
                 sealing,
                 changed: Mutex::default(),
                 written: Mutex::default(),
@@ -429,6 +433,27 @@ impl Store {
             Ok(found)
         };
         self.inner.readers.with("read rollups", read).await
+    }
+
+    /// Since when hosts have samples, where what was before is only known by rollups: of several
+    /// the latest such moment. Nothing where nothing is gone.
+    ///
+    /// # Errors
+    /// `NoHost` with the nearest name.
+    pub async fn samples_since(&self, names: Vec<String>) -> Result<Option<i64>, StoreError> {
+        let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let read = move |conn: &rusqlite::Connection| {
+            let fleet = hosts::all(conn)?;
+            let tiers = rollup::tiers(conn)?;
+            let (mut latest, head) = (None, head.as_deref());
+            for name in &names {
+                let numbers = fleet.numbers(fleet.named(name)?.number);
+                latest = latest.max(aggregate::samples_since(conn, head, &numbers, &tiers)?);
+            }
+            Ok(latest)
+        };
+        let doing = "find the oldest samples";
+        self.inner.readers.with(doing, read).await
     }
 
     /// Gaps reported for a host (all hosts when None) that overlap a range, with the host's name.

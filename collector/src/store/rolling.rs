@@ -1,6 +1,7 @@
 //! The handle's care of rollups: making them when a day is over, comparing them with the samples.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -51,6 +52,16 @@ impl Store {
     /// `Full`, `Io`. A day whose blocks are damaged is left out, and tried again by a later call.
     pub async fn roll_up(&self, now_ms: i64, time_max: Duration) -> Result<usize, StoreError> {
         let begun = Instant::now();
+        let writing = self.writing()?;
+        if !writing.tiers_seen.swap(true, Ordering::Relaxed) {
+            let tiers = writing.tiers.clone();
+            let marked = self.change("look for new rollups", move |ledger| {
+                rollup::mark_for_new(&ledger.conn, &tiers)
+            });
+            if marked.await? {
+                tracing::info!("steps of a new length: every day with samples is rolled up anew");
+            }
+        }
         let due = move |conn: &Connection| roll::due(conn, now_ms);
         let readers = &self.inner.readers;
         let due = readers.snapshot("find days to roll up", due).await?;

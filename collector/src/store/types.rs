@@ -40,6 +40,12 @@ impl Tier {
         Tier::days(86_400_000, 761),
     ];
 
+    /// How long the one that is kept longest is kept; without any, as by default.
+    pub fn longest_ms(tiers: &[Tier]) -> i64 {
+        let ages = |tiers: &[Tier]| tiers.iter().map(|tier| tier.age_ms).max();
+        ages(tiers).or(ages(&Tier::DEFAULT)).unwrap_or(i64::MAX)
+    }
+
     const fn days(step_ms: i64, days: i64) -> Tier {
         Tier {
             step_ms,
@@ -247,6 +253,8 @@ pub struct Aggregated {
     pub agg: Option<Agg>,
     /// Largest relative error of a value; none: exact.
     pub error: Option<f64>,
+    /// What the answer is made from is not kept before, although there was something.
+    pub kept_since_ms: Option<i64>,
     /// What it took.
     pub read: Read,
 }

@@ -31,9 +31,9 @@ fn is_quantile(agg: Agg) -> bool {
     matches!(agg, Agg::P50 | Agg::P95 | Agg::P99)
 }
 
-/// Whether the question is one that steps can answer.
-fn suits(plan: &Plan, question: &SampleQuestion) -> bool {
-    let long = plan.grid.to_ms.saturating_sub(plan.grid.from_ms) > SAMPLES_RANGE_MS;
+/// Whether the question is one that steps can answer, and samples not, or not as well.
+fn suits(plan: &Plan, question: &SampleQuestion, gone: bool) -> bool {
+    let long = gone || plan.grid.to_ms.saturating_sub(plan.grid.from_ms) > SAMPLES_RANGE_MS;
     let told = match question.agg {
         None => plan.aggregates,
         Some(Agg::Last | Agg::Delta) => false,
@@ -43,12 +43,13 @@ fn suits(plan: &Plan, question: &SampleQuestion) -> bool {
     question.of_mean || (long && told && !plan.selector.metric.is_empty())
 }
 
-/// The answer from steps; nothing when samples answer better.
+/// The answer from steps; nothing when samples answer better. `since_ms`: samples begin there, and
+/// the range before.
 pub(super) async fn answer(
     store: &Store,
     plan: &Plan,
     question: &SampleQuestion,
-    hosts: &[HostRecord],
+    (hosts, since_ms): (&[HostRecord], Option<i64>),
 ) -> Result<Option<Aggregated>, AnswerError> {
     let quantile = question.agg.is_some_and(is_quantile);
     if question.of_mean && (!quantile || plan.selector.metric.is_empty()) {
@@ -57,7 +58,7 @@ pub(super) async fn answer(
                 .into(),
         ));
     }
-    if !suits(plan, question) {
+    if !suits(plan, question, since_ms.is_some()) {
         return Ok(None);
     }
     let (selector, meant) = meant(plan, hosts)?;

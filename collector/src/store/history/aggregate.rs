@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hostwell_proto::metric::{Family, Metric};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::error::{Fault, StoreError};
 use super::super::types::{AggregateQuery, Aggregated, Read, RowsRead, WindowQuery};
@@ -16,7 +16,7 @@ use super::head::Head;
 use super::rollup::payload::{self, Key};
 use super::rollup::roll::SKETCHED_MS;
 use super::rollup::{DAY_MS, DERIVED_FROM, chunk_of, verified};
-use super::series::{self, SeriesRow};
+use super::series::{self, FAMILIES, SeriesRow};
 use super::window::{self, Ask};
 use crate::series::rollup::{Step, can_tell, steps};
 use crate::series::{Agg, Kind, Series, SeriesName, derived};
@@ -51,10 +51,11 @@ fn cut(from_ms: i64, end_ms: i64, lengths: &[i64]) -> Vec<Piece> {
 }
 
 /// The steps that can answer a question, the coarsest first; none: only samples can.
-fn lengths(query: &AggregateQuery, kind: Kind, agg: Agg, tiers: &[i64]) -> Vec<i64> {
+fn lengths(query: &AggregateQuery, host: &Host<'_>, agg: Agg, tiers: &[i64]) -> Vec<i64> {
     let grid = query.grid;
     let short = grid.to_ms.saturating_sub(grid.from_ms) <= SAMPLES_RANGE_MS;
-    if short || !can_tell(kind, agg) {
+    let there = host.past.gone_before(grid.from_ms).is_none();
+    if (short && there) || !can_tell(host.kind, agg) {
         return Vec::new();
     }
     let fits = |length: &i64| {
@@ -83,6 +84,7 @@ struct Gathering<'a> {
     groups: BTreeMap<SeriesName, Group>,
     read: Read,
     tiers: Vec<i64>,
+    kept_since_ms: Option<i64>,
 }
 
 impl Gathering<'_> {
@@ -121,9 +123,78 @@ impl Gathering<'_> {
             agg: self.agg,
             // Steps of rollups and of samples alike tell quantiles from a sketch here.
             error: quantile.then_some(crate::series::sketch::ERROR),
+            kept_since_ms: self.kept_since_ms,
             read: self.read,
         }
     }
+}
+
+/// Where a host's samples begin, and where its rollups do.
+#[derive(Clone, Copy, Debug)]
+struct Past {
+    /// The oldest sample.
+    raw_since_ms: i64,
+    /// The oldest day that was rolled up.
+    rolled_since_ms: i64,
+}
+
+impl Past {
+    fn of(
+        conn: &Connection,
+        head: Option<&Head>,
+        numbers: &[i64],
+        families: &[(i64, i64)],
+        tiers: &[i64],
+    ) -> Result<Past, Fault> {
+        // The first that ends is the first that begins, or late data that lies beside it.
+        let mut raw = conn.prepare_cached(
+            "SELECT start_ms FROM block WHERE host = ?1 AND family = ?2 ORDER BY end_ms LIMIT 1",
+        )?;
+        let mut journal =
+            conn.prepare_cached("SELECT min(start_ms) FROM journal WHERE host = ?1")?;
+        let mut rolled = conn.prepare_cached(
+            "SELECT min(start_ms) FROM rollup WHERE host = ?1 AND family = ?2 AND tier_ms = ?3",
+        )?;
+        let (mut raw_since, mut rolled_since) = (Vec::new(), Vec::new());
+        for number in numbers {
+            let waiting: Option<i64> = match head {
+                Some(head) => head.oldest(*number),
+                None => journal.query_row([number], |r| r.get(0))?,
+            };
+            raw_since.extend(waiting);
+            for (blocks, rollups) in families {
+                let first = raw.query_row([number, blocks], |r| r.get::<_, i64>(0));
+                raw_since.extend(first.optional()?);
+                for step_ms in tiers.iter().filter(|step_ms| **step_ms < DAY_MS) {
+                    let row = [number, rollups, step_ms];
+                    rolled_since.extend(rolled.query_row(row, |r| r.get::<_, Option<i64>>(0))?);
+                }
+            }
+        }
+        Ok(Past {
+            raw_since_ms: raw_since.into_iter().min().unwrap_or(i64::MAX),
+            rolled_since_ms: rolled_since.into_iter().min().unwrap_or(i64::MAX),
+        })
+    }
+
+    /// The moment before which samples are gone, where they are for a range that begins there.
+    fn gone_before(&self, from_ms: i64) -> Option<i64> {
+        let first_day_ms = day_of(self.raw_since_ms).saturating_mul(DAY_MS);
+        (from_ms < self.raw_since_ms && self.rolled_since_ms < first_day_ms)
+            .then_some(self.raw_since_ms)
+    }
+}
+
+/// Since when hosts have samples, where what was before is only known by rollups.
+pub(in crate::store) fn samples_since(
+    conn: &Connection,
+    head: Option<&Head>,
+    numbers: &[i64],
+    tiers: &[i64],
+) -> Result<Option<i64>, Fault> {
+    let families: Vec<(i64, i64)> = FAMILIES.map(|family| (family, family)).collect();
+    let past = Past::of(conn, head, numbers, &families, tiers)?;
+    Ok(past.gone_before(i64::MIN))
 }
 
 /// What is known of one host before anything is read.
@@ -136,8 +207,7 @@ struct Host<'a> {
     kind: Kind,
     /// Days with samples that no rollup knows of.
     fresh: BTreeSet<i64>,
-    /// The oldest sample in a block.
-    raw_since_ms: i64,
+    past: Past,
 }
 
 fn day_of(time_ms: i64) -> i64 {
@@ -149,11 +219,11 @@ impl<'a> Host<'a> {
         conn: &Connection,
         head: Option<&Head>,
         ask: &'a Ask,
-        query: &AggregateQuery,
+        (query, tiers): (&AggregateQuery, &[i64]),
     ) -> Result<Option<Host<'a>>, Fault> {
         let inputs = derived::inputs(&query.metric);
         let (mut rows, mut stored) = (HashMap::new(), Vec::new());
-        let (mut fresh, mut since) = (BTreeSet::new(), Vec::new());
+        let mut fresh = BTreeSet::new();
         for number in &ask.numbers {
             let of = series::of_host(conn, *number, std::slice::from_ref(&query.metric))?;
             stored.extend(of.iter().map(|r| (r.family, r.kind)));
@@ -173,25 +243,34 @@ impl<'a> Host<'a> {
             family if (1..=Family::Other as i64).contains(&family) => family,
             _ => return Ok(None),
         };
-        for number in &ask.numbers {
-            let oldest: Option<i64> = conn
-                .prepare_cached("SELECT min(start_ms) FROM block WHERE host = ?1 AND family = ?2")?
-                .query_row([*number, blocks], |r| r.get(0))?;
-            since.extend(oldest);
-        }
         Ok(Some(Host {
             ask,
             rows,
             family,
             kind,
             fresh,
-            raw_since_ms: since.into_iter().min().unwrap_or(i64::MIN),
+            past: Past::of(conn, head, &ask.numbers, &[(blocks, family)], tiers)?,
         }))
     }
 
     /// Whether samples of a stretch may be there.
     fn has_samples(&self, end_ms: i64) -> bool {
-        end_ms > self.raw_since_ms
+        end_ms > self.past.raw_since_ms
+    }
+
+    /// Whether rollups of any length know of a day.
+    fn is_rolled(&self, conn: &Connection, day: i64, tiers: &[i64]) -> Result<bool, Fault> {
+        let mut there = conn.prepare_cached(
+            "SELECT 1 FROM rollup WHERE host = ?1 AND family = ?2 AND tier_ms = ?3 AND start_ms = ?4",
+        )?;
+        for step_ms in tiers.iter().filter(|step_ms| **step_ms < DAY_MS) {
+            for number in &self.ask.numbers {
+                if there.exists([*number, self.family, *step_ms, day * DAY_MS])? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -239,9 +318,10 @@ pub(in crate::store) fn read(
         groups: BTreeMap::new(),
         read: Read::default(),
         tiers: tiers.to_vec(),
+        kept_since_ms: None,
     };
     for ask in asks {
-        if let Some(host) = Host::of(conn, head, ask, query)? {
+        if let Some(host) = Host::of(conn, head, ask, (query, tiers))? {
             of_host(conn, head, &host, &mut gathering)?;
         }
     }
@@ -256,7 +336,10 @@ fn of_host(
 ) -> Result<(), Fault> {
     let grid = into.query.grid;
     let agg = *into.agg.get_or_insert(Agg::default_for(host.kind));
-    let lengths = lengths(into.query, host.kind, agg, &into.tiers);
+    let lengths = lengths(into.query, host, agg, &into.tiers);
+    if lengths.is_empty() {
+        into.kept_since_ms = into.kept_since_ms.max(host.past.gone_before(grid.from_ms));
+    }
     let mut samples: Vec<(i64, i64)> = Vec::new();
     for (length, from_ms, end_ms) in cut(grid.from_ms, grid.to_ms.saturating_add(1), &lengths) {
         match length {
@@ -324,7 +407,7 @@ fn from_rollups(
     // A day that changed is read from samples, unless some that its rollup knows of are gone.
     let steps = found.iter().flat_map(|(_, _, steps)| steps);
     let gone: BTreeSet<i64> = steps
-        .filter(|s| s.start_ms.saturating_add(length) <= host.raw_since_ms)
+        .filter(|s| s.start_ms.saturating_add(length) <= host.past.raw_since_ms)
         .map(|s| day_of(s.start_ms))
         .collect();
     let better = |day: i64| {
@@ -340,6 +423,8 @@ fn from_rollups(
         let rolled = there.contains(&chunk_of(length, day_from_ms).0);
         if better(day) || (!rolled && host.has_samples(day_end_ms)) {
             samples.push((day_from_ms.max(from_ms), day_end_ms.min(end_ms)));
+        } else if !rolled && host.is_rolled(conn, day, &into.tiers)? {
+            into.kept_since_ms = into.kept_since_ms.max(Some(day_end_ms));
         }
     }
     Ok(samples)

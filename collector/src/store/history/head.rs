@@ -72,6 +72,13 @@ impl Head {
         shelf.entries.iter().filter(touches).cloned().collect()
     }
 
+    /// The oldest sample time among a host's batches.
+    pub(in crate::store) fn oldest(&self, host: i64) -> Option<i64> {
+        let shelves = self.read();
+        let entries = &shelves.get(&host)?.entries;
+        entries.iter().map(|e| e.start_ms).min()
+    }
+
     /// Forgets what was sealed.
     pub(in crate::store) fn remove(&self, host: i64, numbers: &HashSet<i64>) {
         let mut shelves = self.write();

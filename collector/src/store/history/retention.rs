@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::super::error::Fault;
 use super::super::types::Tier;
 use super::series::FAMILIES;
-use super::spools;
+use super::{rollup, spools};
 
 /// Most blocks dropped in one go: the writer is busy for milliseconds, not seconds.
 const BLOCKS_AT_ONCE: i64 = 256;
@@ -52,8 +52,13 @@ pub(in crate::store) fn prune(
     } else {
         prune_others(conn, cutoff, kept)?
     };
-    for tier in tiers {
-        prune_tier(conn, *tier, now_ms, kept)?;
+    for step_ms in rollup::tiers(conn)? {
+        // Steps of a length that is not wanted any more are not lost by a slip of the hand.
+        let age_ms = tiers
+            .iter()
+            .find(|tier| tier.step_ms == step_ms)
+            .map_or(Tier::longest_ms(tiers), |tier| tier.age_ms);
+        prune_tier(conn, Tier { step_ms, age_ms }, now_ms, kept)?;
     }
     spools::prune(conn, cutoff.saturating_sub(SPOOL_GRACE_MS))?;
     give_back(conn)?;

@@ -45,6 +45,28 @@ pub(in crate::store) fn tiers(conn: &Connection) -> Result<Vec<i64>, Fault> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Marks every day that has samples where steps of a new length are wanted: what was rolled up
+/// before knows nothing of them. Answers whether there were any.
+pub(in crate::store) fn mark_for_new(conn: &Connection, wanted: &[Tier]) -> Result<bool, Fault> {
+    let known = tiers(conn)?;
+    let is_new = |tier: &Tier| !known.contains(&tier.step_ms);
+    if known.is_empty() || !wanted.iter().any(is_new) {
+        return Ok(false);
+    }
+    conn.execute(
+        "WITH RECURSIVE span(host, day, last) AS (
+           SELECT DISTINCT host, (start_ms - ((start_ms % ?1) + ?1) % ?1) / ?1,
+                  (end_ms - ((end_ms % ?1) + ?1) % ?1) / ?1
+           FROM block INDEXED BY block_of
+           UNION
+           SELECT host, day + 1, last FROM span WHERE day < last
+         )
+         INSERT OR IGNORE INTO unrolled (host, day) SELECT host, day FROM span",
+        [DAY_MS],
+    )?;
+    Ok(true)
+}
+
 /// Fails when a row's bytes are not those that were written.
 pub(in crate::store) fn verified(number: i64, crc32c: u32, bytes: &[u8]) -> Result<(), Fault> {
     match crc32c::crc32c(bytes) == crc32c {

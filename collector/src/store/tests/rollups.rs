@@ -394,3 +394,29 @@ async fn a_groups_quantile_pools_all_its_samples() {
     query.under = std::sync::Arc::new(|_: &str, _: &SeriesName| None);
     assert!(store.aggregate(query).await.unwrap().series.is_empty());
 }
+
+#[tokio::test]
+async fn steps_of_another_length_are_made_of_what_is_there_and_the_old_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 2 * DAY)).await;
+    let later = DAY0 + 2 * DAY + 7 * HOUR;
+    store.upkeep(later).await.unwrap();
+    store.close().await.unwrap();
+    let ten_minutes = Tier {
+        step_ms: 10 * MINUTE,
+        age_ms: 30 * DAY,
+    };
+    let store = Store::open_with(options(folder.path()), vec![ten_minutes])
+        .await
+        .unwrap();
+    store.upkeep(later).await.unwrap();
+    assert_eq!(rows(folder.path(), 1, 10 * MINUTE), (4 * DAY / MINUTE, 2));
+    assert_eq!(rows(folder.path(), 1, HOUR), (4 * DAY / MINUTE, 2));
+    is_sound(&store).await;
+    // What is not wanted any more goes when the longest that is wanted would.
+    fill(&store, &ids, 2, (DAY0 + 40 * DAY, DAY0 + 40 * DAY + HOUR)).await;
+    store.upkeep(DAY0 + 40 * DAY + 2 * HOUR).await.unwrap();
+    assert_eq!(rows(folder.path(), 1, HOUR).1, 0);
+}
