@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, criterion_group, criterion_main};
-use hostwell_agent::probe::{PROBES, ProbeOptions, Rack};
+use hostwell_agent::probe::{PROBES, Pace, ProbeOptions, Rack};
 use hostwell_agent::sample::{Readings, SeriesTable};
 use hostwell_agent::source::Source;
 use hostwell_proto::column::{Block, Column, encode};
@@ -61,7 +61,7 @@ struct Agent {
 impl Agent {
     fn new() -> Agent {
         Agent {
-            rack: Rack::new(&ProbeOptions::default()),
+            rack: Rack::new(&ProbeOptions::default(), Duration::from_secs(1)),
             source: Source::live(Path::new("/")),
             table: SeriesTable::default(),
             readings: Vec::new(),
@@ -69,10 +69,10 @@ impl Agent {
     }
 
     /// Reads the probes that `wanted` names at a tick.
-    fn tick(&mut self, tick: u64, wanted: impl Fn(u64) -> bool) {
+    fn tick(&mut self, tick: u64, wanted: impl Fn(Pace) -> bool) {
         self.readings.clear();
         for index in 0..self.rack.len() {
-            let due = self.rack.spec(index).is_some_and(|spec| wanted(spec.every));
+            let due = self.rack.spec(index).is_some_and(|spec| wanted(spec.pace));
             if due {
                 let mut out = Readings {
                     table: &mut self.table,
@@ -93,7 +93,7 @@ fn tick(c: &mut Criterion<CpuTime>) {
     c.bench_function("tick/hot", |b| {
         b.iter(|| {
             now += 1;
-            agent.tick(now, |every| every == 1);
+            agent.tick(now, |pace| pace == Pace::Hot);
         });
     });
     c.bench_function("tick/slow", |b| {
@@ -108,7 +108,7 @@ fn tick(c: &mut Criterion<CpuTime>) {
             let mut columns: Vec<Column> = Vec::new();
             for at in 0..10 {
                 now += 1;
-                agent.tick(now, |every| every == 1);
+                agent.tick(now, |pace| pace == Pace::Hot);
                 for (i, (number, value)) in agent.readings.iter().enumerate() {
                     if at == 0 {
                         let (number, values) = (*number, Vec::with_capacity(10));

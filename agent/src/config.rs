@@ -25,6 +25,8 @@ pub use settings::{SETTINGS, Setting, example};
 pub const INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Longest sampling interval: above it "host down" would take hours to notice.
 pub const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// Slow subjects are read at least this often: the collector takes a longer silence for a hole.
+pub const SLOW_EVERY_MAX: Duration = Duration::from_secs(120);
 /// Most labels a host may carry; the collector refuses more.
 pub const LABELS_MAX: usize = 32;
 

@@ -44,12 +44,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let handoff = Arc::new(spool::Handoff::new(spool, table, config.ticks_per_batch()));
     let finished = CancellationToken::new();
     let sampler = sampler::start(
-        sampler::Rhythm {
-            interval: config.interval,
-            probes: config.probes.clone(),
-            disabled: config.probes_disabled.clone(),
-            sign_of_life: service::silence_max().map(|limit| limit / 2),
-        },
+        rhythm(&config),
         source.clone(),
         handoff.clone(),
         finished.clone(),
@@ -81,6 +76,16 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let sending = uplink::run(&config, introduction, &handoff, tokens);
     tokio::join!(ending, sending);
     handoff.close().context("stop cleanly")
+}
+
+/// What the sampler is told.
+pub fn rhythm(config: &Config) -> sampler::Rhythm {
+    sampler::Rhythm {
+        interval: config.interval,
+        probes: config.probes.clone(),
+        disabled: config.probes_disabled.clone(),
+        sign_of_life: service::silence_max().map(|limit| limit / 2),
+    }
 }
 
 /// Where the configuration says that readings come from.

@@ -127,7 +127,7 @@ fn load(file: Option<&PathBuf>, flags: &Flags) -> anyhow::Result<Config> {
 fn once(config: &Config, output: Format) -> anyhow::Result<()> {
     let source = hostwell_agent::source(config)?;
     let time_ms = source.now_ms();
-    let (table, sample) = sampler::once(source, &config.probes, &config.probes_disabled, time_ms)?;
+    let (table, sample) = sampler::once(source, &hostwell_agent::rhythm(config), time_ms)?;
     print(&match output {
         Format::Text => expose::text(&table, &sample),
         Format::Json => expose::json(&table, &sample),

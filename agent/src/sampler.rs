@@ -160,8 +160,7 @@ impl Worker {
         let rhythm = &control.rhythm;
         let mut round = Round::new(
             control.source.clone(),
-            &rhythm.probes,
-            &rhythm.disabled,
+            rhythm,
             SeriesTable::clone(&control.handoff.table()),
             (self.watch.clone(), std::mem::take(&mut self.stuck)),
         );
@@ -251,8 +250,7 @@ impl Worker {
 /// When the kernel gives no thread.
 pub fn once(
     source: Source,
-    options: &ProbeOptions,
-    disabled: &[String],
+    rhythm: &Rhythm,
     time_ms: i64,
 ) -> anyhow::Result<(SeriesTable, Sample)> {
     let source = Arc::new(source);
@@ -262,8 +260,7 @@ pub fn once(
         let (done, result) = std::sync::mpsc::channel();
         let mut round = Round::new(
             source.clone(),
-            options,
-            disabled,
+            rhythm,
             SeriesTable::default(),
             (watch.clone(), stuck.clone()),
         );

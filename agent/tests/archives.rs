@@ -121,7 +121,7 @@ fn unpack(tar: &[u8], into: &Path) {
 /// The probes of a tree: those that read their subject, and the failures of the others.
 fn read(dir: &Path) -> (BTreeSet<&'static str>, Vec<String>) {
     let source = Source::fixture(dir).unwrap();
-    let mut rack = Rack::new(&ProbeOptions::default());
+    let mut rack = Rack::new(&ProbeOptions::default(), std::time::Duration::from_secs(10));
     let (mut table, mut readings) = (SeriesTable::default(), Vec::new());
     let (mut found, mut failures) = (BTreeSet::new(), Vec::new());
     for index in 0..rack.len() {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use expect_test::expect_file;
-use hostwell_agent::probe::{ABSENT_RETRY_TICKS, PROBES};
+use hostwell_agent::probe::{ABSENT_RETRY_TICKS, PROBES, Pace};
 use hostwell_proto::metric::{ALL, DERIVED, Family, Kind, Metric, NOT_SAMPLED, Unit};
 
 const INTRO: &str = "\
@@ -89,14 +89,15 @@ fn probes(out: &mut String) {
         out,
         "\n## Probes\n\nEach probe reads one subject, in this order, and reports \
          `hostwell_probe_duration_seconds` and\n`hostwell_probe_success`. Slow subjects are read \
-         at every n-th tick, spread so that they do not meet. What\na host lacks is looked for \
-         again every {ABSENT_RETRY_TICKS} ticks. A probe that has not answered by its deadline \
-         is\nleft behind and the others go on.\n\n| probe | read at | deadline |\n|---|---|---|\n"
+         once a minute at any interval (`probes.slow_every`),\nwhich is at every n-th tick, spread \
+         so that they do not meet. What a host lacks is looked for again\nevery \
+         {ABSENT_RETRY_TICKS} ticks. A probe that has not answered by its deadline is left behind \
+         and the others go on.\n\n| probe | read at | deadline |\n|---|---|---|\n"
     );
     for spec in PROBES {
-        let every = match spec.every {
-            1 => "every tick".to_owned(),
-            n => format!("every {n}th tick"),
+        let every = match spec.pace {
+            Pace::Hot => "every tick",
+            Pace::Slow => "once a minute",
         };
         let _ = writeln!(out, "| {} | {every} | {} ms |", spec.name, spec.deadline_ms);
     }

@@ -33,7 +33,11 @@ pub const HOLE_CADENCES: i64 = 3;
 /// Samples arrive in batches, so the newest one on hand may be this old without anything missing.
 const STALE_MIN_MS: i64 = 30_000;
 
-/// Slow subjects are sampled every n-th tick; a cadence beyond this many intervals is not believed.
+/// Slow subjects are sampled once a minute, and an agent may be told two; a cadence beyond that,
+/// or beyond [`CADENCE_INTERVALS_MAX`], is not believed.
+const CADENCE_MAX_MS: i64 = 120_000;
+
+/// The same for hosts sampled more seldom, imported ones among them, in intervals.
 const CADENCE_INTERVALS_MAX: i64 = 12;
 
 /// A series' name: metric and labels (sorted by label name, the metric name not among them).
@@ -140,12 +144,12 @@ impl Series {
     }
 
     /// How often this series is really sampled: the median distance of its newest samples, at
-    /// least the host's interval. Slow subjects are read every n-th tick, so this is a fact about
+    /// least the host's interval. Slow subjects are read at every n-th tick, so this is a fact about
     /// the series and not about the host.
     pub fn cadence_ms(&self, interval_ms: i64) -> i64 {
         let interval_ms = interval_ms.max(1);
         let newest = &self.times_ms[self.times_ms.len().saturating_sub(65)..];
-        let slowest_ms = interval_ms * CADENCE_INTERVALS_MAX;
+        let slowest_ms = (interval_ms * CADENCE_INTERVALS_MAX).max(CADENCE_MAX_MS);
         let distances = || newest.windows(2).map(|w| w[1] - w[0]);
         let Some(first) = distances().next() else {
             // Seen once: it may be a slow subject, and the next sample is not due yet.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::units::{bytes, duration, flag, ratio};
-use super::{Compression, Config, INTERVAL_MAX, INTERVAL_MIN, LABELS_MAX};
+use super::{Compression, Config, INTERVAL_MAX, INTERVAL_MIN, LABELS_MAX, SLOW_EVERY_MAX};
 
 /// One setting.
 #[derive(Debug)]
@@ -171,6 +171,10 @@ settings! {
     "probes.disabled", false, r#"["load"]"#,
     "Probes that do not run, by the names in hostwell_probe_success.",
     |c, v| { c.probes_disabled = probe_names(v)?; Ok(()) };
+
+    "probes.slow_every", false, r#""1m""#,
+    "File systems, links, temperatures and other slow subjects are read once in this time.",
+    |c, v| { c.probes.slow_every = within(duration(v.text()?)?, INTERVAL_MIN, SLOW_EVERY_MAX)?; Ok(()) };
 
     "probes.interfaces_include", false, r#"["veth-uplink*"]"#,
     "Interfaces sampled although interfaces_exclude names them; * and ? are wild.",

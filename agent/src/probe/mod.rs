@@ -1,9 +1,11 @@
 //! Probes: each turns one kernel subject into readings. A failure costs that subject only.
 //!
 //! [`PROBES`] is the list; a [`Rack`] is the live set. Hot subjects are read at every tick from
-//! descriptors that stay open, one `pread` a file; slow ones (`every` > 1) at every n-th tick,
-//! spread over the ticks so that they do not meet. What a host does not have is tried again
-//! every [`ABSENT_RETRY_TICKS`] ticks and never alarms anybody.
+//! descriptors that stay open, one `pread` a file; slow ones by the clock, once a minute, which is
+//! at every n-th tick, spread over the ticks so that they do not meet. What a host does not have is
+//! tried again every [`ABSENT_RETRY_TICKS`] ticks and never alarms anybody.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +82,8 @@ pub struct ProbeOptions {
     pub mountpoints_exclude: Vec<String>,
     /// Whether to ask network file systems (nfs, cifs, …) for their size. They can hang.
     pub network_filesystems: bool,
+    /// Slow subjects are read at least this often, where the interval is not longer.
+    pub slow_every: Duration,
 }
 
 impl Default for ProbeOptions {
@@ -96,6 +100,7 @@ impl Default for ProbeOptions {
             disks_exclude: Vec::new(),
             mountpoints_exclude: Vec::new(),
             network_filesystems: false,
+            slow_every: Duration::from_secs(60),
         }
     }
 }
@@ -155,21 +160,26 @@ pub trait Probe: Send {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError>;
 }
 
+/// How often a subject is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At every tick.
+    Hot,
+    /// As often as [`ProbeOptions::slow_every`] says: it changes slowly or costs much.
+    Slow,
+}
+
 /// A row of [`PROBES`].
 pub struct ProbeSpec {
     /// Value of the `probe` label.
     pub name: &'static str,
-    /// Read at every n-th tick.
-    pub every: u64,
+    /// When it is due.
+    pub pace: Pace,
     /// A reading that takes longer has hung.
     pub deadline_ms: u64,
     /// Makes the probe; opens nothing yet.
     pub make: fn(&ProbeOptions) -> Box<dyn Probe>,
 }
-
-/// Slow subjects are read at every n-th tick: once a minute at the default interval of 10 s.
-#[cfg(target_os = "linux")]
-const SLOW_EVERY: u64 = 6;
 
 /// Every probe, hot ones first.
 #[cfg(target_os = "linux")]
@@ -206,7 +216,7 @@ pub static PROBES: &[ProbeSpec] = portable::PROBES;
 const fn hot(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> ProbeSpec {
     ProbeSpec {
         name,
-        every: 1,
+        pace: Pace::Hot,
         deadline_ms: 500,
         make,
     }
@@ -215,7 +225,7 @@ const fn hot(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> P
 #[cfg(target_os = "linux")]
 const fn slow(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> ProbeSpec {
     ProbeSpec {
-        every: SLOW_EVERY,
+        pace: Pace::Slow,
         deadline_ms: 1000,
         ..hot(name, make)
     }
@@ -224,6 +234,7 @@ const fn slow(name: &'static str, make: fn(&ProbeOptions) -> Box<dyn Probe>) -> 
 /// The live set of probes, with what each keeps from tick to tick.
 pub struct Rack {
     slots: Vec<Slot>,
+    slow_ticks: u64,
 }
 
 struct Slot {
@@ -233,12 +244,12 @@ struct Slot {
 }
 
 impl Rack {
-    /// One of each of [`PROBES`].
-    pub fn new(options: &ProbeOptions) -> Rack {
-        Rack::of(PROBES, options)
+    /// One of each of [`PROBES`], for ticks that are `interval` apart.
+    pub fn new(options: &ProbeOptions, interval: Duration) -> Rack {
+        Rack::of(PROBES, options, interval)
     }
 
-    fn of(specs: &'static [ProbeSpec], options: &ProbeOptions) -> Rack {
+    fn of(specs: &'static [ProbeSpec], options: &ProbeOptions, interval: Duration) -> Rack {
         let slot = |spec: &'static ProbeSpec| Slot {
             spec,
             probe: (spec.make)(options),
@@ -246,6 +257,7 @@ impl Rack {
         };
         Rack {
             slots: specs.iter().map(slot).collect(),
+            slow_ticks: ticks_within(options.slow_every, interval),
         }
     }
 
@@ -282,9 +294,13 @@ impl Rack {
         if result.is_err() {
             out.readings.truncate(before);
         }
+        let every = match slot.spec.pace {
+            Pace::Hot => 1,
+            Pace::Slow => self.slow_ticks,
+        };
         let wait = match result {
-            Err(ProbeError::Absent) => ABSENT_RETRY_TICKS.max(slot.spec.every),
-            _ => slot.spec.every,
+            Err(ProbeError::Absent) => ABSENT_RETRY_TICKS.max(every),
+            _ => every,
         };
         slot.next_tick = Some(match slot.next_tick {
             // The first time all are due; from then on each keeps its own place in the cycle.
@@ -293,6 +309,12 @@ impl Rack {
         });
         Some(result)
     }
+}
+
+/// How many ticks fit into a time: at least one.
+fn ticks_within(time: Duration, interval: Duration) -> u64 {
+    let ticks = time.as_millis() / interval.as_millis().max(1);
+    u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]

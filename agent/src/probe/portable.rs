@@ -4,30 +4,32 @@
 use hostwell_proto::metric::Metric;
 use sysinfo::{Components, Disks, InterfaceOperationalState, Networks, System};
 
-use super::{Probe, ProbeError, ProbeOptions, ProbeSpec};
+use super::{Pace, Probe, ProbeError, ProbeOptions, ProbeSpec};
 use crate::sample::Readings;
 use crate::source::Source;
 
 /// The probes of systems that are not Linux.
 pub(super) static PROBES: &[ProbeSpec] = &[
-    portable("cpu", 1, |_| Box::new(Cpu::default())),
-    portable("memory", 1, |_| Box::new(Memory::default())),
-    portable("network", 1, |_| Box::new(Network::default())),
-    portable("filesystem", 6, |options| {
+    portable("cpu", Pace::Hot, |_| Box::new(Cpu::default())),
+    portable("memory", Pace::Hot, |_| Box::new(Memory::default())),
+    portable("network", Pace::Hot, |_| Box::new(Network::default())),
+    portable("filesystem", Pace::Slow, |options| {
         Box::new(Filesystem::new(options))
     }),
-    portable("temperature", 6, |_| Box::new(Temperature::default())),
-    portable("kernel", 6, |_| Box::new(Kernel)),
+    portable("temperature", Pace::Slow, |_| {
+        Box::new(Temperature::default())
+    }),
+    portable("kernel", Pace::Slow, |_| Box::new(Kernel)),
 ];
 
 const fn portable(
     name: &'static str,
-    every: u64,
+    pace: Pace,
     make: fn(&ProbeOptions) -> Box<dyn Probe>,
 ) -> ProbeSpec {
     ProbeSpec {
         name,
-        every,
+        pace,
         deadline_ms: 2000,
         make,
     }
@@ -219,7 +221,11 @@ mod tests {
 
     #[test]
     fn the_portable_subset_has_memory_network_and_boot_time() {
-        let mut rack = Rack::of(PROBES, &ProbeOptions::default());
+        let mut rack = Rack::of(
+            PROBES,
+            &ProbeOptions::default(),
+            std::time::Duration::from_secs(10),
+        );
         let source = Source::live(std::path::Path::new("/"));
         let (mut table, mut readings) = (SeriesTable::default(), Vec::new());
         for tick in 0..2 {

@@ -13,7 +13,7 @@ impl Probe for Script {
 }
 
 fn ticks_read(specs: &'static [ProbeSpec], index: usize, ticks: u64) -> Vec<u64> {
-    let mut rack = Rack::of(specs, &ProbeOptions::default());
+    let mut rack = Rack::of(specs, &ProbeOptions::default(), Duration::from_secs(10));
     let source = Source::live(std::path::Path::new("/"));
     let (mut table, mut readings) = (SeriesTable::default(), Vec::new());
     (0..ticks)
@@ -30,34 +30,42 @@ fn ticks_read(specs: &'static [ProbeSpec], index: usize, ticks: u64) -> Vec<u64>
 static SPECS: &[ProbeSpec] = &[
     ProbeSpec {
         name: "hot",
-        every: 1,
+        pace: Pace::Hot,
         deadline_ms: 1,
         make: |_| Box::new(Script(Vec::new())),
     },
     ProbeSpec {
         name: "slow",
-        every: 6,
+        pace: Pace::Slow,
         deadline_ms: 1,
         make: |_| Box::new(Script(Vec::new())),
     },
     ProbeSpec {
         name: "missing",
-        every: 1,
+        pace: Pace::Hot,
         deadline_ms: 1,
         make: |_| Box::new(Script(vec![Err(ProbeError::Absent)])),
     },
     ProbeSpec {
         name: "broken",
-        every: 1,
+        pace: Pace::Hot,
         deadline_ms: 1,
         make: |_| Box::new(Script(vec![Err(ProbeError::Stuck)])),
     },
 ];
 
 #[test]
-fn a_hot_probe_is_read_at_every_tick_and_a_slow_one_at_every_nth() {
+fn a_hot_probe_is_read_at_every_tick_and_a_slow_one_once_a_minute() {
     assert_eq!(ticks_read(SPECS, 0, 4), [0, 1, 2, 3]);
     assert_eq!(ticks_read(SPECS, 1, 20), [0, 2, 8, 14]);
+}
+
+#[test]
+fn slow_subjects_go_by_the_clock_whatever_the_interval() {
+    let minute = Duration::from_secs(60);
+    for (interval_s, ticks) in [(1, 60), (7, 8), (10, 6), (60, 1), (3600, 1)] {
+        assert_eq!(ticks_within(minute, Duration::from_secs(interval_s)), ticks);
+    }
 }
 
 #[test]
@@ -67,7 +75,7 @@ fn an_absent_subject_is_looked_for_again_after_a_while() {
 
 #[test]
 fn a_failed_probe_adds_nothing_and_the_others_stay() {
-    let mut rack = Rack::of(SPECS, &ProbeOptions::default());
+    let mut rack = Rack::of(SPECS, &ProbeOptions::default(), Duration::from_secs(10));
     let source = Source::live(std::path::Path::new("/"));
     let (mut table, mut readings) = (SeriesTable::default(), Vec::new());
     for index in 0..rack.len() {
@@ -87,6 +95,6 @@ fn every_probe_has_a_name_of_its_own_and_sane_figures() {
     let mut names = std::collections::HashSet::new();
     for spec in PROBES {
         assert!(names.insert(spec.name), "{} twice", spec.name);
-        assert!(spec.every >= 1 && spec.deadline_ms >= 100, "{}", spec.name);
+        assert!(spec.deadline_ms >= 100, "{}", spec.name);
     }
 }

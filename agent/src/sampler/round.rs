@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use hostwell_proto::metric::Metric;
 
-use crate::probe::{ProbeError, ProbeOptions, Rack};
+use super::Rhythm;
+use crate::probe::{ProbeError, Rack};
 use crate::sample::{Readings, Sample, SeriesNumber, SeriesTable};
 use crate::source::Source;
 
@@ -92,12 +93,11 @@ impl Round {
     /// A fresh rack that numbers series on from `table` and leaves stuck probes alone.
     pub(super) fn new(
         source: Arc<Source>,
-        options: &ProbeOptions,
-        disabled: &[String],
+        rhythm: &Rhythm,
         mut table: SeriesTable,
         (watch, stuck): (Arc<Watch>, Stuck),
     ) -> Round {
-        let rack = Rack::new(options);
+        let rack = Rack::new(&rhythm.probes, rhythm.interval);
         let names: Vec<&str> = (0..rack.len())
             .filter_map(|i| rack.spec(i).map(|spec| spec.name))
             .collect();
@@ -110,7 +110,7 @@ impl Round {
                 )
             })
             .collect();
-        let is_disabled = |i: &usize| disabled.iter().any(|d| d == names[*i]);
+        let is_disabled = |i: &usize| rhythm.disabled.iter().any(|d| d == names[*i]);
         Round {
             disabled: (0..names.len()).filter(is_disabled).collect(),
             failing: vec![false; names.len()],

@@ -165,7 +165,7 @@ fn a_spool_whose_disk_hangs_delays_no_tick_and_loses_none() {
 fn once_goes_on_without_a_probe_that_hangs() {
     let root = root_with_a_hanging_file();
     let source = Source::live(root.path());
-    let (table, sample) = once(source, &ProbeOptions::default(), &[], 7).unwrap();
+    let (table, sample) = once(source, &rhythm(), 7).unwrap();
     let value = |metric: Metric, labels: &[&str]| {
         sample.readings.iter().find_map(|(number, value)| {
             let key = table.key(*number)?;
@@ -184,13 +184,9 @@ fn once_goes_on_without_a_probe_that_hangs() {
 
 #[test]
 fn a_disabled_probe_does_not_run() {
-    let (table, sample) = once(
-        Source::live(Path::new("/")),
-        &ProbeOptions::default(),
-        &["load".into()],
-        0,
-    )
-    .unwrap();
+    let mut rhythm = rhythm();
+    rhythm.disabled.push("load".into());
+    let (table, sample) = once(Source::live(Path::new("/")), &rhythm, 0).unwrap();
     let ran = |probe: &str| {
         sample.readings.iter().any(|(number, _)| {
             let key = table.key(*number).unwrap();

@@ -96,7 +96,7 @@ pub struct HostLine {
 const HOSTS_AT_ONCE: usize = 100;
 /// Most samples of those: a few minutes of a few hundred series each.
 const SAMPLES_MAX: usize = 20_000_000;
-/// What "now" needs behind it at least; slow subjects are read every few ticks.
+/// What "now" needs behind it at least; slow subjects are read once a minute.
 const RECENT_MS: i64 = 180_000;
 /// And so many intervals.
 const RECENT_INTERVALS: i64 = 13;

@@ -102,6 +102,9 @@ fn a_slow_subject_has_its_own_cadence() {
     let seen = |points: &[(i64, f64)]| series(Kind::Gauge, points).cadence_ms(10_000);
     assert_eq!(seen(&[(5, 1.0)]), 120_000);
     assert_eq!(seen(&[(53, 1.0), (60, 1.0), (120, 1.0)]), 60_000);
+    // Slow goes by the clock: a host sampled every second has slow subjects once a minute too.
+    assert_eq!(slow.cadence_ms(1_000), 60_000);
+    assert_eq!(fast_with_a_hole.cadence_ms(1_000), 10_000);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn collectd_second(folder: &Path, interval: Duration) -> (f64, f64) {
 /// Everything the sampling thread does at a tick, tick after tick: this thread's CPU.
 fn our_tick(folder: &Path) -> f64 {
     let source = Source::live(Path::new("/"));
-    let mut rack = Rack::new(&ProbeOptions::default());
+    let mut rack = Rack::new(&ProbeOptions::default(), seconds(1));
     let bounds = SpoolConfig {
         bytes_max: 64 << 20,
         free_bytes_min: 0,
