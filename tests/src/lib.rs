@@ -12,6 +12,7 @@ pub mod exposition;
 pub mod figures;
 pub mod fixture;
 pub mod holdings;
+pub mod http;
 pub mod load;
 pub mod process;
 pub mod program;

@@ -14,7 +14,6 @@
 )]
 
 mod cost;
-mod http;
 mod judge;
 mod ours;
 mod paced;

@@ -14,12 +14,12 @@ use hostwell_tests::site::{Collector, tls_section};
 use hostwell_tests::wait::{pass, seconds};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::http::WRITE_HEADERS;
 use crate::ours::{Line, load};
 use crate::peers::Kind;
 use crate::questions::Ask;
 use crate::remote_write::Writer;
 use crate::settings::{Samples, Settings};
+use hostwell_tests::http::WRITE_HEADERS;
 
 /// What a paced fleet cost.
 #[derive(Clone, Debug)]

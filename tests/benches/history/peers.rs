@@ -11,9 +11,9 @@ use hostwell_tests::wait::{pass, seconds, until_true};
 use rustix::process::Signal;
 
 use crate::cost::Cost;
-use crate::http::Http;
 use crate::questions::{ALL, Ask};
 use crate::settings::Samples;
+use hostwell_tests::http::Http;
 
 /// Which store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use hostwell::answer::{Question, SampleQuestion};
 use hostwell::series::Agg;
 use hostwell_tests::load::script::host_name;
 
-use crate::http::escape;
 use crate::settings::Samples;
+use hostwell_tests::http::escape;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,16 +3,16 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use hostwell_tests::wait::seconds;
+use crate::wait::seconds;
 
 /// A connection to a peer.
-pub(crate) struct Http {
+pub struct Http {
     stream: BufReader<TcpStream>,
 }
 
 impl Http {
     /// Connects.
-    pub(crate) fn to(address: SocketAddr) -> Http {
+    pub fn to(address: SocketAddr) -> Http {
         let stream = TcpStream::connect(address).expect("the peer listens");
         stream.set_read_timeout(Some(seconds(600))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -22,17 +22,17 @@ impl Http {
     }
 
     /// Asks; an answer that is not 2xx is an error with its text.
-    pub(crate) fn get(&mut self, path: &str) -> Result<String, String> {
+    pub fn get(&mut self, path: &str) -> Result<String, String> {
         self.send("GET", path, "", &[])
     }
 
     /// The same without a body, as a POST.
-    pub(crate) fn post(&mut self, path: &str) -> Result<String, String> {
+    pub fn post(&mut self, path: &str) -> Result<String, String> {
         self.send("POST", path, "", &[])
     }
 
     /// Sends a packed remote write.
-    pub(crate) fn write(&mut self, body: &[u8]) -> Result<String, String> {
+    pub fn write(&mut self, body: &[u8]) -> Result<String, String> {
         self.send("POST", "/api/v1/write", WRITE_HEADERS, body)
     }
 
@@ -95,11 +95,11 @@ impl Http {
 }
 
 /// What a remote write says about itself.
-pub(crate) const WRITE_HEADERS: &str = "Content-Encoding: snappy\r\n\
+pub const WRITE_HEADERS: &str = "Content-Encoding: snappy\r\n\
     Content-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
 
 /// A value in a query string.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
