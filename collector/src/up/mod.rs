@@ -150,6 +150,9 @@ fn early(ended: Result<anyhow::Result<()>, tokio::task::JoinError>, what: &str) 
     }
 }
 
+/// Somebody is looking at the first minutes: their disks should have more than one point.
+const SLOW_EVERY: Duration = Duration::from_secs(10);
+
 /// The agent has a thread and a runtime of its own, as it has when it runs alone: what it costs
 /// here is what it costs there.
 fn start_agent(
@@ -162,6 +165,10 @@ fn start_agent(
         send_every: args.interval,
         collector: Some(url),
         state_dir: args.data.join("agent"),
+        probes: hostwell_agent::probe::ProbeOptions {
+            slow_every: SLOW_EVERY,
+            ..Default::default()
+        },
         ..hostwell_agent::Config::default()
     };
     let (ended, receiver) = oneshot::channel();
