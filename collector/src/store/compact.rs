@@ -26,7 +26,7 @@ impl Store {
         Store::open(options).await?.close().await?;
         blocking("compact the database", move || {
             let lock = lock(&path)?;
-            vacuum(&path).map_err(|fault| fault.at(&path, "compact the database"))?;
+            vacuum(&path, size(&path)).map_err(|fault| fault.at(&path, "compact the database"))?;
             drop(lock);
             Ok((before, size(&path)))
         })
@@ -100,9 +100,18 @@ impl Store {
     }
 }
 
-fn vacuum(path: &Path) -> Result<(), Fault> {
+/// Below this, a quarter of a file would be the rest of the last page of each table and index.
+const SMALL_BYTES: u64 = 4 << 20;
+/// Bytes of a page of a small file, and of any other.
+const PAGE_BYTES: [u32; 2] = [1024, 4096];
+
+/// Writes the file anew, in pages that fit its size. SQLite changes them only outside of
+/// write-ahead mode, to which the next writer returns.
+fn vacuum(path: &Path, bytes: u64) -> Result<(), Fault> {
     let conn = Connection::open(path)?;
-    conn.execute_batch("VACUUM")?;
+    let page = PAGE_BYTES[usize::from(bytes >= SMALL_BYTES)];
+    conn.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    conn.execute_batch(&format!("PRAGMA page_size = {page}; VACUUM"))?;
     Ok(())
 }
 

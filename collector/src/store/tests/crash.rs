@@ -124,6 +124,26 @@ async fn after_a_clean_stop_the_one_file_is_everything() {
 }
 
 #[tokio::test]
+async fn a_small_file_is_compacted_into_small_pages_and_can_be_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostwell.db");
+    let (store, ids) = with_host(folder.path()).await;
+    store.append(batch(1, 1, &ids, &[(T0, 1.0)])).await.unwrap();
+    store.close().await.unwrap();
+    let (before, after) = Store::compact(options(folder.path())).await.unwrap();
+    assert!(after * 3 < before, "{before} to {after} bytes");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), after);
+    let store = open(folder.path()).await;
+    let more = batch(1, 2, &ids, &[(T0 + 10_000, 2.0)]);
+    store.append(more).await.unwrap();
+    let found = points(&store, "web", "node_load1").await;
+    assert_eq!(found, [(T0, 1.0), (T0 + 10_000, 2.0)]);
+    store.close().await.unwrap();
+    let reader = Store::open_read_only(&path).await.unwrap();
+    assert!(reader.facts(true).await.unwrap().problems.is_empty());
+}
+
+#[tokio::test]
 async fn a_backup_is_whole_while_writes_go_on_and_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (store, ids) = with_host(folder.path()).await;
