@@ -23,6 +23,8 @@ test: ## Everything: checks, then all tests on the real binaries
 
 test-long: ## The same with longer ledgers and more property cases (the cut of two minutes at full length)
 	HOSTWELL_LONG=1 PROPTEST_CASES=4096 $(MAKE) --no-print-directory test
+	$(CARGO) clippy -p hostwell --features parquet --all-targets --quiet -- -D warnings
+	$(CARGO) test -p hostwell --features parquet --lib export
 
 check: ## Format, lints and documentation, warnings are errors
 	$(CARGO) fmt --all --check

@@ -15,18 +15,20 @@ use super::time::{DAY_MS, RangeArgs};
 use crate::answer;
 use crate::export::{self, Choice, Export};
 
-/// Write samples for other programs: OpenMetrics for Prometheus, a wide table for everything else
+/// Write samples for other programs: OpenMetrics for Prometheus, a wide or a Parquet table for everything else
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without a selector every series, without a time everything there is. Times and values are those
 that are stored: `hostwell import` reads them back bit for bit. The file is read, also while a
-collector writes it. In a table of several hosts, and in OpenMetrics, `host` is a label.
+collector writes it. In a table of several hosts, and in OpenMetrics, `host` is a label. Parquet has a
+row for each sample: time, host, metric, labels (JSON), value.
 
 Examples:
   hostwell export openmetrics --since 30d --out history.txt
   promtool tsdb create-blocks-from openmetrics history.txt /var/lib/prometheus/metrics2
   hostwell export csv 'node_load1{host=~\"web-.*\"}' --since 7d > load.csv
-  hostwell export csv '{__name__=~\"node_memory_.*\"}' --host db-1 --db old.db")]
+  hostwell export csv '{__name__=~\"node_memory_.*\"}' --host db-1 --db old.db
+  hostwell export parquet --since 90d --out history.parquet")]
 pub(super) struct ExportArgs {
     /// What is written
     #[arg(value_enum)]
@@ -51,6 +53,7 @@ enum FormatArg {
     #[value(name = "openmetrics")]
     OpenMetrics,
     Csv,
+    Parquet,
 }
 
 /// Writes what was asked for.
@@ -73,6 +76,7 @@ pub(super) async fn run(args: ExportArgs, console: &mut Console) -> anyhow::Resu
         format: match args.format {
             FormatArg::OpenMetrics => export::Format::OpenMetrics,
             FormatArg::Csv => export::Format::Csv,
+            FormatArg::Parquet => export::Format::Parquet,
         },
         choices: args.selectors,
         hosts: args.host,

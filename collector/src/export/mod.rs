@@ -1,13 +1,15 @@
 //! History for other programs, streamed: nothing is held longer than the window it was read with.
 //!
 //! `choice` says which series are meant, `pages` reads them window by window within a bound on
-//! samples, `openmetrics` and `csv` write them. What is written here, `import` reads back bit for
-//! bit.
+//! samples, `openmetrics`, `csv` and `parquet` write them. What the first two write, `import` reads
+//! back bit for bit.
 
 mod choice;
 mod csv;
 mod openmetrics;
 mod pages;
+#[cfg(feature = "parquet")]
+mod parquet;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,8 @@ pub enum Format {
     OpenMetrics,
     /// A wide table: the time, then a column for each series.
     Csv,
+    /// A row for each sample, in columns. Only in a build with the feature `parquet`.
+    Parquet,
 }
 
 /// What is to be exported.
@@ -66,6 +70,13 @@ pub async fn run(
     match export.format {
         Format::OpenMetrics => openmetrics::write(store, export, &listed, out).await,
         Format::Csv => csv::write(store, export, &listed, out).await,
+        #[cfg(feature = "parquet")]
+        Format::Parquet => parquet::write(store, export, &listed, out).await,
+        #[cfg(not(feature = "parquet"))]
+        Format::Parquet => anyhow::bail!(
+            "this build writes no Parquet: build it with `cargo build --release --features \
+             parquet`, or export csv"
+        ),
     }
 }
 

@@ -157,3 +157,57 @@ fn only_what_is_chosen_is_written_in_the_form_of_the_format() {
         store.close().await.unwrap();
     });
 }
+
+#[cfg(feature = "parquet")]
+#[tokio::test]
+async fn a_parquet_file_has_a_row_for_each_sample() {
+    use ::parquet::file::reader::{FileReader, SerializedFileReader};
+    use ::parquet::record::RowAccessor;
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path().join("a.db")).await;
+    let file = folder.path().join("table.csv");
+    let values: Vec<f64> = (0..50).map(|i| f64::from(i) * 0.3 - 5.0).collect();
+    std::fs::write(&file, table(&values)).unwrap();
+    import(&store, import::Format::Csv, &file).await;
+    let (path, export) = (folder.path().join("a.parquet"), whole(Format::Parquet));
+    let mut out = std::fs::File::create(&path).unwrap();
+    let exported = run(&store, &export, &mut out).await.unwrap();
+
+    let reader = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let mut found = std::collections::BTreeMap::<String, Vec<(i64, u64)>>::new();
+    for row in reader.get_row_iter(None).unwrap() {
+        let row = row.unwrap();
+        assert_eq!(row.get_string(1).unwrap(), "old-1");
+        let labels: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(row.get_string(3).unwrap()).unwrap();
+        let name = crate::series::SeriesName {
+            metric: row.get_string(2).unwrap().clone(),
+            labels: labels.into_iter().collect(),
+        };
+        let point = (
+            row.get_timestamp_millis(0).unwrap(),
+            row.get_double(4).unwrap().to_bits(),
+        );
+        found.entry(name.to_string()).or_default().push(point);
+    }
+    let expected = bits(&window(&store).await);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+    assert_eq!(
+        exported.samples,
+        expected.iter().map(|(_, p)| p.len() as u64).sum::<u64>()
+    );
+}
+
+#[cfg(not(feature = "parquet"))]
+#[tokio::test]
+async fn a_build_without_parquet_says_how_to_get_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path().join("a.db")).await;
+    let file = folder.path().join("table.csv");
+    std::fs::write(&file, table(&[1.0])).unwrap();
+    import(&store, import::Format::Csv, &file).await;
+    let refused = run(&store, &whole(Format::Parquet), &mut Vec::new()).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("--features parquet"), "{error}");
+}
