@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 
 use super::ProbeError;
 use super::rows::Rows;
-use super::scan::Malformed;
+use super::scan::{self, Malformed};
 use crate::source::Source;
 
 /// How the kernel hands a file out, which decides when a read was the last one.
@@ -31,6 +31,8 @@ const BUFFER_BYTES_MAX: usize = 8 << 20;
 pub(super) struct KeptFile {
     path: &'static str,
     shape: Shape,
+    /// Nothing after the row that begins with this is wanted.
+    last_word: Option<&'static [u8]>,
     file: Option<File>,
     buffer: Vec<u8>,
 }
@@ -41,6 +43,7 @@ impl KeptFile {
         KeptFile {
             path,
             shape: Shape::Whole,
+            last_word: None,
             file: None,
             buffer: Vec::new(),
         }
@@ -53,6 +56,19 @@ impl KeptFile {
                 bytes_max: row_bytes_max,
             },
             ..KeptFile::whole(path)
+        }
+    }
+
+    /// The same, read no further than the piece with the row that begins with `word`: for some
+    /// files every piece costs the kernel as much as all of them. Where no row does, all is read.
+    pub(super) fn rows_until(
+        path: &'static str,
+        row_bytes_max: usize,
+        word: &'static [u8],
+    ) -> KeptFile {
+        KeptFile {
+            last_word: Some(word),
+            ..KeptFile::rows(path, row_bytes_max)
         }
     }
 
@@ -80,6 +96,16 @@ impl KeptFile {
         }
     }
 
+    /// Whether a piece has the last row that is wanted, to its end: what is not a kernel's may be
+    /// cut anywhere.
+    fn is_enough(&self, piece: &[u8]) -> bool {
+        let Some(word) = self.last_word else {
+            return false;
+        };
+        let whole = piece.iter().rposition(|b| *b == b'\n').unwrap_or(0);
+        scan::lines(&piece[..whole]).any(|line| line.bytes.starts_with(word))
+    }
+
     fn fill(&mut self) -> std::io::Result<usize> {
         let Some(file) = &self.file else {
             return Ok(0);
@@ -99,7 +125,7 @@ impl KeptFile {
                 Shape::Whole => room,
                 Shape::Rows { bytes_max } => room && got.saturating_add(bytes_max) < PAGE_BYTES_MIN,
             };
-            if got == 0 || last {
+            if got == 0 || last || self.is_enough(&self.buffer[filled - got..filled]) {
                 return Ok(filled);
             }
         }
@@ -169,6 +195,19 @@ mod tests {
             for mut file in [KeptFile::whole("table"), KeptFile::rows("table", 512)] {
                 assert_eq!(file.read(&source).unwrap().len(), length);
             }
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_behind_the_piece_with_the_last_word() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Source::live(dir.path());
+        let rows = |word: &str| format!("a 1\n{word} 2\n{}", "padding 3\n".repeat(2000));
+        for (word, pieces) in [("last", 1), ("lasting", 5), ("other", 5)] {
+            std::fs::write(dir.path().join("table"), rows(word)).unwrap();
+            let mut file = KeptFile::rows_until("table", 64, b"last ");
+            let read = file.read(&source).unwrap().len();
+            assert_eq!(read.div_ceil(BUFFER_BYTES), pieces, "{word}: {read} bytes");
         }
     }
 

@@ -19,6 +19,9 @@ const WORDS: [(&[u8], Metric); 7] = [
     (b"oom_kill", Metric::OomKills),
 ];
 
+/// The last of them: the kernel writes its events in one order.
+const LAST: &[u8] = b"oom_kill ";
+
 /// Calls `each` with the words that are read; the hundred others are only passed over.
 fn parse(text: &[u8], mut each: impl FnMut(Metric, u64)) -> Result<(), Malformed> {
     for line in scan::lines(text) {
@@ -44,7 +47,9 @@ pub(super) struct Vmstat {
 impl Default for Vmstat {
     fn default() -> Self {
         Vmstat {
-            table: KeptTable::of(KeptFile::rows("proc/vmstat", 64)),
+            // The kernel adds its counters up over all CPUs for each piece of a page, and what
+            // comes behind the first one is not read.
+            table: KeptTable::of(KeptFile::rows_until("proc/vmstat", 64, LAST)),
         }
     }
 }
