@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::history::head::Head;
-use super::history::{merge, retention, seal};
+use super::history::{churn, merge, retention, seal};
 use super::registry::hosts;
 use super::types::{Census, StoreFacts, Written};
 use super::writer::Ledger;
@@ -62,6 +62,36 @@ impl Store {
             })
             .await;
         merged.and(rolled.map(drop)).and(pruned)
+    }
+
+    /// Makes room among the series of a host that introduces itself: see [`churn`].
+    pub(super) async fn forget_series(&self, host: i64) -> Result<(), StoreError> {
+        let writing = self.writing()?;
+        let look = || {
+            let head = writing.head.clone();
+            let journal = move || churn::in_journal(&head.entries(host, i64::MIN, i64::MAX));
+            let look = move |conn: &rusqlite::Connection| churn::unused(conn, host, journal);
+            self.inner.readers.snapshot("look for unused series", look)
+        };
+        if look().await?.is_empty() {
+            return Ok(());
+        }
+        // A seal moves samples out of the journal: looked at again while none can.
+        let _one_at_a_time = writing.sealing.lock().await;
+        let unused = look().await?;
+        let head = writing.head.clone();
+        let forgotten = self
+            .change("forget series", move |ledger| {
+                let journal = churn::in_journal(&head.entries(host, i64::MIN, i64::MAX))?;
+                churn::forget_series(&ledger.conn, host, &unused, &journal)
+            })
+            .await?;
+        tracing::info!(
+            host,
+            series = forgotten,
+            "forgot series of which no sample is left"
+        );
+        Ok(())
     }
 
     /// Seals every host's journal now, whatever its turn: after much came in at once.

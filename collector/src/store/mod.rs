@@ -65,7 +65,7 @@ pub use types::{
 use crate::rules::Finding;
 use crate::series::{Kind, SeriesName, Window};
 use error::Fault;
-use history::{aggregate, gaps, head::Head, journal, merge, rollup, series, spools, window};
+use history::{aggregate, churn, gaps, head::Head, journal, merge, rollup, series, spools, window};
 use readers::Readers;
 use registry::{edit, findings, hosts, watch};
 use writer::{Ledger, Writer};
@@ -238,11 +238,23 @@ impl Store {
     /// `Limit` when there are too many hosts.
     pub async fn greet(&self, greeting: Greeting, now_ms: i64) -> Result<HostRecord, StoreError> {
         let hosts_max = self.writing()?.options.hosts_max;
-        self.change("register a host", move |ledger| {
-            let number = hosts::greet(&ledger.conn, &greeting, hosts_max, now_ms)?;
-            record(&ledger.conn, number)
-        })
-        .await
+        let greeted = self
+            .change("register a host", move |ledger| {
+                let number = match hosts::greet(&ledger.conn, &greeting, hosts_max, now_ms) {
+                    Err(Fault::Ours(StoreError::Limit { .. })) => {
+                        let gone = churn::forget_hosts(&ledger.conn, now_ms)?;
+                        tracing::info!(hosts = gone, "forgot hosts of which nothing is left");
+                        ledger.forget();
+                        hosts::greet(&ledger.conn, &greeting, hosts_max, now_ms)?
+                    }
+                    other => other?,
+                };
+                Ok((number, record(&ledger.conn, number)?))
+            })
+            .await;
+        let (number, record) = greeted?;
+        self.forget_series(number).await?;
+        Ok(record)
     }
 
     /// Every host that is not merged into another one, by name; retired ones too.

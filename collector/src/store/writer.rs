@@ -56,7 +56,8 @@ impl Ledger {
         Ok(number)
     }
 
-    fn forget(&mut self) {
+    /// Drops what it remembers of the file.
+    pub(super) fn forget(&mut self) {
         self.spools.forget();
         self.hosts.clear();
     }

@@ -143,6 +143,14 @@ impl Parcel {
         Parcel::unseal_some(bytes, |_| true)
     }
 
+    /// The series of a sealed block of any format.
+    pub(in crate::store) fn series_of(bytes: &[u8]) -> Result<Vec<i64>, Fault> {
+        match bytes.first() {
+            Some(&sealed::VERSION) => sealed::series(bytes),
+            _ => Ok(Parcel::unseal(bytes)?.series),
+        }
+    }
+
     /// Reads a sealed block, at least the columns of the series that are `wanted`; format 2
     /// leaves the others as they are.
     pub(in crate::store) fn unseal_some(

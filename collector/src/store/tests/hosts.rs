@@ -240,3 +240,79 @@ async fn the_record_of_a_greeting_is_the_record_of_the_list() {
         assert_eq!(greeted.refused["time"], if n == 6 { 1 } else { 5 });
     }
 }
+
+/// Gauges named apart, `count` of them from `first`.
+fn many(first: usize, count: usize) -> Vec<(SeriesName, Kind)> {
+    let named = |n| {
+        let (mut name, kind) = gauge("custom_level");
+        name.labels = vec![("container".into(), format!("{n}"))];
+        (name, kind)
+    };
+    (first..first + count).map(named).collect()
+}
+
+#[tokio::test]
+async fn series_of_which_no_sample_is_left_make_room_when_the_host_introduces_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        series_per_host_max: 600,
+        retention_ms: DAY,
+        ..options(folder.path())
+    };
+    let tier = Tier {
+        step_ms: HOUR,
+        age_ms: DAY,
+    };
+    let store = Store::open_with(options, vec![tier]).await.unwrap();
+    store.greet(greeting(1, "web"), T0).await.unwrap();
+    let mut time_ms = T0;
+    let mut last = Vec::new();
+    // Three days of containers that live for a day: 900 series, of which 300 are there at a time.
+    for day in 0..3 {
+        last = store
+            .series_ids(host(1), many(day * 300, 300))
+            .await
+            .unwrap();
+        let more = batch(1, day as u64 + 1, &last, &[(time_ms, day as f64)]);
+        store.append(more).await.unwrap();
+        store.seal_all().await.unwrap();
+        time_ms += 2 * DAY;
+        for _ in 0..3 {
+            store.upkeep(time_ms - DAY).await.unwrap();
+        }
+        let greeted = store.greet(greeting(1, "web"), time_ms - DAY).await;
+        assert_eq!(greeted.unwrap().name, "web");
+    }
+    let known = store.series(vec!["web".into()]).await.unwrap();
+    assert!(known.len() <= 600, "{} series are known", known.len());
+    // What is in use keeps its id.
+    let again = store.series_ids(host(1), many(600, 300)).await.unwrap();
+    assert_eq!(again, last);
+    assert_eq!(points(&store, "web", "custom_level").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_host_of_which_nothing_is_left_makes_room_for_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        hosts_max: 3,
+        ..options(folder.path())
+    };
+    let store = Store::open(options).await.unwrap();
+    for n in 1..=3 {
+        store.greet(greeting(n, "vm"), T0).await.unwrap();
+    }
+    let ids = store.series_ids(host(1), vec![gauge("node_load1")]).await;
+    let more = batch(1, 1, &ids.unwrap(), &[(T0, 1.0)]);
+    store.append(more).await.unwrap();
+    let early = store.greet(greeting(4, "vm"), T0 + DAY).await;
+    assert!(matches!(early, Err(StoreError::Limit { .. })), "{early:?}");
+    store.greet(greeting(4, "vm"), T0 + 9 * DAY).await.unwrap();
+    let hosts = store.hosts().await.unwrap();
+    let names: Vec<&str> = hosts.iter().map(|h| h.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["vm", "vm-2", "vm-3"],
+        "with samples, the new one, the newest"
+    );
+}

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use hostwell_proto::column::{self, Column};
 
 use self::predict::{Candidate, Plan, apply};
-pub(in crate::store) use self::read::{decode, plans};
+pub(in crate::store) use self::read::{decode, plans, series};
 use self::steps::differences;
 use super::super::error::Fault;
 use super::parcel::{Parcel, put_runs};

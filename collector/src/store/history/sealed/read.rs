@@ -34,6 +34,11 @@ pub(in crate::store) fn decode(
     Ok(parcel)
 }
 
+/// The series of a block.
+pub(in crate::store) fn series(bytes: &[u8]) -> Result<Vec<i64>, Fault> {
+    Ok(Reading::begin(bytes)?.0)
+}
+
 /// How the columns of a block are foretold.
 pub(in crate::store) fn plans(bytes: &[u8]) -> Result<Plans, Fault> {
     let (series, _, reading) = Reading::begin(bytes)?;
