@@ -36,6 +36,11 @@ impl Http {
         self.send("POST", "/api/v1/write", WRITE_HEADERS, body)
     }
 
+    /// Sends samples as text, a line each with its milliseconds.
+    pub fn import(&mut self, lines: &[u8]) -> Result<String, String> {
+        self.send("POST", "/api/v1/import/prometheus", "", lines)
+    }
+
     fn send(&mut self, verb: &str, path: &str, more: &str, body: &[u8]) -> Result<String, String> {
         let length = body.len();
         let mut request = format!(
