@@ -14,6 +14,10 @@
 //! gives back the very same f64, so packing never loses a bit; everything else is `Raw`.
 //! A full description for strangers: docs/format/column.md.
 
+mod packed;
+
+pub use packed::{Packed, Room, Walk};
+
 /// Largest number of decimal places tried.
 pub const DECIMALS_MAX: u8 = 9;
 const VERSION: u8 = 1;
@@ -130,6 +134,17 @@ pub fn decimal(mantissa: i64, decimals: u8) -> f64 {
     }
 }
 
+/// The values that some mantissas stand for.
+pub fn decimals(mantissas: &[i64], decimals: u8) -> Vec<f64> {
+    match decimals {
+        0 => mantissas.iter().map(|m| *m as f64).collect(),
+        _ => {
+            let power = POWERS[usize::from(decimals.min(DECIMALS_MAX))];
+            mantissas.iter().map(|m| *m as f64 / power).collect()
+        }
+    }
+}
+
 /// All values as whole numbers of the fewest decimals, from the hint upwards, that hold them
 /// exactly; answers the decimals.
 fn mantissas_into(values: &[f64], hint: u8, mantissas: &mut Vec<i64>) -> Option<u8> {
@@ -232,6 +247,7 @@ fn put_column(
     }
 }
 
+#[derive(Debug)]
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -288,64 +304,55 @@ impl<'a> Reader<'a> {
         ColumnError::Malformed { at: self.at, what }
     }
 
-    fn column(&mut self, number: u32, ticks: usize, room: usize) -> Result<Column, ColumnError> {
-        let header = self.byte()?;
-        let (encoding, decimals) = (header & 3, header >> 4);
-        if decimals > DECIMALS_MAX || header & 8 != 0 || encoding > RAW {
-            return Err(self.malformed("unknown column header"));
-        }
-        let present = if header & SPARSE == 0 {
-            None
-        } else {
-            Some(self.presence(ticks)?)
-        };
-        let count = present.as_ref().map_or(ticks, Vec::len);
-        if count > room {
-            return Err(ColumnError::Limit {
-                what: "more samples",
-                got: count as u64,
-                max: room,
-            });
-        }
-        let power = POWERS[usize::from(decimals)];
-        let values = match encoding {
-            RAW => self
-                .take(count * 8)?
-                .chunks_exact(8)
-                .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
-                .collect(),
-            CONSTANT => vec![self.zigzag()? as f64 / power; count],
-            _ => {
-                let mut last = 0i64;
-                // Each difference takes at least one byte: the input bounds the allocation.
-                let mut values = Vec::with_capacity(count.min(self.bytes.len() - self.at));
-                for _ in 0..count {
-                    last = last
-                        .checked_add(self.zigzag()?)
-                        .ok_or_else(|| self.malformed("difference overflows"))?;
-                    values.push(last as f64 / power);
-                }
-                values
-            }
-        };
-        Ok(Column {
-            number,
-            ticks: present,
-            values,
-        })
+    fn doubles(
+        &mut self,
+        count: usize,
+    ) -> Result<impl Iterator<Item = f64> + use<'a>, ColumnError> {
+        let bytes = self.take(count * 8)?.chunks_exact(8);
+        Ok(bytes.map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])))
     }
 
-    fn presence(&mut self, ticks: usize) -> Result<Vec<u16>, ColumnError> {
+    fn next_mantissa(&mut self, last: i64) -> Result<i64, ColumnError> {
+        last.checked_add(self.zigzag()?)
+            .ok_or_else(|| self.malformed("difference overflows"))
+    }
+
+    fn presence_into(&mut self, ticks: usize, present: &mut Vec<u16>) -> Result<(), ColumnError> {
         let bitmap = self.take(ticks.div_ceil(8))?;
-        let present: Vec<u16> = (0..ticks)
-            .filter(|i| bitmap[i / 8] & (1 << (i % 8)) != 0)
-            .map(|i| i as u16)
-            .collect();
+        present.clear();
+        present.extend(
+            (0..ticks)
+                .filter(|i| bitmap[i / 8] & (1 << (i % 8)) != 0)
+                .map(|i| i as u16),
+        );
         let set: u32 = bitmap.iter().map(|b| b.count_ones()).sum();
         if set as usize != present.len() {
             return Err(self.malformed("presence beyond the last tick"));
         }
-        Ok(present)
+        Ok(())
+    }
+
+    /// Version and ticks.
+    fn times(&mut self, limits: Limits, times_ms: &mut Vec<i64>) -> Result<(), ColumnError> {
+        let version = self.byte()?;
+        if version != VERSION {
+            return Err(ColumnError::Version(version));
+        }
+        let ticks = self.count("ticks", limits.ticks_max.min(usize::from(u16::MAX)))?;
+        times_ms.clear();
+        times_ms.reserve(ticks.min(self.bytes.len()));
+        let (mut last, mut step) = (0i64, 0i64);
+        for i in 0..ticks {
+            let read = self.zigzag()?;
+            if i > 0 {
+                step = step.wrapping_add(read);
+                last = last.wrapping_add(step);
+            } else {
+                last = read;
+            }
+            times_ms.push(last);
+        }
+        Ok(())
     }
 }
 
@@ -354,42 +361,11 @@ impl<'a> Reader<'a> {
 /// # Errors
 /// When the bytes are cut, malformed, of a newer version or beyond the limits.
 pub fn decode(bytes: &[u8], limits: Limits) -> Result<Block, ColumnError> {
-    let mut reader = Reader { bytes, at: 0 };
-    let version = reader.byte()?;
-    if version != VERSION {
-        return Err(ColumnError::Version(version));
-    }
-    let ticks = reader.count("ticks", limits.ticks_max.min(usize::from(u16::MAX)))?;
-    let mut times_ms = Vec::with_capacity(ticks.min(bytes.len()));
-    let (mut last, mut step) = (0i64, 0i64);
-    for i in 0..ticks {
-        let read = reader.zigzag()?;
-        if i > 0 {
-            step = step.wrapping_add(read);
-            last = last.wrapping_add(step);
-        } else {
-            last = read;
-        }
-        times_ms.push(last);
-    }
-    let count = reader.count("columns", limits.columns_max)?;
-    let mut columns = Vec::with_capacity(count.min(bytes.len()));
-    let (mut number, mut room) = (0u32, limits.samples_max);
-    for i in 0..count {
-        let step = u32::try_from(reader.varint()?)
-            .map_err(|_| reader.malformed("series number over 32 bits"))?;
-        if i > 0 && step == 0 {
-            return Err(reader.malformed("series number twice"));
-        }
-        number = number
-            .checked_add(step)
-            .ok_or_else(|| reader.malformed("series number over 32 bits"))?;
-        let column = reader.column(number, ticks, room)?;
-        room -= column.values.len();
+    let mut times_ms = Vec::new();
+    let mut walk = Walk::begin(bytes, limits, &mut times_ms)?;
+    let mut columns = Vec::with_capacity(walk.left().min(bytes.len()));
+    while let Some(column) = walk.column()? {
         columns.push(column);
-    }
-    if reader.at != bytes.len() {
-        return Err(reader.malformed("bytes after the end"));
     }
     Ok(Block { times_ms, columns })
 }

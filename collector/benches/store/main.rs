@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use hostwell::series::{Kind, SeriesName};
 use hostwell::store::{Append, Greeting, HostFacts, SeriesId, Store, StoreOptions, WindowQuery};
-use hostwell_proto::column::{Block, Column};
+use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
 
 const HOSTS: u8 = 100;
@@ -170,10 +170,10 @@ fn batch(fleet: &Fleet, host: u8, ids: &[SeriesId], first: usize, ticks: usize) 
         spool_id: SpoolId([host; 16]),
         sequence: (first / ticks) as u64 + 1,
         received_ms: time(first + ticks),
-        block: Block {
+        block: Packed::of(&Block {
             times_ms: (first..first + ticks).map(time).collect(),
             columns,
-        },
+        }),
         series: ids.to_vec(),
     }
 }

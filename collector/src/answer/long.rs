@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hostwell_proto::column::{Block, Column};
+use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
 
 use super::hosts::Moment;
@@ -84,7 +84,7 @@ async fn weeks(folder: &std::path::Path) -> Store {
             spool_id: SpoolId([n; 16]),
             sequence: 1,
             received_ms: NOW - HOUR,
-            block: Block { times_ms, columns },
+            block: Packed::of(&Block { times_ms, columns }),
             series: ids,
         };
         store.append(append).await.unwrap();

@@ -14,7 +14,7 @@ use crate::series::derived;
 use crate::series::{
     Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, combine,
 };
-use crate::store::{HostRecord, Read, Store, WindowQuery};
+use crate::store::{HostName, Read, Store, WindowQuery};
 
 /// Most samples one query reads.
 const READ_MAX: usize = 5_000_000;
@@ -103,7 +103,7 @@ pub(super) async fn samples(
 ) -> Result<Samples, AnswerError> {
     let (from_ms, to_ms) = question.range.resolve(now_ms).map_err(AnswerError::Asked)?;
     let plan = plan(&question, from_ms, to_ms)?;
-    let hosts = store.hosts().await?;
+    let hosts = store.host_names().await?;
     let since_ms = match now_ms.saturating_sub(from_ms) > KEPT_MS {
         true => gone_before(store, &plan, &hosts).await?,
         false => None,
@@ -155,7 +155,7 @@ pub(super) async fn samples(
 async fn gone_before(
     store: &Store,
     plan: &Plan,
-    hosts: &[HostRecord],
+    hosts: &[HostName],
 ) -> Result<Option<i64>, AnswerError> {
     let (_, meant) = meant(plan, hosts)?;
     let names = meant.iter().map(|host| host.name.clone()).collect();
@@ -257,12 +257,12 @@ fn pointed(error: &SelectorError) -> String {
 /// none.
 fn meant<'a>(
     plan: &Plan,
-    hosts: &'a [HostRecord],
-) -> Result<(Selector, Vec<&'a HostRecord>), AnswerError> {
+    hosts: &'a [HostName],
+) -> Result<(Selector, Vec<&'a HostName>), AnswerError> {
     let mut selector = plan.selector.clone();
     let about_hosts = selector.take("host");
-    let named = |host: &&HostRecord| about_hosts.iter().all(|m| m.matches(&host.name));
-    let meant: Vec<&HostRecord> = hosts.iter().filter(named).collect();
+    let named = |host: &&HostName| about_hosts.iter().all(|m| m.matches(&host.name));
+    let meant: Vec<&HostName> = hosts.iter().filter(named).collect();
     if meant.is_empty() && !hosts.is_empty() {
         return Err(AnswerError::Asked(
             "no host matches the selector; `hostwell hosts` lists them".into(),
@@ -277,7 +277,7 @@ async fn read(
     store: &Store,
     plan: &Plan,
     by: &[String],
-    hosts: &[HostRecord],
+    hosts: &[HostName],
 ) -> Result<Vec<(Series, i64)>, AnswerError> {
     let (selector, meant) = meant(plan, hosts)?;
     if meant.is_empty() {
@@ -300,11 +300,12 @@ async fn read(
             samples_max: READ_MAX,
         })
         .await?;
+    let by_name: BTreeMap<&str, &HostName> = meant.iter().map(|h| (h.name.as_str(), *h)).collect();
     let mut found = Vec::new();
     let mut seen = false;
     for mut window in windows {
         derived::derive(&mut window, &selector.metric);
-        let Some(host) = meant.iter().find(|host| host.name == window.host) else {
+        let Some(host) = by_name.get(window.host.as_str()) else {
             continue;
         };
         let named = |s: &Series| selector.metric.is_empty() || s.name.metric == selector.metric;
@@ -329,7 +330,7 @@ async fn read(
 }
 
 /// A series' own label wins over its host's label of the same name.
-fn is_meant(matchers: &[Matcher], name: &SeriesName, host: &HostRecord) -> bool {
+fn is_meant(matchers: &[Matcher], name: &SeriesName, host: &HostName) -> bool {
     matchers.iter().all(|matcher| {
         let own = match matcher.label.as_str() {
             NAME => Some(name.metric.as_str()),
@@ -342,7 +343,7 @@ fn is_meant(matchers: &[Matcher], name: &SeriesName, host: &HostRecord) -> bool 
 
 /// A series' name with its host's name as a label, those of the host's labels it is grouped by, and
 /// its metric's name where several metrics may be meant.
-fn with_host(mut name: SeriesName, host: &HostRecord, by: &[String], named: bool) -> SeriesName {
+fn with_host(mut name: SeriesName, host: &HostName, by: &[String], named: bool) -> SeriesName {
     let labels = &mut name.labels;
     for (label, value) in host.labels.iter().filter(|(label, _)| by.contains(label)) {
         if !labels.iter().any(|(known, _)| known == label) {

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
+use hostwell_proto::column::Packed;
 use hostwell_proto::id::{HostId, SpoolId};
 use ring::digest;
 
@@ -174,7 +175,7 @@ impl<'a> Keeper<'a> {
             spool_id: self.spool,
             sequence,
             received_ms: self.now_ms,
-            block: chunk.block(),
+            block: Packed::of(&chunk.block()),
             series: chunk
                 .columns
                 .iter()

@@ -1,13 +1,13 @@
 //! From the bytes of a batch to what the store appends. Pure.
 
-use hostwell_proto::column::{self, Block};
+use hostwell_proto::column::{self, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
 use hostwell_proto::wire::{Batch, RefusalReason};
 
 use super::Refused;
 use super::declare::{Slot, Slots};
 use crate::config::Limits;
-use crate::store::Append;
+use crate::store::{Append, SeriesId};
 
 /// What a batch is held against.
 #[derive(Clone, Copy, Debug)]
@@ -42,33 +42,38 @@ pub(super) fn open(
             limits.message_bytes
         )));
     }
-    let block = column::decode(
-        &batch.block,
-        column::Limits {
-            ticks_max: limits.ticks_per_batch,
-            columns_max: limits.series_per_host,
-            samples_max: limits.samples_per_batch,
-        },
-    )
-    .map_err(|error| match error {
-        column::ColumnError::Limit { .. } => Refused::limit(error.to_string()),
-        _ => Refused::malformed(error.to_string()),
-    })?;
+    let bounds = column::Limits {
+        ticks_max: limits.ticks_per_batch,
+        columns_max: limits.series_per_host,
+        samples_max: limits.samples_per_batch,
+    };
+    let mut found = Found {
+        slots,
+        series: Vec::new(),
+        wrong: None,
+    };
+    // The values stay packed as the agent packed them.
+    let block = Packed::renumbered(&batch.block, bounds, |number, odd| found.keep(number, odd))
+        .map_err(|error| match error {
+            column::ColumnError::Limit { .. } => Refused::limit(error.to_string()),
+            _ => Refused::malformed(error.to_string()),
+        })?;
     check_times(&block, door)?;
-    let (block, series) = resolve(block, slots)?;
-    Ok(Append {
-        host_id: door.host_id,
-        spool_id,
-        sequence: batch.sequence,
-        received_ms: door.now_ms,
-        block,
-        series,
-    })
+    match found.wrong {
+        Some(refused) => Err(refused),
+        None => Ok(Append {
+            host_id: door.host_id,
+            spool_id,
+            sequence: batch.sequence,
+            received_ms: door.now_ms,
+            block,
+            series: found.series,
+        }),
+    }
 }
 
-fn check_times(block: &Block, door: Door<'_>) -> Result<(), Refused> {
-    let (Some(oldest), Some(newest)) = (block.times_ms.iter().min(), block.times_ms.iter().max())
-    else {
+fn check_times(block: &Packed, door: Door<'_>) -> Result<(), Refused> {
+    let Some((oldest, newest)) = block.span() else {
         return Ok(());
     };
     let ahead_ms = newest.saturating_sub(door.now_ms);
@@ -82,7 +87,7 @@ fn check_times(block: &Block, door: Door<'_>) -> Result<(), Refused> {
             ),
         ));
     }
-    let age_ms = door.now_ms.saturating_sub(*oldest);
+    let age_ms = door.now_ms.saturating_sub(oldest);
     if age_ms > door.retention_ms {
         return Err(Refused::new(
             RefusalReason::Time,
@@ -96,51 +101,46 @@ fn check_times(block: &Block, door: Door<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Replaces the agent's numbers by positions in the list of the store's series.
-fn resolve(
-    mut block: Block,
-    slots: &Slots,
-) -> Result<(Block, Vec<crate::store::SeriesId>), Refused> {
-    let mut series = Vec::with_capacity(block.columns.len());
-    let mut wrong = None;
-    block.columns.retain_mut(|column| {
-        if let Some(value) = column.values.iter().find(|v| !v.is_finite()) {
-            wrong.get_or_insert_with(|| {
+/// Which of the store's series a batch speaks of, and the first thing that is wrong with it.
+struct Found<'a> {
+    slots: &'a Slots,
+    series: Vec<SeriesId>,
+    wrong: Option<Refused>,
+}
+
+impl Found<'_> {
+    /// Whether a column is stored: its position is then that of its series in the list.
+    fn keep(&mut self, number: u32, odd: Option<f64>) -> bool {
+        if let Some(value) = odd {
+            self.wrong.get_or_insert_with(|| {
                 Refused::new(
                     RefusalReason::NotFinite,
-                    format!("series number {} has the value {value}", column.number),
+                    format!("series number {number} has the value {value}"),
                 )
             });
         }
-        match slots.get(column.number) {
+        match self.slots.get(number) {
             Slot::Series(id) => {
-                column.number = series.len() as u32;
-                series.push(id);
+                self.series.push(id);
                 true
             }
             Slot::Refused => false,
             Slot::Undeclared => {
-                wrong.get_or_insert_with(|| {
+                self.wrong.get_or_insert_with(|| {
                     Refused::malformed(format!(
-                        "series number {} was not declared for this spool",
-                        column.number
+                        "series number {number} was not declared for this spool"
                     ))
                 });
                 false
             }
         }
-    });
-    match wrong {
-        Some(refused) => Err(refused),
-        None => Ok((block, series)),
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::store::SeriesId;
-    use hostwell_proto::column::Column;
+    use hostwell_proto::column::{Block, Column};
 
     const NOW_MS: i64 = 1_700_000_000_000;
 
@@ -196,8 +196,15 @@ pub(super) mod tests {
         )
         .unwrap();
         assert_eq!(append.series, [SeriesId(70), SeriesId(72)]);
+        let bounds = column::Limits {
+            ticks_max: 9,
+            columns_max: 9,
+            samples_max: 9,
+        };
         let kept: Vec<_> = append
             .block
+            .unpack(bounds)
+            .unwrap()
             .columns
             .iter()
             .map(|c| (c.number, c.values[0]))

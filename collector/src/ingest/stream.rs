@@ -1,10 +1,12 @@
 //! One agent's stream, from its greeting to its end.
 //!
-//! Appends run beside each other, as many as the window allows, and share the store's commits.
+//! Batches go to the store one after another, as many as the window allows, and share its commits.
 //! When the window is full nothing more is read, and HTTP/2 holds the agent back.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hostwell_proto::PROTOCOL;
@@ -16,7 +18,7 @@ use hostwell_proto::wire::{
     SequenceRange, Welcome,
 };
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
@@ -25,7 +27,7 @@ use super::declare::{self, NUMBERS_MAX, Slot, Slots};
 use super::live::Place;
 use super::{Refused, Shared, batch, hello};
 use crate::auth::Peer;
-use crate::store::{Appended, GapRecord, StoreError};
+use crate::store::{Appended, Appender, Done, GapRecord, StoreError};
 
 /// Most spools one stream may declare series for.
 const SPOOLS_MAX: usize = 64;
@@ -63,13 +65,14 @@ struct Stream {
     interval: Duration,
     place: Place,
     spools: HashMap<SpoolId, Slots>,
-    appends: JoinSet<Done>,
+    appender: Appender,
+    gaps: JoinSet<GapDone>,
     acks: Acks,
     refusals: u64,
 }
 
-/// An append that ended.
-struct Done {
+/// A gap that was recorded.
+struct GapDone {
     spool_id: SpoolId,
     first: u64,
     last: u64,
@@ -128,6 +131,8 @@ impl Stream {
         };
         match welcomed {
             Ok((place, name, host_id, welcome)) => {
+                let appender = shared.store.appender();
+                let appender = appender.map_err(|error| Status::unavailable(error.to_string()))?;
                 send(&answers, Answer::Welcome(welcome)).await?;
                 tracing::info!(host = %name, id = %host_id, %peer, "agent connected");
                 Ok(Some(Stream {
@@ -139,7 +144,8 @@ impl Stream {
                     name,
                     place,
                     spools: HashMap::new(),
-                    appends: JoinSet::new(),
+                    appender,
+                    gaps: JoinSet::new(),
                     refusals: 0,
                 }))
             }
@@ -211,8 +217,12 @@ impl Stream {
         let ended = self.exchange(inbound).await;
         // Whatever ended it: what is durable is worth telling.
         let farewell = timeout(FAREWELL_TIME, async {
-            while let Some(done) = self.appends.join_next().await {
-                self.finish(done).await?;
+            while self.appender.open() > 0 {
+                let done = self.appender.next().await;
+                self.finish_all(done).await?;
+            }
+            while let Some(done) = self.gaps.join_next().await {
+                self.finish_gap(done).await?;
             }
             self.acknowledge().await
         });
@@ -231,38 +241,76 @@ impl Stream {
             Duration::from_secs(self.shared.limits.idle_seconds.into()).max(self.interval * 3);
         let window = self.shared.limits.batches_in_flight as usize;
         let (shutdown, replaced) = (self.shared.shutdown.clone(), self.place.replaced().clone());
+        let cancelled = shutdown.cancelled();
+        let displaced = replaced.cancelled();
         let mut silent_at = Instant::now() + idle;
+        // One alarm for everything that has its time, set anew only when it has to ring earlier or
+        // has rung: most of the time something is heard long before.
+        let alarm = sleep_until(silent_at);
+        tokio::pin!(cancelled, displaced, alarm);
         loop {
-            let now = Instant::now();
-            if self.acks.ripe(now) {
+            if self.acks.due().is_some() && self.acks.ripe(Instant::now()) {
                 self.acknowledge().await?;
             }
-            let ack_due = self.acks.due().unwrap_or(now);
+            let due = self.acks.due().map_or(silent_at, |due| due.min(silent_at));
+            if due < alarm.deadline() {
+                alarm.as_mut().reset(due);
+            }
+            let under_way = self.under_way();
             tokio::select! {
-                () = shutdown.cancelled() => return Err(stopping()),
-                () = replaced.cancelled() => {
+                () = &mut cancelled => return Err(stopping()),
+                () = &mut displaced => {
                     return Err(Status::aborted("another stream of this host took its place"));
                 }
-                Some(done) = self.appends.join_next() => self.finish(done).await?,
-                () = sleep_until(ack_due), if self.acks.due().is_some() => {}
-                () = sleep_until(silent_at) => {
-                    return Err(Status::deadline_exceeded("nothing was heard for too long"));
+                done = self.appender.next(), if self.appender.open() > 0 => {
+                    self.finish_all(done).await?;
                 }
-                read = inbound.message(), if self.appends.len() < window => match read {
-                    Ok(None) => return Ok(()),
-                    Ok(Some(message)) => {
-                        silent_at = Instant::now() + idle;
-                        self.place.heard(self.shared.clock.now_ms());
+                Some(done) = self.gaps.join_next() => self.finish_gap(done).await?,
+                () = &mut alarm => {
+                    let now = Instant::now();
+                    if silent_at <= now {
+                        return Err(Status::deadline_exceeded("nothing was heard for too long"));
+                    }
+                    let due = self.acks.due().map_or(silent_at, |due| due.min(silent_at));
+                    alarm.as_mut().reset(due.max(now));
+                }
+                read = inbound.message(), if under_way < window => {
+                    let mut next = Some(read);
+                    // Whatever has come already is taken in one go.
+                    while let Some(read) = next.take() {
+                        let Some(message) = self.heard(read).await? else {
+                            return Ok(());
+                        };
                         self.take(message).await?;
-                    }
-                    Err(status) => {
-                        let status = unreadable(&status, &self.shared);
-                        if status.code() == tonic::Code::ResourceExhausted {
-                            self.count("limit").await;
+                        if self.under_way() < window {
+                            next = at_once(inbound.message()).await;
                         }
-                        return Err(status);
                     }
-                },
+                    silent_at = Instant::now() + idle;
+                    self.place.heard(self.shared.clock.now_ms());
+                }
+            }
+        }
+    }
+
+    /// Batches and gaps that were read and are not durable yet.
+    fn under_way(&self) -> usize {
+        self.appender.open() + self.gaps.len()
+    }
+
+    /// What was read; `None` at the end of the agent's side.
+    async fn heard(
+        &mut self,
+        read: Result<Option<AgentMessage>, Status>,
+    ) -> Result<Option<AgentMessage>, Status> {
+        match read {
+            Ok(message) => Ok(message),
+            Err(status) => {
+                let status = unreadable(&status, &self.shared);
+                if status.code() == tonic::Code::ResourceExhausted {
+                    self.count("limit").await;
+                }
+                Err(status)
             }
         }
     }
@@ -299,23 +347,18 @@ impl Stream {
             Ok(append) => append,
             Err(refused) => return self.refuse(&batch.spool_id, batch.sequence, refused).await,
         };
-        // Beside the bytes, a batch costs its decoded samples; those are bounded by the window.
-        let bytes = batch.block.len().max(1) as u32;
+        let bytes = append.block.bytes().len().max(1) as u32;
         let waiting = Arc::clone(&self.shared.waiting)
             .acquire_many_owned(bytes)
             .await;
-        let store = self.shared.store.clone();
-        self.appends.spawn(async move {
-            let _waiting = waiting;
-            let (spool_id, sequence) = (append.spool_id, append.sequence);
-            Done {
-                spool_id,
-                first: sequence,
-                last: sequence,
-                result: store.append(append).await,
+        let (spool_id, sequence) = (append.spool_id, append.sequence);
+        match self.appender.put(append, waiting.ok()).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.finish(spool_id, (sequence, sequence), Err(error))
+                    .await
             }
-        });
-        Ok(())
+        }
     }
 
     async fn gap(&mut self, gap: Gap) -> Result<(), Status> {
@@ -347,8 +390,8 @@ impl Stream {
         tracing::warn!(host = %self.name, reason, samples = gap.samples, "the agent's spool dropped samples");
         let (store, host_id) = (self.shared.store.clone(), self.host_id);
         let now_ms = self.shared.clock.now_ms();
-        self.appends.spawn(async move {
-            Done {
+        self.gaps.spawn(async move {
+            GapDone {
                 spool_id,
                 first,
                 last,
@@ -449,16 +492,29 @@ impl Stream {
     }
 
     /// Takes note of an append that ended.
-    async fn finish(&mut self, done: Result<Done, tokio::task::JoinError>) -> Result<(), Status> {
-        let Done {
-            spool_id,
-            first,
-            last,
-            result,
-        } = done.map_err(|error| {
-            tracing::error!(host = %self.name, %error, "an append did not end");
-            Status::internal("an append did not end")
+    async fn finish_all(&mut self, all: Vec<Done>) -> Result<(), Status> {
+        for done in all {
+            let range = (done.sequence, done.sequence);
+            self.finish(done.spool_id, range, done.result).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish_gap(&mut self, done: Result<GapDone, JoinError>) -> Result<(), Status> {
+        let done = done.map_err(|error| {
+            tracing::error!(host = %self.name, %error, "a gap was not recorded");
+            Status::internal("a gap was not recorded")
         })?;
+        self.finish(done.spool_id, (done.first, done.last), done.result)
+            .await
+    }
+
+    async fn finish(
+        &mut self,
+        spool_id: SpoolId,
+        (first, last): (u64, u64),
+        result: Result<Appended, StoreError>,
+    ) -> Result<(), Status> {
         match result {
             // A batch sent twice is acknowledged twice: the agent may have missed the first.
             Ok(Appended::Stored | Appended::Duplicate) => {
@@ -506,6 +562,16 @@ impl Stream {
             tracing::error!(host = %self.name, reason, error = format!("{error:#}"), "count a refusal");
         }
     }
+}
+
+/// What a future answers without waiting.
+async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|task| match future.as_mut().poll(task) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn stopping() -> Status {

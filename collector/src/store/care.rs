@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::StoreError;
-use super::history::head::Head;
-use super::history::{churn, merge, retention, seal};
+use super::history::head::{Due, Head};
+use super::history::seal::{self, Sealed};
+use super::history::{churn, merge, retention};
 use super::registry::hosts;
 use super::types::{Census, StoreFacts, Written};
 use super::writer::Ledger;
@@ -21,10 +22,25 @@ const MERGE_TIME_MAX: Duration = Duration::from_millis(100);
 const ROLL_UP_TIME_MAX: Duration = Duration::from_millis(500);
 /// Packed bytes the head may hold: above it the largest journals are sealed early.
 const HEAD_BYTES_MAX: usize = 256 << 20;
+/// Packed bytes of journals that are sealed in one commit.
+const GROUP_BYTES_MAX: usize = 16 << 20;
 
 /// A panic elsewhere cannot leave these half changed: every change is one step.
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is sealed in one commit: bounded by its bytes in the head.
+fn groups(due: &[Due]) -> impl Iterator<Item = &[Due]> {
+    let mut bytes = 0;
+    due.chunk_by(move |_, next| {
+        bytes += next.bytes;
+        let joins = bytes <= GROUP_BYTES_MAX;
+        if !joins {
+            bytes = 0;
+        }
+        joins
+    })
 }
 
 impl Store {
@@ -40,12 +56,19 @@ impl Store {
         let due = writing
             .head
             .due(|host, oldest_ms, bytes| crowded || seal::is_due(host, oldest_ms, bytes, now_ms));
-        for one in due {
-            let enough = crowded && writing.head.bytes() < HEAD_BYTES_MAX / 4 * 3;
-            if enough || begun.elapsed() > UPKEEP_TIME_MAX {
+        let mut over = writing.head.bytes().saturating_sub(HEAD_BYTES_MAX / 4 * 3);
+        let enough = |one: &Due| {
+            let enough = crowded && over == 0;
+            over = over.saturating_sub(one.bytes);
+            !enough
+        };
+        let due: Vec<Due> = due.into_iter().take_while(enough).collect();
+        let until = begun + UPKEEP_TIME_MAX;
+        for group in groups(&due) {
+            if Instant::now() >= until {
                 break;
             }
-            self.seal(one.host).await?;
+            self.seal(group, Some(until)).await?;
         }
         let merged = self.merge(Instant::now() + MERGE_TIME_MAX).await;
         let rolled = self.roll_up(now_ms, ROLL_UP_TIME_MAX).await;
@@ -99,35 +122,56 @@ impl Store {
     /// # Errors
     /// `Full`, `Damaged`, `Io`: what is not sealed stays in the journal.
     pub async fn seal_all(&self) -> Result<(), StoreError> {
+        let due = self.writing()?.head.due(|_, _, _| true);
         let mut sealed = Ok(());
-        for due in self.writing()?.head.due(|_, _, _| true) {
-            sealed = sealed.and(self.seal(due.host).await);
+        for group in groups(&due) {
+            sealed = sealed.and(self.seal(group, None).await);
         }
         sealed
     }
 
-    /// Seals all of a host's journal.
-    async fn seal(&self, host: i64) -> Result<(), StoreError> {
+    /// Seals all of some hosts' journals, until it is time to stop. One commit for all of them:
+    /// a page of the journal has batches of many hosts, and is written whenever one of them goes.
+    async fn seal(&self, group: &[Due], until: Option<Instant>) -> Result<(), StoreError> {
         let writing = self.writing()?;
         let _one_at_a_time = writing.sealing.lock().await;
-        let entries = writing.head.entries(host, i64::MIN, i64::MAX);
-        if entries.is_empty() {
-            return Ok(());
+        let (mut sealed, mut met) = (Vec::new(), Ok(()));
+        for Due { host, .. } in group.iter().copied() {
+            let entries = writing.head.entries(host, i64::MIN, i64::MAX);
+            if entries.is_empty() {
+                continue;
+            }
+            let relations = Arc::clone(&writing.relations);
+            let prepare =
+                move |conn: &rusqlite::Connection| seal::prepare(conn, host, &entries, &relations);
+            match self.inner.readers.snapshot("make blocks", prepare).await {
+                Ok(one) => sealed.push(one),
+                Err(error) => met = met.and(Err(error)),
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                break;
+            }
         }
-        let prepare = move |conn: &rusqlite::Connection| seal::prepare(conn, host, &entries);
-        let sealed = self.inner.readers.snapshot("make blocks", prepare).await?;
-        let (span, samples) = (sealed.span(), sealed.samples() as u64);
+        if sealed.is_empty() {
+            return met;
+        }
+        let spans: Vec<_> = sealed.iter().map(|s| (s.host, s.span())).collect();
+        let samples: usize = sealed.iter().map(Sealed::samples).sum();
         let commit = move |ledger: &mut Ledger| seal::commit(ledger, sealed);
-        let forget = |(host, numbers): (i64, HashSet<i64>), head: &Head| {
-            head.remove(host, &numbers);
+        let forget = |forgotten: Vec<(i64, HashSet<i64>)>, head: &Head| {
+            for (host, numbers) in forgotten {
+                head.remove(host, &numbers);
+            }
         };
         writing
             .writer
             .submit("write blocks", true, commit, forget)
             .await?;
-        hold(&writing.changed).add(host, span);
-        hold(&writing.written).sealed_samples += samples;
-        Ok(())
+        for (host, span) in spans {
+            hold(&writing.changed).add(host, span);
+        }
+        hold(&writing.written).sealed_samples += samples as u64;
+        met
     }
 
     /// Merges small blocks where blocks were sealed, until it is time to stop.
@@ -160,7 +204,9 @@ impl Store {
         let writing = self.writing()?;
         // A block must not be sealed against blocks that are being replaced.
         let _one_at_a_time = writing.sealing.lock().await;
-        let prepare = move |conn: &rusqlite::Connection| merge::prepare(conn, of, around);
+        let relations = Arc::clone(&writing.relations);
+        let prepare =
+            move |conn: &rusqlite::Connection| merge::prepare(conn, of, around, &relations);
         let readers = &self.inner.readers;
         let Some(merged) = readers.snapshot("merge blocks", prepare).await? else {
             return Ok(false);

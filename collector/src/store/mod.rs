@@ -33,6 +33,7 @@
 //! Hosts, series of a host, labels given to a host, samples in one answer, readers at once, jobs
 //! waiting for the writer, ranges of one spool: each has a bound, and the refusal says which.
 
+mod appender;
 mod backup;
 mod care;
 mod census;
@@ -42,6 +43,7 @@ mod error;
 mod history;
 mod listing;
 mod open;
+mod queue;
 mod readers;
 mod registry;
 mod rolling;
@@ -55,18 +57,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hostwell_proto::id::{HostId, SpoolId};
 
+pub use appender::{Appender, Done};
 pub use error::StoreError;
 pub use types::{
     AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, GapRecord, Greeting, HostEdit,
-    HostFacts, HostRecord, Read, RollupDifference, RollupsChecked, RowsRead, SeriesId, StoreFacts,
-    StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
+    HostFacts, HostName, HostRecord, Read, RollupDifference, RollupsChecked, RowsRead, SeriesId,
+    StoreFacts, StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
 };
 
 use crate::rules::Finding;
 use crate::series::{Kind, SeriesName, Window};
 use error::Fault;
-use history::{aggregate, churn, gaps, head::Head, journal, merge, rollup, series, spools, window};
+use history::{
+    aggregate, churn, gaps, head::Head, merge, relations, rollup, series, spools, window,
+};
 use readers::Readers;
+use registry::known::{self, Known, Moment};
 use registry::{edit, findings, hosts, watch};
 use writer::{Ledger, Writer};
 
@@ -80,6 +86,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     readers: Arc<Readers>,
+    known: Arc<Known>,
     /// `None` when opened for reading only.
     writing: Option<Writing>,
 }
@@ -95,11 +102,25 @@ struct Writing {
     tiers_seen: AtomicBool,
     /// One sealing, merging or rolling up at a time: each replaces what it has read.
     sealing: tokio::sync::Mutex<()>,
+    /// Which series foretell which, for sealing.
+    relations: Arc<relations::Relations>,
     /// Where blocks were sealed that may be merged with their neighbours.
     changed: Mutex<merge::Changed>,
     written: Mutex<Written>,
     /// The watch span of this handle, once it has begun.
     span: Arc<Mutex<Option<i64>>>,
+}
+
+/// Names and labels of all hosts that stand, by name.
+#[derive(Clone, Debug)]
+pub struct HostNames(Arc<Moment>);
+
+impl std::ops::Deref for HostNames {
+    type Target = [HostName];
+
+    fn deref(&self) -> &[HostName] {
+        &self.0.names
+    }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -172,6 +193,7 @@ impl Store {
                 tiers,
                 tiers_seen: AtomicBool::new(false),
                 sealing,
+                relations: Arc::default(),
                 changed: Mutex::default(),
                 written: Mutex::default(),
                 span: Arc::default(),
@@ -180,6 +202,7 @@ impl Store {
                 inner: Arc::new(Inner {
                     path,
                     readers,
+                    known: Arc::default(),
                     writing: Some(writing),
                 }),
             })
@@ -200,6 +223,7 @@ impl Store {
                 inner: Arc::new(Inner {
                     path,
                     readers,
+                    known: Arc::default(),
                     writing: None,
                 }),
             })
@@ -225,10 +249,25 @@ impl Store {
         doing: &'static str,
         job: impl FnOnce(&mut Ledger) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writing()?
-            .writer
-            .submit(doing, true, job, |value, _| value)
-            .await
+        let known = Arc::clone(&self.inner.known);
+        let then = move |value, _: &Head| {
+            known.changed();
+            value
+        };
+        self.writing()?.writer.submit(doing, true, job, then).await
+    }
+
+    /// A way to the registry for a read: what is known of it holds only where nobody else writes.
+    fn registry(&self) -> impl FnOnce(&rusqlite::Connection) -> Result<Arc<Moment>, Fault> + use<> {
+        let known = self
+            .inner
+            .writing
+            .is_some()
+            .then(|| Arc::clone(&self.inner.known));
+        move |conn: &rusqlite::Connection| match known {
+            Some(known) => known.moment(conn),
+            None => Ok(Arc::new(known::read(conn)?)),
+        }
     }
 
     /// Registers or refreshes a host; answers its record. A name that another host has gets the
@@ -262,8 +301,10 @@ impl Store {
     /// # Errors
     /// `Damaged`, `Io`.
     pub async fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
-        let read = |conn: &rusqlite::Connection| {
-            let fleet = hosts::all(conn)?;
+        let registry = self.registry();
+        let read = move |conn: &rusqlite::Connection| {
+            let moment = registry(conn)?;
+            let fleet = &moment.fleet;
             let seen = hosts::Seen {
                 last: spools::last_seen(conn, None)?,
                 dropped: gaps::dropped(conn, None)?,
@@ -271,6 +312,26 @@ impl Store {
             Ok(fleet.standing().map(|h| fleet.record(h, &seen)).collect())
         };
         self.inner.readers.snapshot("list the hosts", read).await
+    }
+
+    /// Names and labels of the hosts of [`Store::hosts`], in the same order; costs nothing while
+    /// nothing about them changes.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
+    pub async fn host_names(&self) -> Result<HostNames, StoreError> {
+        let known = self
+            .inner
+            .writing
+            .as_ref()
+            .and_then(|_| self.inner.known.now());
+        if let Some(moment) = known {
+            return Ok(HostNames(moment));
+        }
+        let registry = self.registry();
+        let read = move |conn: &rusqlite::Connection| registry(conn);
+        let moment = self.inner.readers.snapshot("list the hosts", read).await?;
+        Ok(HostNames(moment))
     }
 
     /// Changes a host; answers the record of the host that stands afterwards. Retiring and
@@ -334,14 +395,18 @@ impl Store {
     /// # Errors
     /// `NoHost` before the host's greeting; `Full`: try again later; `Conflict`, `Limit`: never.
     pub async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        let writing = self.writing()?;
-        let ready = journal::Ready::new(append)?;
-        let job = move |ledger: &mut Ledger| journal::append(ledger, ready);
-        let publish = journal::Committed::publish;
-        writing
-            .writer
-            .submit("append a batch", false, job, publish)
-            .await
+        let mut appender = Appender::new(self.writing()?.writer.clone(), true);
+        appender.put(append, None).await?;
+        let done = appender.next().await.pop();
+        done.map_or_else(|| Err(writer::closed()), |done| done.result)
+    }
+
+    /// The way in for a stream: its batches may wait a moment for those of others.
+    ///
+    /// # Errors
+    /// `Conflict` when it is open for reading only.
+    pub fn appender(&self) -> Result<Appender, StoreError> {
+        Ok(Appender::new(self.writing()?.writer.clone(), false))
     }
 
     /// Records batches that will never come, once each; they count as dealt with from then on.
@@ -403,8 +468,10 @@ impl Store {
     /// `NoHost` with the nearest name; `Limit` when the answer would be too large.
     pub async fn windows(&self, query: WindowQuery) -> Result<Vec<Window>, StoreError> {
         let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let registry = self.registry();
         let read = move |conn: &rusqlite::Connection| {
-            let fleet = hosts::all(conn)?;
+            let moment = registry(conn)?;
+            let fleet = &moment.fleet;
             let mut chosen: Vec<&hosts::HostRow> = if query.hosts.is_empty() {
                 fleet
                     .standing()
@@ -419,7 +486,7 @@ impl Store {
             };
             chosen.sort_by(|a, b| a.name.cmp(&b.name));
             chosen.dedup_by_key(|h| h.number);
-            let asks = chosen.iter().map(|host| ask(&fleet, host)).collect();
+            let asks = chosen.iter().map(|host| ask(fleet, host)).collect();
             window::read(conn, head.as_deref(), asks, &query)
         };
         self.inner.readers.with("read samples", read).await
@@ -432,12 +499,14 @@ impl Store {
     /// `NoHost` with the nearest name; `Limit` when it takes too much to read.
     pub async fn aggregate(&self, query: AggregateQuery) -> Result<Aggregated, StoreError> {
         let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let registry = self.registry();
         let read = move |conn: &rusqlite::Connection| {
             let begun = cpu_us();
-            let fleet = hosts::all(conn)?;
+            let moment = registry(conn)?;
+            let fleet = &moment.fleet;
             let mut asks = Vec::with_capacity(query.hosts.len());
             for name in &query.hosts {
-                asks.push(ask(&fleet, fleet.named(name)?));
+                asks.push(ask(fleet, fleet.named(name)?));
             }
             let tiers = rollup::tiers(conn)?;
             let mut found = aggregate::read(conn, head.as_deref(), &asks, &query, &tiers)?;
@@ -454,8 +523,10 @@ impl Store {
     /// `NoHost` with the nearest name.
     pub async fn samples_since(&self, names: Vec<String>) -> Result<Option<i64>, StoreError> {
         let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let registry = self.registry();
         let read = move |conn: &rusqlite::Connection| {
-            let fleet = hosts::all(conn)?;
+            let moment = registry(conn)?;
+            let fleet = &moment.fleet;
             let tiers = rollup::tiers(conn)?;
             let (mut latest, head) = (None, head.as_deref());
             for name in &names {

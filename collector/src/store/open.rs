@@ -74,7 +74,7 @@ fn prepare(path: &Path) -> Result<(Connection, Head), Fault> {
     quick_check(&conn)?;
     let head = Head::default();
     journal::each(&conn, |host, entry| {
-        head.push(host, entry);
+        head.extend(vec![(host, entry)]);
         Ok(())
     })?;
     Ok((conn, head))

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hostwell_proto::column::{Block, Column};
+use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
 
 use super::*;
@@ -83,10 +83,10 @@ fn batch(n: u8, sequence: u64, ids: &[SeriesId], points: &[(i64, f64)]) -> Appen
         spool_id: spool(n),
         sequence,
         received_ms: points.last().map_or(T0, |p| p.0),
-        block: Block {
+        block: Packed::of(&Block {
             times_ms: points.iter().map(|p| p.0).collect(),
             columns,
-        },
+        }),
         series: ids.to_vec(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hostwell_proto::column::Block;
+use hostwell_proto::column::Packed;
 use hostwell_proto::id::{HostId, SpoolId};
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,15 @@ pub struct HostRecord {
     pub kept: bool,
 }
 
+/// What selectors can say of a host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostName {
+    /// As in [`HostRecord`].
+    pub name: String,
+    /// As in [`HostRecord`].
+    pub labels: BTreeMap<String, String>,
+}
+
 /// A change an operator makes to a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -176,7 +185,7 @@ pub struct Append {
     /// When it arrived, collector's clock.
     pub received_ms: i64,
     /// Times and values; `Column::number` is a position in `series`.
-    pub block: Block,
+    pub block: Packed,
     /// The series of the block's columns.
     pub series: Vec<SeriesId>,
 }

@@ -1,29 +1,29 @@
 //! The one writer: a thread that owns the writing connection and commits in groups.
 //!
 //! Whatever is queued when it is free goes into one transaction and one `fsync`; with nothing
-//! queued a lone batch waits for nobody. The queue is bounded: callers wait when it is full.
+//! queued a lone batch waits for nobody, and batches of streams are gathered for a moment (`queue`).
+//! The queue is bounded: callers wait when it is full.
 //! A job never sees half of another one: refusals write nothing, and a job that writes more than
 //! one row has a savepoint. When SQLite itself fails (disk full), the whole group is rolled back
 //! and each of its callers is told.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostwell_proto::id::HostId;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::appender::Ticket;
 use super::error::{Fault, StoreError, Trouble, io};
-use super::history::head::Head;
+use super::history::head::{Entry, Head};
+use super::history::journal::{self, Committed, Ready};
 use super::history::retention;
 use super::history::spools::Spools;
+use super::queue::Queue;
 use super::registry::hosts;
-
-/// Most jobs that wait for the writer; callers beyond wait to be queued.
-const QUEUE_MAX: usize = 1024;
-/// Most jobs in one commit: bounds what one rollback costs.
-const GROUP_MAX: usize = 1024;
+use super::types::Appended;
 
 /// How long a reader of another process may keep us from leaving write-ahead mode.
 const PATIENCE_AT_THE_END: Duration = Duration::from_millis(300);
@@ -91,17 +91,47 @@ type Stopped = (
     Result<(), StoreError>,
 );
 
+/// A batch on its way.
+pub(super) struct Pending {
+    /// What to write.
+    pub ready: Ready,
+    /// Who is told.
+    pub ticket: Ticket,
+}
+
 enum Message {
     Job(Job),
+    Batch(Pending),
     Stop(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The way to the writer; dropping the last one ends the thread.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
-    queue: mpsc::Sender<Message>,
+    way: Arc<Way>,
+}
+
+#[derive(Debug)]
+struct Way {
+    queue: Arc<Queue<Message>>,
     path: Arc<PathBuf>,
     head: Arc<Head>,
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Message::Job(_) => "Job",
+            Message::Batch(_) => "Batch",
+            Message::Stop(_) => "Stop",
+        })
+    }
 }
 
 impl Writer {
@@ -112,17 +142,19 @@ impl Writer {
         path: PathBuf,
         head: Arc<Head>,
     ) -> Result<Writer, StoreError> {
-        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let queue = Arc::new(Queue::new());
         let ledger = Ledger {
             conn,
             spools: Spools::default(),
             hosts: Default::default(),
         };
-        let file = path.clone();
+        let (file, jobs, shelves) = (path.clone(), Arc::clone(&queue), Arc::clone(&head));
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
-                let stopped = work(ledger, jobs, &file);
+                let stopped = work(ledger, &jobs, &shelves, &file);
+                // Nobody is left waiting, however it ended.
+                jobs.end();
                 drop(lock);
                 // Told last: whoever waits for it may open the file again at once.
                 if let Some((answer, folded)) = stopped {
@@ -130,10 +162,9 @@ impl Writer {
                 }
             })
             .map_err(|e| io("start the writer thread", e))?;
+        let path = Arc::new(path);
         Ok(Writer {
-            queue,
-            path: Arc::new(path),
-            head,
+            way: Arc::new(Way { queue, path, head }),
         })
     }
 
@@ -147,7 +178,7 @@ impl Writer {
         then: impl FnOnce(T, &Head) -> U + Send + 'static,
     ) -> Result<U, StoreError> {
         let (answer, wait) = oneshot::channel();
-        let (path, head) = (Arc::clone(&self.path), Arc::clone(&self.head));
+        let (path, head) = (Arc::clone(&self.way.path), Arc::clone(&self.way.head));
         let run = move |ledger: Result<&mut Ledger, Trouble>| -> (Verdict, Tell) {
             let (verdict, outcome) = match ledger.map_err(Fault::Sql).and_then(job) {
                 Ok(value) => (Verdict::Keep, Ok(value)),
@@ -172,80 +203,150 @@ impl Writer {
             savepoint,
             run: Box::new(run),
         };
-        self.queue
-            .send(Message::Job(job))
-            .await
-            .map_err(|_| closed())?;
+        let sent = self.way.queue.send(Message::Job(job), true).await;
+        sent.map_err(|_| closed())?;
         wait.await.map_err(|_| closed())?
+    }
+
+    /// Puts a batch into one of the next commits; its ticket hears when that is durable.
+    pub(super) async fn append(&self, pending: Pending, urgent: bool) -> Result<(), StoreError> {
+        match self.way.queue.send(Message::Batch(pending), urgent).await {
+            Ok(()) => Ok(()),
+            Err(message) => {
+                if let Message::Batch(pending) = message {
+                    pending.ticket.void();
+                }
+                Err(closed())
+            }
+        }
     }
 
     /// Folds the log into the file and ends the thread. Jobs queued before are done first.
     pub(super) async fn stop(&self) -> Result<(), StoreError> {
         let (answer, wait) = oneshot::channel();
-        if self.queue.send(Message::Stop(answer)).await.is_err() {
+        let queue = &self.way.queue;
+        if queue.send(Message::Stop(answer), true).await.is_err() {
             return Ok(());
         }
         wait.await.unwrap_or(Ok(()))
     }
 }
 
-fn closed() -> StoreError {
+pub(super) fn closed() -> StoreError {
     StoreError::Conflict("the store is closed".into())
 }
 
-fn work(mut ledger: Ledger, mut jobs: mpsc::Receiver<Message>, path: &Path) -> Option<Stopped> {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut group = Vec::new();
-        let mut stop = None;
-        let mut next = Some(first);
-        while let Some(message) = next {
-            match message {
-                Message::Job(job) => group.push(job),
-                Message::Stop(answer) => stop = Some(answer),
-            }
-            let full = stop.is_some() || group.len() >= GROUP_MAX;
-            next = if full { None } else { jobs.try_recv().ok() };
+fn work(mut ledger: Ledger, queue: &Queue<Message>, head: &Head, path: &Path) -> Option<Stopped> {
+    let mut rested = Instant::now();
+    loop {
+        let mut group = queue.take(rested);
+        if group.is_empty() {
+            return None;
         }
-        commit(&mut ledger, group);
-        if let Some(answer) = stop {
-            jobs.close();
+        let stop = group
+            .iter()
+            .position(|message| matches!(message, Message::Stop(_)));
+        let behind = stop.map(|at| group.split_off(at));
+        commit(&mut ledger, group, (head, path));
+        if let Some(Message::Stop(answer)) = behind.and_then(|b| b.into_iter().next()) {
+            queue.close();
             let folded = fold(&ledger.conn, path);
             drop(ledger);
             return Some((answer, folded));
         }
+        rested = Instant::now();
     }
-    None
 }
 
-/// One transaction for all jobs; every caller is told, whatever happens.
-fn commit(ledger: &mut Ledger, group: Vec<Job>) {
+/// What has to be said when the commit is over.
+enum Owed {
+    Job(Tell),
+    Batch(Ticket, Result<Appended, StoreError>),
+}
+
+/// One transaction for everything; every caller is told, whatever happens.
+fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)) {
     if group.is_empty() {
         return;
     }
-    let mut tells = Vec::with_capacity(group.len());
+    let mut owed = Vec::with_capacity(group.len());
+    let mut entries = Vec::with_capacity(group.len());
     let mut trouble = ledger
         .conn
         .execute_batch("BEGIN IMMEDIATE")
         .err()
         .map(|e| Trouble::from(&e));
-    for job in group {
-        let (tell, met) = run(ledger, job, trouble.as_ref());
-        tells.push(tell);
+    for message in group {
+        let (one, met) = match message {
+            Message::Job(job) => {
+                let (tell, met) = run(ledger, job, trouble.as_ref());
+                (Owed::Job(tell), met)
+            }
+            Message::Batch(Pending { ready, ticket }) => {
+                let void = trouble.as_ref();
+                let (outcome, met) = append(ledger, ready, void, &mut entries);
+                (Owed::Batch(ticket, outcome), met)
+            }
+            Message::Stop(_) => continue,
+        };
+        owed.push(one);
         trouble = trouble.or(met);
     }
     if trouble.is_none() {
         trouble = finish(ledger).err();
     }
-    if trouble.is_some() {
-        if !ledger.conn.is_autocommit() {
-            // It fails only when SQLite has already rolled back.
-            let _ = ledger.conn.execute_batch("ROLLBACK");
+    match &trouble {
+        None => head.extend(entries),
+        Some(_) => {
+            if !ledger.conn.is_autocommit() {
+                // It fails only when SQLite has already rolled back.
+                let _ = ledger.conn.execute_batch("ROLLBACK");
+            }
+            ledger.forget();
         }
-        ledger.forget();
     }
-    for tell in tells {
-        tell(trouble.as_ref().map_or(Ok(()), Err));
+    tell(owed, trouble.as_ref(), path);
+}
+
+/// Writes one batch, unless the group is void already. What goes to the head after the commit is
+/// added to `entries`.
+fn append(
+    ledger: &mut Ledger,
+    ready: Ready,
+    void: Option<&Trouble>,
+    entries: &mut Vec<(i64, Entry)>,
+) -> (Result<Appended, StoreError>, Option<Trouble>) {
+    if void.is_some() {
+        // Its caller is told of the trouble.
+        return (Ok(Appended::Stored), None);
     }
+    match journal::append(ledger, ready) {
+        Ok(Committed::Known) => (Ok(Appended::Duplicate), None),
+        Ok(Committed::Fresh(entry)) => {
+            entries.extend(entry);
+            (Ok(Appended::Stored), None)
+        }
+        Err(Fault::Ours(error)) => (Err(error), None),
+        Err(Fault::Sql(trouble)) => (Ok(Appended::Stored), Some(trouble)),
+    }
+}
+
+/// Tells everybody how it went, and wakes the streams when all is said.
+fn tell(owed: Vec<Owed>, trouble: Option<&Trouble>, path: &Path) {
+    let mut waiting = Vec::new();
+    for one in owed {
+        match one {
+            Owed::Job(tell) => tell(trouble.map_or(Ok(()), Err)),
+            Owed::Batch(ticket, outcome) => {
+                let outcome = match trouble {
+                    Some(trouble) => outcome.and(Err(trouble.at(path, "append a batch"))),
+                    None => outcome,
+                };
+                waiting.extend(ticket.answer(outcome));
+            }
+        }
+    }
+    waiting.iter().for_each(|returns| returns.ring());
 }
 
 /// Runs one job of a group, unless the group is void already.

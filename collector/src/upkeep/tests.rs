@@ -4,7 +4,7 @@ use super::*;
 use crate::rules::{Finding, State};
 use crate::series::{Kind, SeriesName};
 use crate::store::{Append, Greeting, HostFacts, StoreOptions};
-use hostwell_proto::column::{Block, Column};
+use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
 use std::collections::BTreeMap;
 
@@ -72,10 +72,10 @@ impl House {
             spool_id: SpoolId([6; 16]),
             sequence: self.sequence,
             received_ms: self.now_ms,
-            block: Block {
+            block: Packed::of(&Block {
                 times_ms: vec![self.now_ms],
                 columns: vec![column],
-            },
+            }),
             series,
         };
         store.append(append).await.unwrap();

@@ -177,6 +177,48 @@ proptest! {
     }
 
     #[test]
+    fn a_block_numbered_anew_is_what_taking_it_apart_gives(block in any_block(), kept: u8) {
+        let keep = |number: u32| kept >> (number / 3 % 8) & 1 == 1;
+        let packed = Packed::renumbered(&encode(&block, |_| 1), LIMITS, |n, _| keep(n)).unwrap();
+        let mut expected = block.clone();
+        expected.columns.retain(|c| keep(c.number));
+        for (number, column) in (0..).zip(&mut expected.columns) {
+            column.number = number;
+        }
+        prop_assert_eq!(packed.unpack(LIMITS).unwrap(), expected.clone());
+        prop_assert_eq!(packed.samples(), expected.samples());
+        prop_assert_eq!(packed.numbers_end() as usize, expected.columns.len());
+        prop_assert_eq!(packed.span(), Packed::of(&expected).span());
+    }
+
+    #[test]
+    fn what_decoding_refuses_is_not_numbered_anew(
+        block in any_block(), at in any::<prop::sample::Index>(), change: u8,
+    ) {
+        let mut bytes = encode(&block, |_| 0);
+        let at = at.index(bytes.len());
+        bytes[at] ^= change;
+        let decoded = decode(&bytes, LIMITS);
+        let mut odd = false;
+        let packed = Packed::renumbered(&bytes, LIMITS, |_, value| {
+            odd |= value.is_some();
+            true
+        });
+        match (decoded, packed) {
+            (Ok(block), Ok(packed)) => {
+                let finite = |c: &Column| c.values.iter().all(|v| v.is_finite());
+                prop_assert_eq!(odd, !block.columns.iter().all(finite));
+                if !odd {
+                    let columns = packed.unpack(LIMITS).unwrap().columns;
+                    let values = |c: &[Column]| c.iter().map(|c| c.values.clone()).collect::<Vec<_>>();
+                    prop_assert_eq!(values(&columns), values(&block.columns));
+                }
+            }
+            (decoded, packed) => prop_assert_eq!(decoded.err(), packed.err()),
+        }
+    }
+
+    #[test]
     fn a_flipped_bit_is_read_or_refused(block in any_block(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
         let mut bytes = encode(&block, |_| 0);
         let at = at.index(bytes.len());

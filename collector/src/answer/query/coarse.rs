@@ -8,7 +8,7 @@ use super::{
 };
 use crate::answer::AnswerError;
 use crate::series::{Agg, Grid, Kind, Selector, Series, SeriesName, combine};
-use crate::store::{AggregateQuery, Aggregated, HostRecord, Store, Under};
+use crate::store::{AggregateQuery, Aggregated, HostName, Store, Under};
 use hostwell_proto::metric::Metric;
 
 /// Up to here samples are read: exact, and no slower.
@@ -49,7 +49,7 @@ pub(super) async fn answer(
     store: &Store,
     plan: &Plan,
     question: &SampleQuestion,
-    (hosts, since_ms): (&[HostRecord], Option<i64>),
+    (hosts, since_ms): (&[HostName], Option<i64>),
 ) -> Result<Option<Aggregated>, AnswerError> {
     let quantile = question.agg.is_some_and(is_quantile);
     if question.of_mean && (!quantile || plan.selector.metric.is_empty()) {
@@ -122,8 +122,8 @@ fn means_of(grid: Grid, hosts: usize) -> Grid {
 }
 
 /// The name under which a series counts: its own with its host, or its group's.
-fn under(selector: Selector, meant: &[&HostRecord], by: &[String], pooled: bool) -> Under {
-    let hosts: BTreeMap<String, HostRecord> = meant
+fn under(selector: Selector, meant: &[&HostName], by: &[String], pooled: bool) -> Under {
+    let hosts: BTreeMap<String, HostName> = meant
         .iter()
         .map(|host| (host.name.clone(), (*host).clone()))
         .collect();

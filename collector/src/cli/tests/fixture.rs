@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hostwell_proto::column::{Block, Column};
+use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
 
 use crate::rules::{Evidence, Finding, Severity, State};
@@ -239,10 +239,10 @@ impl Machine {
             spool_id: SpoolId([self.number; 16]),
             sequence: 1,
             received_ms: *ticks.last().unwrap(),
-            block: Block {
+            block: Packed::of(&Block {
                 columns: columns.collect(),
                 times_ms: ticks,
-            },
+            }),
             series: ids,
         };
         store.append(append).await.unwrap();

@@ -1,22 +1,28 @@
-//! The head: what the journal holds, in memory, packed as it arrived.
+//! The head: what the journal holds, in memory, packed as it arrived, or tighter: batches of a tick
+//! or two are mostly names and lengths, so those of a host are folded into longer ones (`fold`).
 //!
 //! Only the collector's own process has one; others read the journal table. An entry leaves the
 //! head after the block that replaces it is committed, so a reader that looks at the head *first*
 //! and at the blocks *afterwards* meets every sample at least once; merging makes that once.
 
+mod fold;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// One committed batch.
+/// So many batches of a host are folded into one.
+const FOLDED_AT: usize = 32;
+
+/// A committed batch, or several that were folded.
 #[derive(Debug)]
 pub(in crate::store) struct Entry {
-    /// Its row in the journal; ascending in the order of commits.
-    pub number: i64,
+    /// Their rows in the journal, in the order of commits.
+    pub numbers: Vec<i64>,
     /// Oldest sample.
     pub start_ms: i64,
     /// Newest sample.
     pub end_ms: i64,
-    /// When it arrived, collector's clock.
+    /// When it arrived (the first of them), collector's clock.
     pub received_ms: i64,
     /// A packed parcel.
     pub payload: Vec<u8>,
@@ -27,6 +33,14 @@ pub(in crate::store) struct Entry {
 struct Shelf {
     entries: Vec<Arc<Entry>>,
     bytes: usize,
+    /// The entries before this place were folded, or cannot be.
+    folded: usize,
+}
+
+impl Shelf {
+    fn count(&mut self) {
+        self.bytes = self.entries.iter().map(|e| e.payload.len()).sum();
+    }
 }
 
 /// Every host's journal in memory.
@@ -54,12 +68,52 @@ impl Head {
         self.shelves.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a committed batch.
-    pub(in crate::store) fn push(&self, host: i64, entry: Entry) {
+    /// Adds committed batches, in the order of commits. Only one thread may add.
+    pub(in crate::store) fn extend(&self, entries: Vec<(i64, Entry)>) {
+        let mut many = Vec::new();
         let mut shelves = self.write();
-        let shelf = shelves.entry(host).or_default();
-        shelf.bytes += entry.payload.len();
-        shelf.entries.push(Arc::new(entry));
+        for (host, entry) in entries {
+            let shelf = shelves.entry(host).or_default();
+            shelf.bytes += entry.payload.len();
+            shelf.entries.push(Arc::new(entry));
+            if shelf.entries.len() - shelf.folded == FOLDED_AT {
+                many.push(host);
+            }
+        }
+        drop(shelves);
+        many.into_iter().for_each(|host| self.fold(host));
+    }
+
+    /// Folds the newest entries of a host. Readers are not kept waiting for it.
+    fn fold(&self, host: i64) {
+        let newest = |shelf: &Shelf| shelf.entries[shelf.folded..].to_vec();
+        let Some(entries) = self.read().get(&host).map(newest) else {
+            return;
+        };
+        let folded = fold::fold(&entries);
+        let mut shelves = self.write();
+        let Some(shelf) = shelves.get_mut(&host) else {
+            return;
+        };
+        // Sealing may have taken some away meanwhile.
+        let begin = shelf.folded;
+        let same = shelf.entries.len() >= begin + entries.len()
+            && entries
+                .iter()
+                .zip(&shelf.entries[begin..])
+                .all(|(a, b)| Arc::ptr_eq(a, b));
+        if !same {
+            return;
+        }
+        shelf.folded += match folded {
+            Some(folded) => {
+                let place = begin..begin + entries.len();
+                shelf.entries.splice(place, [Arc::new(folded)]);
+                shelf.count();
+                1
+            }
+            None => entries.len(),
+        };
     }
 
     /// A host's batches that touch a range, in the order of commits.
@@ -83,8 +137,13 @@ impl Head {
     pub(in crate::store) fn remove(&self, host: i64, numbers: &HashSet<i64>) {
         let mut shelves = self.write();
         if let Some(shelf) = shelves.get_mut(&host) {
-            shelf.entries.retain(|e| !numbers.contains(&e.number));
-            shelf.bytes = shelf.entries.iter().map(|e| e.payload.len()).sum();
+            // One that holds more than was sealed stays: what is in both places counts once.
+            let sealed = |e: &Arc<Entry>| e.numbers.iter().all(|n| numbers.contains(n));
+            let kept = shelf.entries[..shelf.folded].iter().filter(|e| !sealed(e));
+            let folded = kept.count();
+            shelf.entries.retain(|e| !sealed(e));
+            shelf.folded = folded;
+            shelf.count();
             if shelf.entries.is_empty() {
                 shelves.remove(&host);
             }

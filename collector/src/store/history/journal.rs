@@ -4,10 +4,10 @@ use hostwell_proto::id::SpoolId;
 use rusqlite::{Connection, params};
 
 use super::super::error::{Fault, StoreError};
-use super::super::types::{Append, Appended};
+use super::super::types::Append;
 use super::super::writer::Ledger;
-use super::head::{Entry, Head};
-use super::parcel::Parcel;
+use super::head::Entry;
+use super::parcel;
 
 /// A batch made ready on its caller's thread, so that the writer only writes.
 #[derive(Debug)]
@@ -22,23 +22,20 @@ pub(in crate::store) struct Ready {
 }
 
 impl Ready {
-    /// Packs a batch.
+    /// Makes a parcel of a batch.
     pub(in crate::store) fn new(append: Append) -> Result<Ready, StoreError> {
-        let parcel = Parcel {
-            series: append.series.iter().map(|s| s.0).collect(),
-            block: append.block,
-        };
-        if !parcel.is_sound() {
+        let series: Vec<i64> = append.series.iter().map(|s| s.0).collect();
+        if append.block.numbers_end() as usize > series.len() {
             return Err(StoreError::Conflict(
                 "a column of the batch names no series".into(),
             ));
         }
-        let samples = parcel.block.samples();
-        let payload = parcel.pack();
+        let samples = append.block.samples();
+        let payload = parcel::wrap(&series, append.block.bytes());
         Ok(Ready {
             append_of: (append.host_id, append.spool_id, append.sequence),
             received_ms: append.received_ms,
-            span: if samples == 0 { None } else { parcel.span() },
+            span: append.block.span().filter(|_| samples > 0),
             samples,
             crc32c: crc32c::crc32c(&payload),
             payload,
@@ -53,21 +50,6 @@ pub(in crate::store) enum Committed {
     Fresh(Option<(i64, Entry)>),
     /// Known before.
     Known,
-}
-
-impl Committed {
-    /// Moves the batch into the head.
-    pub(in crate::store) fn publish(self, head: &Head) -> Appended {
-        match self {
-            Committed::Known => Appended::Duplicate,
-            Committed::Fresh(entry) => {
-                if let Some((host, entry)) = entry {
-                    head.push(host, entry);
-                }
-                Appended::Stored
-            }
-        }
-    }
 }
 
 /// Adds a batch and its watermark, unless it is known.
@@ -98,7 +80,7 @@ pub(in crate::store) fn append(ledger: &mut Ledger, ready: Ready) -> Result<Comm
         fresh = Some((
             host,
             Entry {
-                number,
+                numbers: vec![number],
                 start_ms,
                 end_ms,
                 received_ms,
@@ -130,7 +112,7 @@ pub(in crate::store) fn each(
             )));
         }
         let entry = Entry {
-            number,
+            numbers: vec![number],
             received_ms: r.get(2)?,
             start_ms: r.get(3)?,
             end_ms: r.get(4)?,
@@ -168,7 +150,7 @@ pub(in crate::store) fn of_hosts(
     for (number, host) in numbers {
         let entry = one.query_row([number], |r| {
             let entry = Entry {
-                number,
+                numbers: vec![number],
                 received_ms: r.get(0)?,
                 start_ms: r.get(1)?,
                 end_ms: r.get(2)?,

@@ -12,15 +12,14 @@ use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
 use super::super::writer::Ledger;
-use super::parcel::{Parcel, times_of};
+use super::parcel::Parcel;
+use super::relations::{Relations, names};
 use super::seal::{Fresh, HOLE_MS, Points, TICKS_MAX, insert, settle, stretches};
 
 /// How many blocks before and behind the fresh ones are looked at.
 const NEIGHBOURS: i64 = 8;
 /// Most ticks merged in one go.
 const TICKS_AT_ONCE: usize = 4 * TICKS_MAX;
-/// A merged block with so many ticks is worth a search for relations between its columns.
-const TICKS_SEARCHED: usize = TICKS_MAX / 2;
 
 /// Blocks as they are in the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,9 +57,10 @@ pub(in crate::store) fn prepare(
     conn: &Connection,
     (host, family): (i64, i64),
     around: (i64, i64),
+    relations: &Relations,
 ) -> Result<Option<Merged>, Fault> {
     for group in groups(&neighbours(conn, (host, family), around)?) {
-        let merged = merged(conn, (host, family), &group)?;
+        let merged = merged(conn, (host, family), &group, relations)?;
         // A merge that fills no block and saves none would be done again and again.
         let fills = merged.blocks.iter().any(|b| b.ticks == TICKS_MAX);
         if fills || merged.blocks.len() < group.len() {
@@ -127,7 +127,12 @@ fn groups(blocks: &[Old]) -> Vec<Vec<Old>> {
 }
 
 /// The blocks that replace a group.
-fn merged(conn: &Connection, (host, family): (i64, i64), group: &[Old]) -> Result<Merged, Fault> {
+fn merged(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    group: &[Old],
+    relations: &Relations,
+) -> Result<Merged, Fault> {
     let mut one = conn.prepare_cached("SELECT crc32c, payload FROM block WHERE number = ?1")?;
     let mut members: BTreeMap<i64, Points> = BTreeMap::new();
     let mut known = None;
@@ -153,12 +158,16 @@ fn merged(conn: &Connection, (host, family): (i64, i64), group: &[Old]) -> Resul
         }
     }
     members.values_mut().for_each(settle);
+    let (_, names) = names(conn, host)?;
     let mut blocks = Vec::new();
     for stretch in stretches(&members) {
         let kept = within(&members, stretch);
-        let ticks = times_of(kept.iter().map(|(_, points)| *points)).len();
-        let known = known.as_ref().filter(|_| ticks < TICKS_SEARCHED);
-        blocks.push(Fresh::of(family, &kept, known)?);
+        blocks.push(Fresh::of(
+            family,
+            &kept,
+            (relations, &names),
+            known.clone(),
+        )?);
     }
     Ok(Merged {
         host,

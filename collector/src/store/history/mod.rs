@@ -14,6 +14,7 @@ pub(super) mod journal;
 pub(super) mod merge;
 pub(super) mod parcel;
 pub(super) mod ranges;
+pub(super) mod relations;
 pub(super) mod retention;
 pub(super) mod rollup;
 pub(super) mod seal;

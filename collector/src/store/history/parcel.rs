@@ -9,7 +9,7 @@
 //! journal keeps parcels as they are; a sealed block is of format 2 (`sealed`) or, the older way and
 //! where it is smaller, a parcel under zstd. Each has its CRC-32C in a column beside it.
 
-use hostwell_proto::column::{self, Block, Column, Limits};
+use hostwell_proto::column::{self, Block, Column, Limits, Room, Walk};
 
 use super::super::error::Fault;
 use super::sealed::{self, Plans};
@@ -51,10 +51,72 @@ pub(in crate::store) fn put_runs(out: &mut Vec<u8>, series: &[i64]) {
     }
 }
 
+/// A parcel around a packed block.
+pub(in crate::store) fn wrap(series: &[i64], block: &[u8]) -> Vec<u8> {
+    // A list of ids is a run or two.
+    let mut out = Vec::with_capacity(block.len() + 24);
+    out.push(VERSION);
+    put_runs(&mut out, series);
+    out.extend_from_slice(block);
+    out
+}
+
+/// Reads parcels one after another into room that is used again.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Opener {
+    series: Vec<i64>,
+    times_ms: Vec<i64>,
+    room: Room,
+}
+
+impl Opener {
+    /// Calls back for every column whose series is `wanted`: id, times of all ticks, samples.
+    pub(in crate::store) fn each(
+        &mut self,
+        bytes: &[u8],
+        wanted: impl Fn(i64) -> bool,
+        mut take: impl FnMut(i64, &[i64], &Room),
+    ) -> Result<(), Fault> {
+        let mut cursor = Cursor::new(bytes, "a parcel's series list");
+        begin(&mut cursor, &mut self.series)?;
+        let damaged = |e: column::ColumnError| Fault::damaged(format!("a parcel's samples: {e}"));
+        let mut walk = Walk::begin(cursor.rest(), LIMITS, &mut self.times_ms).map_err(damaged)?;
+        while let Some(number) = walk.number().map_err(damaged)? {
+            let Some(id) = self.series.get(number as usize).copied() else {
+                return Err(Fault::damaged("a parcel's column names no series"));
+            };
+            if wanted(id) {
+                walk.read(&mut self.room).map_err(damaged)?;
+                take(id, &self.times_ms, &self.room);
+            } else {
+                walk.pass(&mut self.room.ticks).map_err(damaged)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Version and series of a parcel.
+fn begin(cursor: &mut Cursor<'_>, series: &mut Vec<i64>) -> Result<(), Fault> {
+    match cursor.byte()? {
+        VERSION => take_runs_into(cursor, series),
+        other => Err(Fault::damaged(format!(
+            "a parcel of unknown version {other}"
+        ))),
+    }
+}
+
 /// Reads a list of ids.
 pub(in crate::store) fn take_runs(cursor: &mut Cursor<'_>) -> Result<Vec<i64>, Fault> {
+    let mut series = Vec::new();
+    take_runs_into(cursor, &mut series)?;
+    Ok(series)
+}
+
+fn take_runs_into(cursor: &mut Cursor<'_>, series: &mut Vec<i64>) -> Result<(), Fault> {
     let runs = cursor.unsigned()?;
-    let (mut series, mut end) = (Vec::new(), 0i64);
+    series.clear();
+    let mut end = 0i64;
     for _ in 0..runs {
         let first = end.wrapping_add(cursor.signed()?);
         let length = cursor.unsigned()?;
@@ -64,7 +126,7 @@ pub(in crate::store) fn take_runs(cursor: &mut Cursor<'_>) -> Result<Vec<i64>, F
         end = first.wrapping_add(length as i64);
         series.extend((0..length as i64).map(|i| first.wrapping_add(i)));
     }
-    Ok(series)
+    Ok(())
 }
 
 impl Parcel {
@@ -78,24 +140,14 @@ impl Parcel {
 
     /// The parcel as bytes.
     pub(in crate::store) fn pack(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
-        put_runs(&mut out, &self.series);
-        out.extend_from_slice(&column::encode(&self.block, |_| 0));
-        out
+        wrap(&self.series, &column::encode(&self.block, |_| 0))
     }
 
     /// Reads bytes whose checksum was right; what does not fit is damage all the same.
     pub(in crate::store) fn unpack(bytes: &[u8]) -> Result<Parcel, Fault> {
         let mut cursor = Cursor::new(bytes, "a parcel's series list");
-        match cursor.byte()? {
-            VERSION => {}
-            other => {
-                return Err(Fault::damaged(format!(
-                    "a parcel of unknown version {other}"
-                )));
-            }
-        }
-        let series = take_runs(&mut cursor)?;
+        let mut series = Vec::new();
+        begin(&mut cursor, &mut series)?;
         let block = column::decode(cursor.rest(), LIMITS)
             .map_err(|e| Fault::damaged(format!("a parcel's samples: {e}")))?;
         let parcel = Parcel { series, block };
@@ -157,8 +209,17 @@ impl Parcel {
         bytes: &[u8],
         wanted: impl Fn(i64) -> bool,
     ) -> Result<Parcel, Fault> {
+        Parcel::unseal_within(bytes, wanted, (i64::MIN, i64::MAX))
+    }
+
+    /// The same; of format 2 only the ticks within a range.
+    pub(in crate::store) fn unseal_within(
+        bytes: &[u8],
+        wanted: impl Fn(i64) -> bool,
+        range: (i64, i64),
+    ) -> Result<Parcel, Fault> {
         if bytes.first() == Some(&sealed::VERSION) {
-            return sealed::decode(bytes, wanted);
+            return sealed::decode(bytes, wanted, range);
         }
         let size = zstd::zstd_safe::get_frame_content_size(bytes)
             .ok()

@@ -5,17 +5,19 @@
 //! older ones in time but never repeat a sample of theirs: what is sealed already came first.
 //! Blocks are made on a reading thread; the writer only inserts them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use hostwell_proto::column::Room;
 use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
 use super::super::writer::Ledger;
 use super::head::Entry;
-use super::parcel::{Parcel, times_of};
+use super::parcel::{Opener, Parcel, times_of};
+use super::relations::{Names, Relations, names};
+use super::rollup;
 use super::sealed::Plans;
-use super::{rollup, series};
 
 /// A journal is sealed at the next turn of its host's hour, …
 const PERIOD_MS: i64 = 3_600_000;
@@ -38,21 +40,26 @@ pub(in crate::store) struct Fresh {
 }
 
 impl Fresh {
-    /// Packs samples of each series, ascending in time without a time twice.
+    /// Packs samples of each series, ascending in time without a time twice. `own`: how the
+    /// host's series were foretold in another block.
     pub(in crate::store) fn of(
         family: i64,
         samples: &[(i64, &[(i64, f64)])],
-        known: Option<&Plans>,
+        (relations, names): (&Relations, &Names),
+        own: Option<Plans>,
     ) -> Result<Fresh, Fault> {
         let parcel = Parcel::of(samples);
         let (start_ms, end_ms) = parcel.span().unwrap_or((0, 0));
+        let guide = relations.guide(names, &parcel.series, own);
+        let payload = parcel.seal(Some(&guide))?;
+        relations.learn(names, &guide, Parcel::plans(&payload)?);
         Ok(Fresh {
             family,
             start_ms,
             end_ms,
             ticks: parcel.block.times_ms.len(),
             samples: parcel.block.samples(),
-            payload: parcel.seal(known)?,
+            payload,
         })
     }
 }
@@ -60,7 +67,7 @@ impl Fresh {
 /// Blocks and the journal entries they replace.
 #[derive(Debug)]
 pub(in crate::store) struct Sealed {
-    host: i64,
+    pub host: i64,
     numbers: HashSet<i64>,
     blocks: Vec<Fresh>,
 }
@@ -98,36 +105,67 @@ pub(in crate::store) fn settle(points: &mut Points) {
     }
 }
 
+/// A host's samples while they are gathered, with a place for each series: batches of one host name
+/// the same series in the same order nearly always.
+#[derive(Default)]
+struct Gathering {
+    places: HashMap<i64, usize>,
+    series: Vec<(i64, Points)>,
+    next: usize,
+}
+
+impl Gathering {
+    fn points(&mut self, id: i64) -> &mut Points {
+        let next = self.next;
+        let at = match self.series.get(next) {
+            Some((known, _)) if *known == id => next,
+            _ => *self.places.entry(id).or_insert_with(|| {
+                self.series.push((id, Points::new()));
+                self.series.len() - 1
+            }),
+        };
+        self.next = at + 1;
+        &mut self.series[at].1
+    }
+}
+
 /// Makes the blocks for some entries of a host, given in the order of commits.
 pub(in crate::store) fn prepare(
     conn: &Connection,
     host: i64,
     entries: &[Arc<Entry>],
+    relations: &Relations,
 ) -> Result<Sealed, Fault> {
-    let families = series::families(conn, host)?;
-    let mut points: BTreeMap<i64, BTreeMap<i64, Points>> = BTreeMap::new();
+    let (families, names) = names(conn, host)?;
+    let (mut gathering, mut opener) = (Gathering::default(), Opener::default());
     for entry in entries {
-        let parcel = Parcel::unpack(&entry.payload)?;
-        for column in &parcel.block.columns {
-            let id = parcel.series[column.number as usize];
-            let family = families.get(&id).copied().unwrap_or(0);
-            let members = points.entry(family).or_default();
-            let times = &parcel.block.times_ms;
-            let samples = column.samples().map(|(tick, value)| (times[tick], value));
-            members.entry(id).or_default().extend(samples);
-        }
+        gathering.next = 0;
+        let take = |id: i64, times: &[i64], room: &Room| {
+            let samples = room.samples().map(|(tick, value)| (times[tick], value));
+            gathering.points(id).extend(samples);
+        };
+        opener.each(&entry.payload, |_| true, take)?;
+    }
+    let mut points: BTreeMap<i64, BTreeMap<i64, Points>> = BTreeMap::new();
+    for (id, samples) in gathering.series {
+        let family = families.get(&id).copied().unwrap_or(0);
+        points.entry(family).or_default().insert(id, samples);
     }
     let mut blocks = Vec::new();
     for (family, mut members) in points {
         members.values_mut().for_each(settle);
         for (start_ms, end_ms) in stretches(&members) {
-            let fresh = block(conn, (host, family), (start_ms, end_ms), &members)?;
-            blocks.extend(fresh);
+            let Some(kept) = fresh(conn, (host, family), (start_ms, end_ms), &members)? else {
+                continue;
+            };
+            let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, p.as_slice())).collect();
+            let own = earlier_plans(conn, (host, family), start_ms)?;
+            blocks.push(Fresh::of(family, &borrowed, (relations, &names), own)?);
         }
     }
     Ok(Sealed {
         host,
-        numbers: entries.iter().map(|e| e.number).collect(),
+        numbers: entries.iter().flat_map(|e| e.numbers.clone()).collect(),
         blocks,
     })
 }
@@ -141,13 +179,13 @@ pub(in crate::store) fn stretches(members: &BTreeMap<i64, Points>) -> Vec<(i64, 
         .collect()
 }
 
-/// One block of a stretch, without the samples that overlapping blocks hold already.
-fn block(
+/// The samples of a stretch, without those that overlapping blocks hold already.
+fn fresh(
     conn: &Connection,
     (host, family): (i64, i64),
     (start_ms, end_ms): (i64, i64),
     members: &BTreeMap<i64, Points>,
-) -> Result<Option<Fresh>, Fault> {
+) -> Result<Option<Vec<(i64, Points)>>, Fault> {
     let mut held: HashSet<(i64, i64)> = HashSet::new();
     let all = |_: i64| true;
     each_block(conn, (host, family), (start_ms, end_ms), all, |parcel| {
@@ -170,13 +208,8 @@ fn block(
             kept.push((*id, points));
         }
     }
-    if kept.is_empty() {
-        return Ok(None);
-    }
-    let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, p.as_slice())).collect();
-    let known = earlier_plans(conn, (host, family), start_ms)?;
     // Without the repeated samples the stretch may be shorter than it was.
-    Ok(Some(Fresh::of(family, &borrowed, known.as_ref())?))
+    Ok(Some(kept).filter(|k| !k.is_empty()))
 }
 
 /// How the series of the block before were foretold from each other.
@@ -196,13 +229,25 @@ fn earlier_plans(
     }
 }
 
-/// Visits the sealed blocks of a family that touch a range, oldest commit first, with at least
-/// the series that are `wanted`.
+/// Visits the sealed blocks of a family that touch a range, oldest commit first, whole, with at
+/// least the series that are `wanted`.
 pub(in crate::store) fn each_block(
+    conn: &Connection,
+    of: (i64, i64),
+    range: (i64, i64),
+    wanted: impl Fn(i64) -> bool,
+    visit: impl FnMut(Parcel) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let open = |payload: &[u8]| Parcel::unseal_some(payload, &wanted);
+    open_blocks(conn, of, range, open, visit)
+}
+
+/// The same, each block opened by `open`.
+pub(in crate::store) fn open_blocks(
     conn: &Connection,
     (host, family): (i64, i64),
     (from_ms, to_ms): (i64, i64),
-    wanted: impl Fn(i64) -> bool,
+    open: impl Fn(&[u8]) -> Result<Parcel, Fault>,
     mut visit: impl FnMut(Parcel) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = conn.prepare_cached(
@@ -216,7 +261,7 @@ pub(in crate::store) fn each_block(
         if crc32c::crc32c(payload) != crc {
             return Err(Fault::damaged(format!("block {number} fails its checksum")));
         }
-        visit(Parcel::unseal_some(payload, &wanted)?)?;
+        visit(open(payload)?)?;
     }
     Ok(())
 }
@@ -245,23 +290,28 @@ pub(in crate::store) fn insert(
     Ok(())
 }
 
-/// Writes the blocks and deletes what they replace; answers what the head may forget.
+/// Writes the blocks of some hosts and deletes what they replace; answers what the head may forget.
 pub(in crate::store) fn commit(
     ledger: &mut Ledger,
-    sealed: Sealed,
-) -> Result<(i64, HashSet<i64>), Fault> {
-    insert(&ledger.conn, sealed.host, &sealed.blocks)?;
-    for b in &sealed.blocks {
-        let of = (sealed.host, b.family);
-        rollup::mark(&ledger.conn, of, (b.start_ms, b.end_ms))?;
+    all: Vec<Sealed>,
+) -> Result<Vec<(i64, HashSet<i64>)>, Fault> {
+    let mut numbers: Vec<i64> = Vec::new();
+    for sealed in &all {
+        insert(&ledger.conn, sealed.host, &sealed.blocks)?;
+        for b in &sealed.blocks {
+            let of = (sealed.host, b.family);
+            rollup::mark(&ledger.conn, of, (b.start_ms, b.end_ms))?;
+        }
+        numbers.extend(&sealed.numbers);
     }
+    numbers.sort_unstable();
     let mut delete = ledger
         .conn
-        .prepare_cached("DELETE FROM journal WHERE number = ?1")?;
-    for number in &sealed.numbers {
-        delete.execute([number])?;
+        .prepare_cached("DELETE FROM journal WHERE number BETWEEN ?1 AND ?2")?;
+    for run in numbers.chunk_by(|a, b| a + 1 == *b) {
+        delete.execute([run[0], run[run.len() - 1]])?;
     }
-    Ok((sealed.host, sealed.numbers))
+    Ok(all.into_iter().map(|s| (s.host, s.numbers)).collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Series of a host: name ↔ the store's id. An id never means another series.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use hostwell_proto::metric::{Family, Metric};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -142,11 +142,4 @@ fn series_row(
         name,
         kind,
     })
-}
-
-/// Which family each series of a host belongs to.
-pub(in crate::store) fn families(conn: &Connection, host: i64) -> Result<HashMap<i64, i64>, Fault> {
-    let mut select = conn.prepare_cached("SELECT id, family FROM series WHERE host = ?1")?;
-    let rows = select.query_map([host], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,14 +1,15 @@
 //! Windows: sealed blocks and what is not sealed yet, merged; of equal times the first wins.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::Connection;
 
 use super::super::error::{Fault, StoreError};
 use super::super::types::WindowQuery;
 use super::head::Head;
-use super::parcel::Parcel;
-use super::seal::{each_block, settle};
+use super::parcel::{Opener, Parcel};
+use super::seal::{Points, open_blocks, settle};
+use super::series::SeriesRow;
 use super::{journal, series};
 use crate::series::{Kind, Series, SeriesName, Window};
 
@@ -25,21 +26,47 @@ pub(in crate::store) struct Ask {
 
 #[derive(Debug)]
 struct Slot {
+    name: SeriesName,
     kind: Kind,
-    points: Vec<(i64, f64)>,
+    points: Points,
 }
 
 /// Samples of one host while they are gathered.
 #[derive(Debug, Default)]
 struct Gathering {
-    slots: BTreeMap<SeriesName, Slot>,
+    slots: Vec<Slot>,
+    /// Where a name is, known only once a second host number may repeat it.
+    named: HashMap<SeriesName, usize>,
     taken: usize,
 }
 
 impl Gathering {
+    /// The places of the series of one host number.
+    fn places(&mut self, rows: Vec<SeriesRow>) -> HashMap<i64, usize> {
+        if !self.slots.is_empty() && self.named.is_empty() {
+            let slots = self.slots.iter().enumerate();
+            self.named = slots.map(|(i, s)| (s.name.clone(), i)).collect();
+        }
+        let mut places = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let place = self.named.get(&row.name).copied().unwrap_or_else(|| {
+                self.slots.push(Slot {
+                    name: row.name,
+                    kind: row.kind,
+                    points: Points::new(),
+                });
+                self.slots.len() - 1
+            });
+            places.insert(row.id, place);
+        }
+        // Whatever a third number brings is looked up among all.
+        self.named.clear();
+        places
+    }
+
     fn compact(&mut self) {
-        self.slots.values_mut().for_each(|s| settle(&mut s.points));
-        self.taken = self.slots.values().map(|s| s.points.len()).sum();
+        self.slots.iter_mut().for_each(|s| settle(&mut s.points));
+        self.taken = self.slots.iter().map(|s| s.points.len()).sum();
     }
 
     /// Holds the limit; samples that are there twice count once.
@@ -61,12 +88,13 @@ impl Gathering {
 
     fn window(mut self, ask: Ask, query: &WindowQuery) -> Window {
         self.compact();
+        self.slots.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let series = self
             .slots
             .into_iter()
-            .filter(|(_, slot)| !slot.points.is_empty())
-            .map(|(name, slot)| Series {
-                name,
+            .filter(|slot| !slot.points.is_empty())
+            .map(|slot| Series {
+                name: slot.name,
                 kind: slot.kind,
                 times_ms: slot.points.iter().map(|p| p.0).collect(),
                 values: slot.points.iter().map(|p| p.1).collect(),
@@ -142,19 +170,14 @@ fn gather(
         Recent::Head(head) => head.entries(number, range.0, range.1),
         Recent::Journal(_) => Vec::new(),
     };
-    let (mut wanted, mut families) = (HashMap::new(), BTreeSet::new());
-    for row in series::of_host(conn, number, &query.metrics)? {
-        families.insert(row.family);
-        into.slots.entry(row.name.clone()).or_insert_with(|| Slot {
-            kind: row.kind,
-            points: Vec::new(),
-        });
-        wanted.insert(row.id, row.name);
-    }
+    let rows = series::of_host(conn, number, &query.metrics)?;
+    let families: BTreeSet<i64> = rows.iter().map(|r| r.family).collect();
+    let places = into.places(rows);
     for family in families {
-        let of_ours = |id: i64| wanted.contains_key(&id);
-        each_block(conn, (number, family), range, of_ours, |parcel| {
-            add(&parcel, &wanted, range, into);
+        let of_ours = |id: i64| places.contains_key(&id);
+        let open = |payload: &[u8]| Parcel::unseal_within(payload, of_ours, range);
+        open_blocks(conn, (number, family), range, open, |parcel| {
+            add(&parcel, &places, range, into);
             into.hold(room, query.samples_max)
         })?;
     }
@@ -167,31 +190,62 @@ fn gather(
             .map(|e| e.payload.as_slice())
             .collect(),
     };
+    let mut opener = Opener::default();
     for payload in payloads {
-        add(&Parcel::unpack(payload)?, &wanted, range, into);
+        let wanted = |id: i64| places.contains_key(&id);
+        opener.each(payload, wanted, |id, times_ms, room| {
+            if let Some(place) = places.get(&id) {
+                let within = room.samples().map(|(tick, value)| (times_ms[tick], value));
+                into.add(*place, within, range);
+            }
+        })?;
         into.hold(room, query.samples_max)?;
     }
     Ok(())
 }
 
+impl Gathering {
+    fn add(
+        &mut self,
+        place: usize,
+        samples: impl Iterator<Item = (i64, f64)>,
+        (from_ms, to_ms): (i64, i64),
+    ) {
+        if let Some(slot) = self.slots.get_mut(place) {
+            let before = slot.points.len();
+            slot.points
+                .extend(samples.filter(|(time, _)| (from_ms..=to_ms).contains(time)));
+            self.taken += slot.points.len() - before;
+        }
+    }
+}
+
+/// Adds a sealed block's samples.
 fn add(
     parcel: &Parcel,
-    wanted: &HashMap<i64, SeriesName>,
+    places: &HashMap<i64, usize>,
     (from_ms, to_ms): (i64, i64),
     into: &mut Gathering,
 ) {
+    let times_ms = &parcel.block.times_ms;
+    // Times of a sealed block ascend: most of a long block is outside of a short range.
+    let first = times_ms.partition_point(|t| *t < from_ms);
+    let end = times_ms.partition_point(|t| *t <= to_ms).max(first);
     for column in &parcel.block.columns {
-        let Some(name) = wanted.get(&parcel.series[column.number as usize]) else {
+        let Some(place) = places.get(&parcel.series[column.number as usize]) else {
             continue;
         };
-        let Some(slot) = into.slots.get_mut(name) else {
-            continue;
-        };
-        for (tick, value) in column.samples() {
-            let time = parcel.block.times_ms[tick];
-            if (from_ms..=to_ms).contains(&time) {
-                slot.points.push((time, value));
-                into.taken += 1;
+        match &column.ticks {
+            None => {
+                let (times_ms, values) = (&times_ms[first..end], &column.values[first..end]);
+                let samples = times_ms.iter().copied().zip(values.iter().copied());
+                into.add(*place, samples, (i64::MIN, i64::MAX));
+            }
+            Some(_) => {
+                let samples = column
+                    .samples()
+                    .map(|(tick, value)| (times_ms[tick], value));
+                into.add(*place, samples, (from_ms, to_ms));
             }
         }
     }

@@ -113,6 +113,8 @@ pub(in crate::store) fn around(conn: &Connection, number: i64) -> Result<Fleet, 
 pub(in crate::store) struct Fleet {
     rows: Vec<HostRow>,
     places: HashMap<i64, usize>,
+    /// Places of the hosts that stand.
+    named: HashMap<String, usize>,
     /// Direct parts of a host, the earlier merged first.
     parts: HashMap<i64, Vec<i64>>,
     refusals: HashMap<i64, Vec<(String, u64)>>,
@@ -178,6 +180,12 @@ impl Fleet {
                 .enumerate()
                 .map(|(i, h)| (h.number, i))
                 .collect(),
+            named: rows
+                .iter()
+                .enumerate()
+                .filter(|(_, h)| h.merged_into.is_none())
+                .map(|(i, h)| (h.name.clone(), i))
+                .collect(),
             parts: parts.into_iter().map(in_order).collect(),
             refusals,
             rows,
@@ -201,8 +209,9 @@ impl Fleet {
 
     /// The host with this name, or the error that names the nearest one.
     pub(in crate::store) fn named(&self, name: &str) -> Result<&HostRow, StoreError> {
-        self.standing()
-            .find(|h| h.name == name)
+        self.named
+            .get(name)
+            .map(|place| &self.rows[*place])
             .ok_or_else(|| StoreError::NoHost {
                 name: name.to_owned(),
                 nearest: self.nearest(name),

@@ -3,4 +3,5 @@
 pub(super) mod edit;
 pub(super) mod findings;
 pub(super) mod hosts;
+pub(super) mod known;
 pub(super) mod watch;

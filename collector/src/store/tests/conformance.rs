@@ -140,10 +140,10 @@ impl Pair {
             spool_id: spool(spool_number),
             sequence,
             received_ms: T0,
-            block: Block {
+            block: Packed::of(&Block {
                 times_ms: ticks.iter().map(|t| t.0).collect(),
                 columns: packed,
-            },
+            }),
             series,
         };
         let wanted = self.model.append(

@@ -40,7 +40,7 @@ async fn fill(store: &Store, ids: &[SeriesId], sequence: u64, (from_ms, to_ms): 
         spool_id: spool(1),
         sequence,
         received_ms: to_ms,
-        block: Block { times_ms, columns },
+        block: Packed::of(&Block { times_ms, columns }),
         series: ids.to_vec(),
     };
     store.append(append).await.unwrap();

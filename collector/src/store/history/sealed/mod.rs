@@ -16,7 +16,7 @@ mod presence;
 mod read;
 mod steps;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hostwell_proto::column::{self, Column};
 
@@ -43,23 +43,53 @@ struct Prepared {
     numbers: Option<Vec<i64>>,
 }
 
-/// From which other series each series of a block is foretold, to be tried on the next block: a
+/// From which other series each series of a block is foretold, to be tried on another block: a
 /// relation that held for an hour mostly holds for the next one, and finding it costs more than
 /// all the rest of sealing.
 #[derive(Clone, Debug, Default)]
-pub(in crate::store) struct Plans(HashMap<i64, (usize, Vec<(i64, bool)>)>);
+pub(in crate::store) struct Plans {
+    known: HashMap<i64, (usize, Vec<(i64, bool)>)>,
+    /// Series to be searched, because nothing is known of them.
+    search: HashSet<i64>,
+}
 
 impl Plans {
     /// Whether nothing is known.
     pub(in crate::store) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 
-    /// What is known of each series of a list, by places in it.
-    fn places(&self, series: &[i64]) -> Vec<Plan> {
+    /// Notes how a series is foretold.
+    pub(in crate::store) fn add(&mut self, id: i64, order: usize, sources: Vec<(i64, bool)>) {
+        self.known.insert(id, (order, sources));
+    }
+
+    /// Whether a series is foretold from others.
+    pub(in crate::store) fn foretells(&self, id: i64) -> bool {
+        self.known.get(&id).is_some_and(|p| !p.1.is_empty())
+    }
+
+    /// Has a series searched.
+    pub(in crate::store) fn search(&mut self, id: i64) {
+        self.search.insert(id);
+    }
+
+    /// The series that are to be searched.
+    pub(in crate::store) fn searched(&self) -> impl Iterator<Item = i64> + '_ {
+        self.search.iter().copied()
+    }
+
+    /// The series that are foretold: id, order, sources.
+    pub(in crate::store) fn each(&self) -> impl Iterator<Item = (i64, usize, &[(i64, bool)])> {
+        let foretold = self.known.iter().filter(|(_, plan)| !plan.1.is_empty());
+        foretold.map(|(id, (order, sources))| (*id, *order, sources.as_slice()))
+    }
+
+    /// What is known of each series of a list, by places in it, and which are to be searched.
+    fn places(&self, series: &[i64]) -> (Vec<Plan>, Vec<bool>) {
         let place: HashMap<i64, usize> = series.iter().enumerate().map(|(i, s)| (*s, i)).collect();
         let plan = |id: &i64| {
-            let Some((order, sources)) = self.0.get(id) else {
+            let Some((order, sources)) = self.known.get(id) else {
                 return Plan::alone(1);
             };
             let sources = sources
@@ -71,12 +101,13 @@ impl Plans {
                 sources: sources.unwrap_or_default(),
             }
         };
-        series.iter().map(plan).collect()
+        let search = series.iter().map(|id| self.search.contains(id));
+        (series.iter().map(plan).collect(), search.collect())
     }
 }
 
 /// The parcel as a block; `None` when its columns are not exactly its series, in order. With
-/// plans of an earlier block these are tried; without, all columns are searched.
+/// plans these are tried, and only the columns they name are searched; without, all are.
 pub(in crate::store) fn encode(
     parcel: &Parcel,
     known: Option<&Plans>,
@@ -93,8 +124,14 @@ pub(in crate::store) fn encode(
     let prepared: Vec<Prepared> = block.columns.iter().map(|c| prepare(c, ticks)).collect();
     let candidates = candidates(&prepared);
     let plans = match known {
-        Some(known) => predict::tried(&candidates, known.places(&parcel.series)),
-        None => predict::plans(&candidates),
+        Some(known) => predict::plans(&candidates, known.places(&parcel.series)),
+        None => {
+            let count = candidates.len();
+            predict::plans(
+                &candidates,
+                (vec![Plan::alone(1); count], vec![true; count]),
+            )
+        }
     };
     let mut bodies = Vec::new();
     let mut lengths = Vec::with_capacity(prepared.len());

@@ -142,26 +142,38 @@ fn sampled(numbers: &[i64]) -> Sampled {
     }
 }
 
-/// A plan for each column; no column is foretold, directly or through others, from itself.
-pub(in crate::store) fn plans(columns: &[Option<Candidate<'_>>]) -> Vec<Plan> {
+/// A plan for each column; no column is foretold, directly or through others, from itself. Plans
+/// that are known are kept where they save something here too; the columns to be searched that have
+/// none then are searched.
+pub(in crate::store) fn plans(
+    columns: &[Option<Candidate<'_>>],
+    (known, to_search): (Vec<Plan>, Vec<bool>),
+) -> Vec<Plan> {
     let samples: Vec<Option<Sampled>> = columns
         .iter()
         .map(|c| c.map(|c| sampled(c.numbers)))
         .collect();
-    let mut plans: Vec<Plan> = samples
-        .iter()
-        .map(|s| Plan::alone(s.as_ref().map_or(1, |s| s.best)))
-        .collect();
-    let cost_of = |i: &usize| samples[*i].as_ref().map_or(0, |s| s.cost);
-    // Only what moves can foretell what moves.
-    let places: Vec<usize> = (0..columns.len()).filter(|i| cost_of(i) > 0).collect();
-    let mut waiting = places.clone();
-    waiting.sort_by_key(|i| std::cmp::Reverse(cost_of(i)));
     let mut search = Search {
         columns,
         samples: &samples,
         effort: 0,
     };
+    let mut plans: Vec<Plan> = samples
+        .iter()
+        .map(|s| Plan::alone(s.as_ref().map_or(1, |s| s.best)))
+        .collect();
+    for (column, plan) in known.into_iter().enumerate() {
+        search.try_one(&mut plans, column, plan);
+    }
+    let cost_of = |i: &usize| samples[*i].as_ref().map_or(0, |s| s.cost);
+    // Only what moves can foretell what moves.
+    let places: Vec<usize> = (0..columns.len()).filter(|i| cost_of(i) > 0).collect();
+    let mut waiting: Vec<usize> = places
+        .iter()
+        .copied()
+        .filter(|i| to_search[*i] && plans[*i].sources.is_empty())
+        .collect();
+    waiting.sort_by_key(|i| std::cmp::Reverse(cost_of(i)));
     for column in waiting {
         let place = places.partition_point(|p| *p < column);
         let near = &places[place.saturating_sub(REACH)..(place + REACH + 1).min(places.len())];
@@ -174,39 +186,6 @@ pub(in crate::store) fn plans(columns: &[Option<Candidate<'_>>]) -> Vec<Plan> {
             .collect();
         if let Some(plan) = search.plan(column, near) {
             plans[column] = plan;
-        }
-    }
-    plans
-}
-
-/// Plans that held elsewhere, each kept where it saves something here too.
-pub(in crate::store) fn tried(columns: &[Option<Candidate<'_>>], known: Vec<Plan>) -> Vec<Plan> {
-    let samples: Vec<Option<Sampled>> = columns
-        .iter()
-        .map(|c| c.map(|c| sampled(c.numbers)))
-        .collect();
-    let judge = Search {
-        columns,
-        samples: &samples,
-        effort: 0,
-    };
-    let mut plans: Vec<Plan> = samples
-        .iter()
-        .map(|s| Plan::alone(s.as_ref().map_or(1, |s| s.best)))
-        .collect();
-    for (column, plan) in known.into_iter().enumerate() {
-        let mark = |i: usize| columns[i].map(|c| c.mark);
-        let fits = |s: &(usize, bool)| {
-            mark(s.0).is_some() && mark(s.0) == mark(column) && !depends(&plans, s.0, column)
-        };
-        let Some(own) = &samples[column] else {
-            continue;
-        };
-        if !plan.sources.is_empty() && plan.sources.iter().all(fits) {
-            let bits = cost(&judge.sample_row(column, &plan));
-            if bits + bits / SAVING_PART < own.cost {
-                plans[column] = plan;
-            }
         }
     }
     plans
@@ -248,6 +227,23 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Takes a plan that held elsewhere if it saves something here too.
+    fn try_one(&self, plans: &mut [Plan], column: usize, plan: Plan) {
+        let mark = |i: usize| self.columns[i].map(|c| c.mark);
+        let fits = |s: &(usize, bool)| {
+            mark(s.0).is_some() && mark(s.0) == mark(column) && !depends(plans, s.0, column)
+        };
+        let Some(own) = &self.samples[column] else {
+            return;
+        };
+        if !plan.sources.is_empty() && plan.sources.iter().all(fits) {
+            let bits = cost(&self.sample_row(column, &plan));
+            if bits + bits / SAVING_PART < own.cost {
+                plans[column] = plan;
+            }
+        }
+    }
+
     /// The best plan that was found, if it holds for the whole column: from several beginnings,
     /// because the first member of a sum rarely shows that it is one.
     fn plan(&mut self, column: usize, near: Vec<usize>) -> Option<Plan> {

@@ -1,5 +1,6 @@
 //! Reading a block, as much of it as is asked for.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use hostwell_proto::column::{self, Block, Column};
@@ -11,12 +12,20 @@ use super::predict::{Plan, apply};
 use super::steps::{differences, sums};
 use super::{CONSTANT, DOUBLES, IN_RUNS, Plans, SPARSE, VERSION, WHOLE, numbers, presence};
 
-/// Reads the columns of the series that are `wanted`; the parcel holds no others.
+/// Reads the columns of the series that are `wanted`, of the ticks from the first to the last
+/// moment of a range; the parcel holds nothing else.
 pub(in crate::store) fn decode(
     bytes: &[u8],
     wanted: impl Fn(i64) -> bool,
+    (from_ms, to_ms): (i64, i64),
 ) -> Result<Parcel, Fault> {
-    let (series, times_ms, mut reading) = Reading::begin(bytes)?;
+    let (series, mut times_ms, mut reading) = Reading::begin(bytes)?;
+    // Times ascend.
+    let first = times_ms.partition_point(|t| *t < from_ms);
+    let end = times_ms.partition_point(|t| *t <= to_ms).max(first);
+    reading.within = first..end;
+    times_ms.truncate(end);
+    times_ms.drain(..first);
     let mut parcel = Parcel {
         series: Vec::new(),
         block: Block {
@@ -48,7 +57,7 @@ pub(in crate::store) fn plans(bytes: &[u8]) -> Result<Plans, Fault> {
         if opened.header & 3 == WHOLE {
             let plan = take_plan(&mut opened.body, place, series.len())?;
             let sources = plan.sources.iter().map(|s| (series[s.0], s.1));
-            plans.0.insert(*id, (plan.order, sources.collect()));
+            plans.add(*id, plan.order, sources.collect());
         }
     }
     Ok(plans)
@@ -82,6 +91,8 @@ struct Reading<'a> {
     waits: Vec<bool>,
     /// Samples that may still be read.
     room: usize,
+    /// Ticks that are wanted.
+    within: Range<usize>,
 }
 
 impl<'a> Reading<'a> {
@@ -104,6 +115,7 @@ impl<'a> Reading<'a> {
         cursor.end()?;
         let reading = Reading {
             ticks: times_ms.len(),
+            within: 0..times_ms.len(),
             read: vec![None; bodies.len()],
             waits: vec![false; bodies.len()],
             bodies,
@@ -143,22 +155,39 @@ impl<'a> Reading<'a> {
         self.charge(opened.count)?;
         let mut body = opened.body;
         let decimals = opened.header >> 4;
+        let Range { start, end } = self.within;
+        // Which values have their ticks within.
+        let places = match &opened.present {
+            None => start..end,
+            Some(present) => {
+                let place = |tick: usize| present.partition_point(|p| usize::from(*p) < tick);
+                place(start)..place(end)
+            }
+        };
         let values = match opened.header & 3 {
-            DOUBLES => numbers::read_doubles(body.rest(), opened.count)?,
+            DOUBLES => {
+                let mut values = numbers::read_doubles(body.rest(), opened.count)?;
+                values.truncate(places.end);
+                values.drain(..places.start);
+                values
+            }
             CONSTANT => {
                 let value = column::decimal(body.signed()?, decimals);
                 body.end()?;
-                vec![value; opened.count]
+                vec![value; places.len()]
             }
             _ => {
                 let numbers = self.numbers(place)?;
-                let value = |m: &i64| column::decimal(*m, decimals);
-                numbers.iter().map(value).collect()
+                column::decimals(&numbers[places.clone()], decimals)
             }
         };
+        let ticks = opened.present.map(|present| {
+            let ticks = present[places].iter();
+            ticks.map(|tick| *tick - start as u16).collect()
+        });
         Ok(Column {
             number,
-            ticks: opened.present,
+            ticks,
             values,
         })
     }

@@ -4,6 +4,7 @@ use super::*;
 use hostwell_proto::column::Block;
 
 const T0: i64 = 1_800_000_000_000;
+const ALL: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// A parcel of columns that have a value at every tick or at those given.
 fn parcel(ticks: usize, columns: Vec<(Option<Vec<u16>>, Vec<f64>)>) -> Parcel {
@@ -110,25 +111,36 @@ proptest! {
     #[test]
     fn every_bit_of_every_value_comes_back(parcel in any_parcel()) {
         let bytes = encoded(&parcel);
-        prop_assert_eq!(bits(&decode(&bytes, |_| true).unwrap()), bits(&parcel));
+        prop_assert_eq!(bits(&decode(&bytes, |_| true, ALL).unwrap()), bits(&parcel));
         let known = plans(&bytes).unwrap();
         let again = encode(&parcel, Some(&known)).unwrap().unwrap();
-        prop_assert_eq!(bits(&decode(&again, |_| true).unwrap()), bits(&parcel));
+        prop_assert_eq!(bits(&decode(&again, |_| true, ALL).unwrap()), bits(&parcel));
     }
 
     #[test]
     fn a_column_is_read_without_the_others(parcel in any_parcel(), one in any::<prop::sample::Index>()) {
         let id = parcel.series[one.index(parcel.series.len())];
-        let read = decode(&encoded(&parcel), |s| s == id).unwrap();
+        let read = decode(&encoded(&parcel), |s| s == id, ALL).unwrap();
         prop_assert_eq!(&read.series, &vec![id]);
         let wanted: Vec<_> = bits(&parcel).into_iter().filter(|s| s.0 == id).collect();
         prop_assert_eq!(bits(&read), wanted);
     }
 
     #[test]
+    fn only_the_ticks_of_a_range_are_read(parcel in any_parcel(), from in 0i64..40, length in 0i64..40) {
+        let range = (T0 + from * 10_000 - 1, T0 + (from + length) * 10_000);
+        let read = decode(&encoded(&parcel), |_| true, range).unwrap();
+        let within = |t: i64| (range.0..=range.1).contains(&t);
+        let wanted: Vec<_> = bits(&parcel).into_iter().filter(|s| within(s.1)).collect();
+        prop_assert_eq!(bits(&read), wanted);
+        prop_assert!(read.block.times_ms.iter().all(|t| within(*t)));
+    }
+
+    #[test]
     fn any_bytes_are_read_or_called_damage(mut bytes in prop::collection::vec(any::<u8>(), 1..200)) {
         bytes[0] = VERSION;
-        let _ = decode(&bytes, |_| true);
+        let _ = decode(&bytes, |_| true, ALL);
+        let _ = decode(&bytes, |_| true, (0, 1));
         let _ = plans(&bytes);
     }
 
@@ -139,17 +151,17 @@ proptest! {
         let mut bytes = encoded(&parcel);
         let at = at.index(bytes.len());
         bytes[at] = to;
-        let _ = decode(&bytes, |_| true);
+        let _ = decode(&bytes, |_| true, ALL);
         let known = plans(&bytes).ok();
         // Whatever relations a damaged block tells of: what is written with them can be read.
         let again = encode(&parcel, known.as_ref()).unwrap().unwrap();
-        prop_assert_eq!(bits(&decode(&again, |_| true).unwrap()), bits(&parcel));
+        prop_assert_eq!(bits(&decode(&again, |_| true, ALL).unwrap()), bits(&parcel));
     }
 
     #[test]
     fn a_cut_block_is_damage(parcel in any_parcel(), at in any::<prop::sample::Index>()) {
         let bytes = encoded(&parcel);
-        prop_assert!(decode(&bytes[..at.index(bytes.len())], |_| true).is_err());
+        prop_assert!(decode(&bytes[..at.index(bytes.len())], |_| true, ALL).is_err());
     }
 
     #[test]
@@ -196,7 +208,7 @@ fn free_is_foretold_through_other_columns_and_is_read_alone() {
         .collect();
     let available: Vec<f64> = free.iter().map(|f| f - 5000.0).collect();
     let parcel = full(vec![free.clone(), available, used, cached]);
-    let read = decode(&encoded(&parcel), |id| id == 100).unwrap();
+    let read = decode(&encoded(&parcel), |id| id == 100, ALL).unwrap();
     assert_eq!(read.block.columns[0].values, free);
 }
 
@@ -230,7 +242,7 @@ fn a_column_that_is_foretold_from_itself_is_damage() {
     bytes.extend([first.len() as u8, second.len() as u8]);
     bytes.extend(first);
     bytes.extend(second);
-    let error = format!("{:?}", decode(&bytes, |_| true).unwrap_err());
+    let error = format!("{:?}", decode(&bytes, |_| true, ALL).unwrap_err());
     assert!(error.contains("foretold from itself"), "{error}");
 }
 
@@ -243,6 +255,6 @@ fn regular_times_take_a_few_bytes_and_irregular_ones_come_back() {
         .iter_mut()
         .enumerate()
         .for_each(|(i, t)| *t += i as i64 * 7 % 5);
-    let read = decode(&encoded(&even), |_| false).unwrap();
+    let read = decode(&encoded(&even), |_| false, ALL).unwrap();
     assert_eq!(read.block.times_ms, even.block.times_ms);
 }

@@ -1,0 +1,161 @@
+//! Which series foretell which, by name: what was found on one host is tried on all others.
+//!
+//! Finding such a relation costs more than all the rest of sealing, and hosts of one kind have the
+//! same ones. Only kept in memory: after a start they are found anew, or taken from a block.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+use super::super::error::Fault;
+use super::sealed::Plans;
+
+/// A series is searched on so many blocks before it is believed to stand alone.
+const SEARCHES: u32 = 3;
+/// Most series that something is remembered of; beyond it everything is forgotten.
+const NAMES_MAX: usize = 200_000;
+
+/// A series' metric and labels, hashed: what hosts have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::store) struct Name(u64);
+
+/// The names of a host's series.
+pub(in crate::store) type Names = HashMap<i64, Name>;
+
+#[derive(Debug, Default)]
+struct Relation {
+    order: usize,
+    sources: Vec<(Name, bool)>,
+    searches: u32,
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Relations(Mutex<HashMap<Name, Relation>>);
+
+/// The family and the name of each series of a host.
+pub(in crate::store) fn names(
+    conn: &Connection,
+    host: i64,
+) -> Result<(HashMap<i64, i64>, Names), Fault> {
+    let mut select =
+        conn.prepare_cached("SELECT id, family, metric, labels FROM series WHERE host = ?1")?;
+    let mut rows = select.query([host])?;
+    let (mut families, mut names) = (HashMap::new(), Names::new());
+    while let Some(r) = rows.next()? {
+        let id = r.get(0)?;
+        families.insert(id, r.get(1)?);
+        let text = |column: usize| -> rusqlite::Result<&str> { Ok(r.get_ref(column)?.as_str()?) };
+        let mut hasher = DefaultHasher::new();
+        (text(2)?, text(3)?).hash(&mut hasher);
+        names.insert(id, Name(hasher.finish()));
+    }
+    Ok((families, names))
+}
+
+impl Relations {
+    fn known(&self) -> MutexGuard<'_, HashMap<Name, Relation>> {
+        // A relation that is only half right saves nothing and is not used.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to try on a block of these series, and which of them to search. `own` is what held in
+    /// the host's block before.
+    pub(in crate::store) fn guide(
+        &self,
+        names: &Names,
+        series: &[i64],
+        own: Option<Plans>,
+    ) -> Plans {
+        let mut plans = own.unwrap_or_default();
+        let known = self.known();
+        let ids: HashMap<Name, i64> = series
+            .iter()
+            .filter_map(|id| Some((*names.get(id)?, *id)))
+            .collect();
+        for id in series {
+            if plans.foretells(*id) {
+                continue;
+            }
+            let relation = names.get(id).and_then(|name| known.get(name));
+            let sources: Option<Vec<(i64, bool)>> =
+                relation.filter(|r| !r.sources.is_empty()).and_then(|r| {
+                    let id = |s: &(Name, bool)| Some((*ids.get(&s.0)?, s.1));
+                    r.sources.iter().map(id).collect()
+                });
+            match (relation, sources) {
+                (Some(relation), Some(sources)) => plans.add(*id, relation.order, sources),
+                (Some(relation), None) if relation.searches >= SEARCHES => {}
+                _ => plans.search(*id),
+            }
+        }
+        plans
+    }
+
+    /// Remembers what held in a block that was made by a guide.
+    pub(in crate::store) fn learn(&self, names: &Names, guide: &Plans, made: Option<Plans>) {
+        let mut known = self.known();
+        if known.len() > NAMES_MAX {
+            known.clear();
+        }
+        for id in guide.searched() {
+            if let Some(name) = names.get(&id) {
+                known.entry(*name).or_default().searches += 1;
+            }
+        }
+        for (id, order, sources) in made.iter().flat_map(Plans::each) {
+            let named = sources
+                .iter()
+                .map(|(id, added)| Some((*names.get(id)?, *added)))
+                .collect::<Option<Vec<_>>>();
+            if let (Some(name), Some(sources)) = (names.get(&id), named) {
+                let relation = known.entry(*name).or_default();
+                if relation.sources.is_empty() {
+                    relation.order = order;
+                    relation.sources = sources;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(of: &[(i64, u64)]) -> Names {
+        of.iter().map(|(id, name)| (*id, Name(*name))).collect()
+    }
+
+    #[test]
+    fn what_held_on_one_host_is_tried_on_another_one() {
+        let relations = Relations::default();
+        let one = names(&[(1, 10), (2, 20), (3, 30)]);
+        let guide = relations.guide(&one, &[1, 2, 3], None);
+        assert_eq!(guide.searched().count(), 3);
+        let mut made = Plans::default();
+        made.add(3, 1, vec![(1, false), (2, true)]);
+        relations.learn(&one, &guide, Some(made));
+
+        let other = names(&[(8, 30), (7, 20), (6, 10)]);
+        let guide = relations.guide(&other, &[6, 7, 8], None);
+        let found: Vec<_> = guide.each().collect();
+        assert_eq!(found, [(8, 1, &[(6, false), (7, true)][..])]);
+        let without = relations.guide(&other, &[7, 8], None);
+        assert!(!without.foretells(8), "a source is not in the block");
+    }
+
+    #[test]
+    fn a_series_that_stands_alone_is_searched_a_few_times_only() {
+        let relations = Relations::default();
+        let one = names(&[(1, 10)]);
+        for turn in 0..5 {
+            let guide = relations.guide(&one, &[1], None);
+            assert_eq!(guide.searched().count() == 1, turn < SEARCHES, "{turn}");
+            relations.learn(&one, &guide, None);
+        }
+    }
+}
