@@ -36,7 +36,11 @@ pub(crate) fn load(arguments: &[String]) -> Result<Value, String> {
 }
 
 /// Sends all samples as fast as they are acknowledged.
-fn saturate(collector: &Collector, samples: &Samples, ticks: u64) -> Result<Value, String> {
+pub(crate) fn saturate(
+    collector: &Collector,
+    samples: &Samples,
+    ticks: u64,
+) -> Result<Value, String> {
     let words = [
         ("--capture", samples.capture.display().to_string()),
         ("--url", collector.url()),
@@ -63,7 +67,7 @@ fn saturate(collector: &Collector, samples: &Samples, ticks: u64) -> Result<Valu
 }
 
 /// Stops a collector; answers what it had spent in nanoseconds at its very end.
-fn stop(collector: &mut Collector) -> u64 {
+pub(crate) fn stop(collector: &mut Collector) -> u64 {
     let pid = collector.program.pid();
     let mut spent = cpu_ns(pid);
     collector.program.signal(Signal::TERM);
@@ -137,7 +141,11 @@ pub(crate) fn start_after_kill(folder: &Path, samples: &Samples) -> Result<f64, 
 
 /// Median CPU milliseconds of a question, the call included; the connection is kept, as with the
 /// peers.
-fn question(collector: &Collector, ask_for: Ask, samples: &Samples) -> Result<f64, String> {
+pub(crate) fn question(
+    collector: &Collector,
+    ask_for: Ask,
+    samples: &Samples,
+) -> Result<f64, String> {
     let pid = collector.program.pid();
     let line = Line::to(&collector.url(), &ClientTls::default())?;
     let mut spent = Vec::new();
