@@ -5,7 +5,7 @@ CARGO ?= cargo
 # A test that cannot run here writes a line, `data NAME` or `root NAME`; `make test` counts them.
 export HOSTWELL_SKIPPED := $(CURDIR)/target/skipped-tests
 
-.PHONY: help run test test-long check tools bench bench-agent bench-history bench-sets bench-growth audit
+.PHONY: help run test test-long check tools eval bench bench-agent bench-history bench-sets bench-growth audit
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ bench-agent: ## The agent beside node_exporter, collectd and pcp; exit 1 when a 
 	$(CARGO) build --profile agent -p hostwell-agent
 	cp target/agent/hostwell-agent target/release/
 	HOSTWELL_PREBUILT=1 $(CARGO) bench -p hostwell-tests --bench agent
+
+eval: ## Forecasts and warnings on real server data, scored; exit 1 when a must is missed
+	@sh tests/scripts/tools.sh eval
+	$(CARGO) bench -p hostwell-tests --bench eval
 
 bench-sets: ## Real server data beside VictoriaMetrics: bytes a sample; exit 1 when a must is missed
 	@sh tests/scripts/tools.sh bench-history

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that the real programs the tests and benchmarks run beside ours are there.
-# usage: tools.sh test|bench|bench-history
+# usage: tools.sh test|bench|bench-history|eval
 # Installs what is missing by its Debian package name; where it cannot, it says what to install.
 set -eu
 export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/pcp/bin"
@@ -15,15 +15,30 @@ bench)
 bench-history)
   wanted='victoria-metrics=victoria-metrics prometheus=prometheus'
   ;;
+eval)
+  # A name that ends in .py is a module of Python's.
+  wanted='python3=python3-minimal pandas.py=python3-pandas'
+  ;;
 *)
-  echo "usage: tools.sh test|bench|bench-history" >&2
+  echo "usage: tools.sh test|bench|bench-history|eval" >&2
   exit 2
   ;;
 esac
 
+has() {
+  case "$1" in
+  # Debian's packages are seen by Debian's Python, which may not be the first in PATH.
+  *.py) for python in python3 /usr/bin/python3; do
+      $python -c "import ${1%.py}" >/dev/null 2>&1 && return
+    done
+    return 1 ;;
+  *) command -v "$1" >/dev/null 2>&1 ;;
+  esac
+}
+
 missing() {
   for pair in $wanted; do
-    command -v "${pair%%=*}" >/dev/null 2>&1 || printf '%s\n' "${pair#*=}"
+    has "${pair%%=*}" || printf '%s\n' "${pair#*=}"
   done | sort -u | tr '\n' ' '
 }
 

@@ -8,6 +8,7 @@ use crate::{none, product, room};
 const CORE: &[&str] = &[
     "collector::words",
     "collector::series",
+    "collector::forecast",
     "collector::indicators",
     "collector::rules",
     "collector::plan",

@@ -1,0 +1,151 @@
+//! Is it filling now? A straight line through the last week's hours, from where it stands, and how
+//! long that takes to the limit.
+
+use super::{DAYS_MIN, Hours, median};
+use crate::forecast::hours::DAY_MS;
+
+/// The line is drawn through so much.
+const WINDOW_MS: i64 = 7 * DAY_MS;
+/// Part of the window's hours that must be there.
+const HOURS_MIN: usize = DAYS_MIN * 24;
+
+/// How it fills.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Filling {
+    /// Change of a day, in the series' unit.
+    pub a_day: f64,
+    /// Where it stands: the line's end, or the last day's median where that is more.
+    pub level: f64,
+    /// When it reaches the limit; `now` where it has, `None` where it does not grow.
+    pub full_ms: Option<i64>,
+}
+
+/// How a level grows towards `limit`; `None` where too little of the last week is known.
+pub fn filling(hours: &Hours, now_ms: i64, limit: f64) -> Option<Filling> {
+    let week: Vec<(f64, f64)> = hours
+        .between(now_ms - WINDOW_MS, now_ms)
+        .map(|(end_ms, value)| ((end_ms - now_ms) as f64 / DAY_MS as f64, value))
+        .collect();
+    if week.len() < HOURS_MIN {
+        return None;
+    }
+    let n = week.len() as f64;
+    let mean_x = week.iter().map(|(x, _)| x).sum::<f64>() / n;
+    let mean_y = week.iter().map(|(_, y)| y).sum::<f64>() / n;
+    let over: f64 = week.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let under: f64 = week.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    let a_day = if under > 0.0 { over / under } else { 0.0 };
+    let last: Vec<f64> = week
+        .iter()
+        .filter(|(x, _)| *x > -1.0)
+        .map(|(_, y)| *y)
+        .collect();
+    let end = mean_y - a_day * mean_x;
+    let level = if last.is_empty() {
+        end
+    } else {
+        end.max(median(&last))
+    };
+    let days = if level >= limit {
+        Some(0.0)
+    } else {
+        // Slower than that is nobody's trouble, and no date that a calendar has.
+        Some((limit - level) / a_day).filter(|days| (0.0..36_500.0).contains(days))
+    };
+    Some(Filling {
+        a_day,
+        level,
+        full_ms: days.map(|days| now_ms + (days * DAY_MS as f64) as i64),
+    })
+}
+
+/// A warning is raised when it is full within so long, …
+const WARN_MS: i64 = 5 * DAY_MS;
+/// … and taken back when it was not for so long.
+const QUIET_MS: i64 = DAY_MS;
+
+/// Whether to warn, from one moment to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alarm {
+    /// Since when it is on, and when it would be full as it was first said.
+    pub on: Option<(i64, i64)>,
+    last_near_ms: i64,
+}
+
+impl Alarm {
+    /// Takes note of how it fills at a moment; answers a warning that ended with it, as
+    /// (raised, full as it was first said).
+    pub fn note(&mut self, now_ms: i64, filling: Option<Filling>) -> Option<(i64, i64)> {
+        let full_ms = filling.and_then(|f| f.full_ms);
+        if let Some(full_ms) = full_ms.filter(|full| full - now_ms <= WARN_MS) {
+            self.last_near_ms = now_ms;
+            self.on.get_or_insert((now_ms, full_ms));
+            return None;
+        }
+        let quiet = now_ms - self.last_near_ms > QUIET_MS;
+        if quiet { self.on.take() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::hours::HOUR_MS;
+
+    fn week(level: impl Fn(f64) -> f64) -> (Hours, i64) {
+        let points = (0..7 * 24).map(|h| (h * HOUR_MS, level((h + 1) as f64 / 24.0)));
+        (Hours::of(points), 7 * DAY_MS)
+    }
+
+    #[test]
+    fn a_steady_climb_meets_the_limit_when_it_should() {
+        let (hours, now_ms) = week(|day| 50.0 + 5.0 * day);
+        let found = filling(&hours, now_ms, 100.0).unwrap();
+        assert!((found.a_day - 5.0).abs() < 1e-9);
+        let full_days = (found.full_ms.unwrap() - now_ms) as f64 / DAY_MS as f64;
+        assert!((full_days - 3.0).abs() < 0.01, "{full_days} days");
+    }
+
+    #[test]
+    fn what_does_not_grow_never_fills_and_what_is_over_is_full_now() {
+        let (hours, now_ms) = week(|_| 50.0);
+        assert_eq!(filling(&hours, now_ms, 100.0).unwrap().full_ms, None);
+        assert_eq!(filling(&hours, now_ms, 50.0).unwrap().full_ms, Some(now_ms));
+        let (hours, now_ms) = week(|day| 90.0 - day);
+        assert_eq!(filling(&hours, now_ms, 100.0).unwrap().full_ms, None);
+    }
+
+    #[test]
+    fn a_jump_of_the_last_hours_counts_from_where_it_stands() {
+        let (hours, now_ms) = week(|day| if day > 6.2 { 80.0 } else { 10.0 });
+        assert!(filling(&hours, now_ms, 100.0).unwrap().level >= 80.0);
+    }
+
+    #[test]
+    fn a_warning_stays_until_a_day_was_quiet() {
+        let full_in = |now_ms: i64, days: i64| {
+            Some(Filling {
+                a_day: 1.0,
+                level: 0.0,
+                full_ms: Some(now_ms + days * DAY_MS),
+            })
+        };
+        let mut alarm = Alarm::default();
+        alarm.note(0, full_in(0, 6));
+        assert_eq!(alarm.on, None);
+        alarm.note(HOUR_MS, full_in(HOUR_MS, 4));
+        let said = (HOUR_MS, HOUR_MS + 4 * DAY_MS);
+        assert_eq!(alarm.on, Some(said));
+        assert_eq!(alarm.note(2 * HOUR_MS, None), None);
+        assert_eq!(alarm.note(20 * HOUR_MS, full_in(20 * HOUR_MS, 1)), None);
+        assert_eq!(alarm.note(44 * HOUR_MS, None), None);
+        assert_eq!(alarm.note(45 * HOUR_MS, None), Some(said));
+        assert_eq!(alarm.on, None);
+    }
+
+    #[test]
+    fn little_history_says_nothing() {
+        let (hours, now_ms) = week(|day| day);
+        assert_eq!(filling(&hours, now_ms + 5 * DAY_MS, 100.0), None);
+    }
+}
