@@ -132,6 +132,8 @@ pub struct Room {
     pub sparse: bool,
     /// As [`Column::values`].
     pub values: Vec<f64>,
+    /// With how many decimals they were packed: a hint for packing them again.
+    pub decimals: u8,
 }
 
 impl Room {
@@ -262,6 +264,7 @@ impl<'a> Walk<'a> {
         into.values.clear();
         let (encoding, decimals, sparse, count) = self.open(&mut into.ticks)?;
         into.sparse = sparse;
+        into.decimals = decimals;
         let power = POWERS[usize::from(decimals)];
         match encoding {
             RAW => into.values.extend(self.reader.doubles(count)?),

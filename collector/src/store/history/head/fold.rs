@@ -3,30 +3,71 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hostwell_proto::column::{Block, Column, Room};
+use hostwell_proto::column::{self, Block, Column, Room};
 
-use super::super::parcel::{Opener, Parcel};
+use super::super::parcel::{Opener, wrap};
 use super::Entry;
 
 /// Most ticks of a folded entry.
 const TICKS_MAX: usize = 4096;
 
+/// A series while its samples are put together.
+struct Growing {
+    id: i64,
+    values: Vec<f64>,
+    /// The ticks of the values, once one was without.
+    ticks: Option<Vec<u16>>,
+    /// The most decimals its values were packed with: packing them anew need not find that out.
+    decimals: u8,
+}
+
+impl Growing {
+    fn add(&mut self, tick: usize, value: f64) {
+        match &mut self.ticks {
+            Some(ticks) => ticks.push(tick as u16),
+            None if tick == self.values.len() => {}
+            None => {
+                let before = 0..self.values.len() as u16;
+                self.ticks = Some(before.chain([tick as u16]).collect());
+            }
+        }
+        self.values.push(value);
+    }
+
+    /// The column in a block of so many ticks.
+    fn column(mut self, number: u32, ticks: usize) -> Column {
+        if self.ticks.is_none() && self.values.len() < ticks {
+            self.ticks = Some((0..self.values.len() as u16).collect());
+        }
+        Column {
+            number,
+            ticks: self.ticks,
+            values: self.values,
+        }
+    }
+}
+
 /// Columns while they are put together.
 #[derive(Default)]
 struct Columns {
     places: HashMap<i64, usize>,
-    all: Vec<(i64, Vec<u16>, Vec<f64>)>,
+    all: Vec<Growing>,
     next: usize,
 }
 
 impl Columns {
     /// The column of a series. Batches name the same series in the same order nearly always.
-    fn of(&mut self, id: i64) -> &mut (i64, Vec<u16>, Vec<f64>) {
+    fn of(&mut self, id: i64, expected: usize) -> &mut Growing {
         let next = self.next;
         let at = match self.all.get(next) {
-            Some((known, ..)) if *known == id => next,
+            Some(known) if known.id == id => next,
             _ => *self.places.entry(id).or_insert_with(|| {
-                self.all.push((id, Vec::new(), Vec::new()));
+                self.all.push(Growing {
+                    id,
+                    values: Vec::with_capacity(expected),
+                    ticks: None,
+                    decimals: 0,
+                });
                 self.all.len() - 1
             }),
         };
@@ -51,10 +92,10 @@ pub(super) fn fold(entries: &[Arc<Entry>]) -> Option<Entry> {
             if times_ms.len() == begin {
                 times_ms.extend_from_slice(times);
             }
-            let (_, ticks, values) = columns.of(id);
+            let column = columns.of(id, entries.len());
+            column.decimals = column.decimals.max(room.decimals);
             for (tick, value) in room.samples() {
-                ticks.push((begin + tick) as u16);
-                values.push(value);
+                column.add(begin + tick, value);
             }
         };
         opener.each(&entry.payload, |_| true, take).ok()?;
@@ -63,32 +104,28 @@ pub(super) fn fold(entries: &[Arc<Entry>]) -> Option<Entry> {
         }
     }
     let mut all = columns.all;
-    all.sort_unstable_by_key(|c| c.0);
-    let ticks_all = times_ms.len();
-    let column = |(number, (_, ticks, values)): (u32, (i64, Vec<u16>, Vec<f64>))| Column {
-        number,
-        ticks: (ticks.len() != ticks_all).then_some(ticks),
-        values,
+    all.sort_unstable_by_key(|c| c.id);
+    let series: Vec<i64> = all.iter().map(|c| c.id).collect();
+    let decimals: Vec<u8> = all.iter().map(|c| c.decimals).collect();
+    let ticks = times_ms.len();
+    let column = |(number, growing): (u32, Growing)| growing.column(number, ticks);
+    let block = Block {
+        columns: (0u32..).zip(all).map(column).collect(),
+        times_ms,
     };
-    let series = all.iter().map(|c| c.0).collect();
-    let parcel = Parcel {
-        series,
-        block: Block {
-            times_ms,
-            columns: (0u32..).zip(all).map(column).collect(),
-        },
-    };
+    let packed = column::encode(&block, |number| decimals[number as usize]);
     Some(Entry {
         numbers: entries.iter().flat_map(|e| e.numbers.clone()).collect(),
         start_ms: entries.first()?.start_ms,
         end_ms: entries.last()?.end_ms,
         received_ms: entries.first()?.received_ms,
-        payload: parcel.pack(),
+        payload: wrap(&series, &packed),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::parcel::Parcel;
     use super::*;
 
     fn entry(number: i64, ids: &[i64], samples: &[(i64, f64)]) -> Arc<Entry> {
@@ -118,12 +155,13 @@ mod tests {
             entry(4, &[7, 8], &[(10, 1.5), (20, 2.5)]),
             entry(6, &[8, 3], &[(30, -1.0)]),
             entry(9, &[7, 8], &[(40, 1e300)]),
+            entry(11, &[8], &[(50, 0.125), (60, 1.0)]),
         ];
         let folded = Arc::new(fold(&entries).unwrap());
-        assert_eq!(folded.numbers, [4, 6, 9]);
+        assert_eq!(folded.numbers, [4, 6, 9, 11]);
         assert_eq!(
             (folded.start_ms, folded.end_ms, folded.received_ms),
-            (10, 40, 4)
+            (10, 60, 4)
         );
         assert_eq!(samples(&[folded]), samples(&entries));
     }
