@@ -77,6 +77,10 @@ const SKEW_MS_MAX: i64 = 60_000;
 const RENEW_DAYS: i64 = 30;
 /// … and sooner than this, now.
 const RENEW_DAYS_MIN: i64 = 7;
+/// The log may be beside the file for a while.
+const LOG_BYTES: u64 = 64 << 20;
+/// What the disk budget took so lately is worth a word.
+const BUDGET_DAYS: i64 = 7;
 /// How far back absences of the collector count.
 const DAY_MS: i64 = 86_400_000;
 
@@ -90,6 +94,7 @@ pub(super) async fn checks(
     let hosts = store.hosts().await?;
     let mut checks = vec![database(&facts)];
     checks.extend(disk(store.path()));
+    checks.extend(budget(&facts, now_ms));
     let served = setup.certificate.as_ref();
     checks.extend(served.map(|served| certificate(served, now_ms)));
     checks.push(watching(store, now_ms).await?);
@@ -142,6 +147,55 @@ fn disk(path: &std::path::Path) -> Option<Check> {
     } else {
         Check::fine("disk", found)
     })
+}
+
+/// What the disk budget took, and whether it is held.
+fn budget(facts: &StoreFacts, now_ms: i64) -> Option<Check> {
+    let lately = |at_ms: i64| now_ms.saturating_sub(at_ms) < BUDGET_DAYS * DAY_MS;
+    let taken: Vec<String> = facts
+        .dropped
+        .iter()
+        .filter(|dropped| lately(dropped.at_ms))
+        .map(|dropped| {
+            let what = match dropped.step_ms {
+                0 => "samples".to_owned(),
+                step_ms => format!("steps of {}", words::duration(step_ms)),
+            };
+            format!("{what} up to {}", format_ms(dropped.until_ms))
+        })
+        .collect();
+    let allowed = |bytes_max: u64| words::bytes(bytes_max as f64);
+    let over = facts
+        .bytes_max
+        .filter(|max| facts.file_bytes > max + LOG_BYTES);
+    if let Some(bytes_max) = over {
+        return Some(Check::wrong(
+            "disk budget",
+            format!(
+                "{} are more than the {} of retention.max_bytes",
+                words::bytes(facts.file_bytes as f64),
+                allowed(bytes_max)
+            ),
+            "what may go is gone, or going: give it more room, or shorten what is kept; the newest \
+             samples and hosts that are kept are not dropped for it",
+        ));
+    }
+    let budget = facts
+        .bytes_max
+        .or(facts.dropped.iter().map(|dropped| dropped.bytes_max).max())?;
+    if taken.is_empty() {
+        let found = format!("{} allowed, nothing dropped for it lately", allowed(budget));
+        return Some(Check::fine("disk budget", found));
+    }
+    Some(Check::watch(
+        "disk budget",
+        format!(
+            "{} allowed; dropped before their age: {}",
+            allowed(budget),
+            taken.join(", ")
+        ),
+        "raise retention.max_bytes, or shorten raw_days and rollups to what is really kept",
+    ))
 }
 
 /// How long the collector's certificate holds.

@@ -14,7 +14,7 @@ use super::table::{Align, Table};
 use super::words::moment;
 use crate::answer::SCHEMA_VERSION;
 use crate::answer::range::{format_ms, rfc3339};
-use crate::store::{Census, CensusRow};
+use crate::store::{Census, CensusRow, Dropped};
 use crate::words;
 
 /// Show what takes how much room: bytes and samples of each family and tier
@@ -48,6 +48,8 @@ struct Stats {
     /// The whole file, its log and everything around the samples, by raw sample.
     bytes_per_sample: Option<f64>,
     parts: Vec<Part>,
+    /// What the disk budget took before its age.
+    dropped: Vec<Dropped>,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +115,7 @@ fn stats(file: PathBuf, census: &Census) -> Stats {
         newest: raw().filter_map(|row| row.newest_ms).max().map(rfc3339),
         bytes_per_sample: each(used, samples),
         parts: parts.collect(),
+        dropped: census.dropped.clone(),
     }
 }
 
@@ -137,6 +140,19 @@ fn table(stats: &Stats, census: &Census, console: &mut Console) -> io::Result<()
             None => String::new(),
         }
     ))?;
+    for one in &census.dropped {
+        console.line(&format!(
+            "the disk budget of {} took {} of {} up to {}, {}",
+            words::bytes(one.bytes_max as f64),
+            words::bytes(one.bytes as f64),
+            match one.step_ms {
+                0 => "samples".to_owned(),
+                step_ms => format!("{} steps", words::duration(step_ms)),
+            },
+            format_ms(one.until_ms),
+            format_ms(one.at_ms)
+        ))?;
+    }
     if census.rows.is_empty() {
         return Ok(());
     }

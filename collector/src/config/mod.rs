@@ -80,6 +80,9 @@ pub struct Retention {
     pub raw_days: u32,
     /// Rollups: the length of a step and how long it is kept, "1h 761d".
     pub rollups: Vec<String>,
+    /// Most bytes of the database; above, the oldest of the finest tier goes first. 0: as much as
+    /// there is room.
+    pub max_bytes: u64,
 }
 
 /// Bounds on what comes from outside; what is over one is refused and counted.
@@ -152,6 +155,7 @@ impl Default for Retention {
         Retention {
             raw_days: 15,
             rollups: Tier::DEFAULT.iter().map(tier).collect(),
+            max_bytes: 0,
         }
     }
 }
@@ -161,6 +165,8 @@ const TIERS_MAX: usize = 8;
 /// Shortest step.
 const STEP_MIN_MS: i64 = 10_000;
 const DAY_MS: i64 = 86_400_000;
+/// Smallest disk budget: below it free pages and the log are most of the file.
+const BUDGET_MIN: u64 = 64 << 20;
 
 /// "90d" in milliseconds.
 fn duration_ms(word: &str) -> Option<i64> {
@@ -294,6 +300,14 @@ impl ServerConfig {
         let l = &self.limits;
         within("retention.raw_days", self.retention.raw_days, 1..=36_500)?;
         self.retention.tiers()?;
+        if self.retention.max_bytes != 0 {
+            let max = i64::MAX as u64;
+            within(
+                "retention.max_bytes",
+                self.retention.max_bytes,
+                BUDGET_MIN..=max,
+            )?;
+        }
         within("limits.hosts", l.hosts, 1..=1_000_000)?;
         within("limits.series_per_host", l.series_per_host, 1..=60_000)?;
         within("limits.labels_per_series", l.labels_per_series, 1..=256)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::error::StoreError;
 use super::history::head::{Due, Head};
 use super::history::seal::{self, Sealed};
-use super::history::{churn, merge, retention};
+use super::history::{budget, churn, merge, retention};
 use super::registry::hosts;
 use super::types::{Census, StoreFacts, Written};
 use super::writer::Ledger;
@@ -20,6 +20,8 @@ const UPKEEP_TIME_MAX: Duration = Duration::from_millis(250);
 const MERGE_TIME_MAX: Duration = Duration::from_millis(100);
 /// How long it rolls days up; one day more may be begun.
 const ROLL_UP_TIME_MAX: Duration = Duration::from_millis(500);
+/// How often it is said that the disk budget cannot be held.
+const COMPLAIN_MS: i64 = 600_000;
 /// Packed bytes the head may hold: above it the largest journals are sealed early.
 const HEAD_BYTES_MAX: usize = 256 << 20;
 /// Packed bytes of journals that are sealed in one commit.
@@ -72,19 +74,48 @@ impl Store {
         }
         let merged = self.merge(Instant::now() + MERGE_TIME_MAX).await;
         let rolled = self.roll_up(now_ms, ROLL_UP_TIME_MAX).await;
-        let (retention_ms, tiers) = (writing.options.retention_ms, writing.tiers.clone());
+        let (retention_ms, keeping) = (writing.options.retention_ms, writing.keeping.clone());
+        let bytes_max = keeping.bytes_max;
         let pruned = self
             .change("drop what is past the retention", move |ledger| {
                 let kept = hosts::kept(&ledger.conn)?;
-                let conn = &ledger.conn;
-                let dropped = retention::prune(conn, now_ms, retention_ms, &kept, &tiers)?;
-                if dropped > 0 {
-                    tracing::info!(blocks = dropped, "dropped blocks past the retention");
-                }
-                Ok(())
+                retention::prune(&ledger.conn, now_ms, (retention_ms, &keeping), &kept)
             })
             .await;
-        merged.and(rolled.map(drop)).and(pruned)
+        if let Ok(pruned) = &pruned {
+            if pruned.blocks > 0 {
+                tracing::info!(blocks = pruned.blocks, "dropped blocks past the retention");
+            }
+            self.say(&pruned.held, bytes_max.unwrap_or_default(), now_ms)?;
+        }
+        merged.and(rolled.map(drop)).and(pruned.map(drop))
+    }
+
+    /// Says what the disk budget took, and when it cannot be held.
+    fn say(&self, held: &budget::Held, bytes_max: u64, now_ms: i64) -> Result<(), StoreError> {
+        for one in &held.dropped {
+            tracing::warn!(
+                bytes_max,
+                rows = one.rows,
+                bytes = one.bytes,
+                step_ms = one.step_ms,
+                until_ms = one.until_ms,
+                "the database has reached retention.max_bytes: the oldest of its finest tier was \
+                 dropped before its age"
+            );
+        }
+        let mut complained_ms = hold(&self.writing()?.complained_ms);
+        let lately = now_ms.saturating_sub(*complained_ms) < COMPLAIN_MS;
+        if held.over_bytes > 0 && held.dropped.is_empty() && !lately {
+            *complained_ms = now_ms;
+            tracing::error!(
+                bytes_max,
+                over_bytes = held.over_bytes,
+                "retention.max_bytes cannot be held: what is left is the newest samples and the \
+                 hosts that are kept"
+            );
+        }
+        Ok(())
     }
 
     /// Makes room among the series of a host that introduces itself: see [`churn`].
@@ -250,8 +281,11 @@ impl Store {
     /// `Damaged` only when not even the counts can be read.
     pub async fn facts(&self, check: bool) -> Result<StoreFacts, StoreError> {
         let path = self.inner.path.clone();
+        let writing = self.inner.writing.as_ref();
+        let bytes_max = writing.and_then(|w| w.keeping.bytes_max);
         let read = move |conn: &rusqlite::Connection| {
             let mut facts = check::facts(conn, &path)?;
+            facts.bytes_max = bytes_max;
             if check {
                 facts.problems = check::problems(conn);
             }

@@ -6,6 +6,7 @@ use hostwell_proto::metric::Family;
 use rusqlite::{Connection, Row};
 
 use super::error::Fault;
+use super::history::budget;
 use super::history::rollup::DERIVED_FROM;
 use super::open::beside;
 use super::types::{Census, CensusRow};
@@ -74,6 +75,7 @@ pub(super) fn census(conn: &Connection, path: &Path) -> Result<Census, Fault> {
         hosts: count("SELECT count(*) FROM host WHERE merged_into IS NULL")? as u64,
         series: count("SELECT count(*) FROM series")? as u64,
         rows,
+        dropped: budget::dropped(conn)?,
     })
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::error::{Fault, Trouble};
+use super::history::budget;
 use super::history::parcel::Parcel;
 use super::history::ranges::Ranges;
 use super::history::rollup;
@@ -40,6 +41,8 @@ pub(super) fn facts(conn: &Connection, path: &Path) -> Result<StoreFacts, Fault>
         oldest_ms: [sealed.1, journal.1].into_iter().flatten().min(),
         newest_ms: sealed.2.max(journal.2),
         journal_batches: journal.3 as u64,
+        dropped: budget::dropped(conn)?,
+        bytes_max: None,
         problems: Vec::new(),
     })
 }

@@ -60,9 +60,9 @@ use hostwell_proto::id::{HostId, SpoolId};
 pub use appender::{Appender, Done};
 pub use error::StoreError;
 pub use types::{
-    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, GapRecord, Greeting, HostEdit,
-    HostFacts, HostName, HostRecord, Read, RollupDifference, RollupsChecked, RowsRead, SeriesId,
-    StoreFacts, StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
+    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Dropped, GapRecord, Greeting,
+    HostEdit, HostFacts, HostName, HostRecord, Keeping, Read, RollupDifference, RollupsChecked,
+    RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
 };
 
 use crate::rules::Finding;
@@ -96,8 +96,10 @@ struct Writing {
     options: StoreOptions,
     writer: Writer,
     head: Arc<Head>,
-    /// Finest first.
-    tiers: Vec<Tier>,
+    /// Tiers with the finest first.
+    keeping: Keeping,
+    /// When it was last said that the disk budget is not held.
+    complained_ms: Mutex<i64>,
     /// Whether it was looked whether there are new ones among them.
     tiers_seen: AtomicBool,
     /// One sealing, merging or rolling up at a time: each replaces what it has read.
@@ -138,6 +140,7 @@ fn ask(fleet: &hosts::Fleet, host: &hosts::HostRow) -> window::Ask {
         host: host.name.clone(),
         interval_ms: host.interval_ms,
         numbers: fleet.numbers(host.number),
+        kept: host.kept,
     }
 }
 
@@ -167,18 +170,18 @@ impl Store {
     /// # Errors
     /// `Busy` when another process has it, `Damaged` with what was found, `Newer`, `Full`, `Io`.
     pub async fn open(options: StoreOptions) -> Result<Store, StoreError> {
-        Store::open_with(options, Tier::DEFAULT.to_vec()).await
+        Store::open_with(options, Keeping::default()).await
     }
 
-    /// Opens for writing, with other rollups than the default ones.
+    /// Opens for writing, with other rollups than the default ones or a disk budget.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub async fn open_with(
         options: StoreOptions,
-        mut tiers: Vec<Tier>,
+        mut keeping: Keeping,
     ) -> Result<Store, StoreError> {
-        tiers.sort_by_key(|tier| tier.step_ms);
+        keeping.tiers.sort_by_key(|tier| tier.step_ms);
         blocking("open the database", move || {
             let opened = open::writer(&options.path)?;
             let path = options.path.clone();
@@ -190,7 +193,8 @@ impl Store {
                 options,
                 writer,
                 head,
-                tiers,
+                keeping,
+                complained_ms: Mutex::new(i64::MIN),
                 tiers_seen: AtomicBool::new(false),
                 sealing,
                 relations: Arc::default(),
@@ -530,8 +534,8 @@ impl Store {
             let tiers = rollup::tiers(conn)?;
             let (mut latest, head) = (None, head.as_deref());
             for name in &names {
-                let numbers = fleet.numbers(fleet.named(name)?.number);
-                latest = latest.max(aggregate::samples_since(conn, head, &numbers, &tiers)?);
+                let ask = ask(fleet, fleet.named(name)?);
+                latest = latest.max(aggregate::samples_since(conn, head, &ask, &tiers)?);
             }
             Ok(latest)
         };

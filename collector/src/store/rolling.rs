@@ -54,7 +54,7 @@ impl Store {
         let begun = Instant::now();
         let writing = self.writing()?;
         if !writing.tiers_seen.swap(true, Ordering::Relaxed) {
-            let tiers = writing.tiers.clone();
+            let tiers = writing.keeping.tiers.clone();
             let marked = self.change("look for new rollups", move |ledger| {
                 rollup::mark_for_new(&ledger.conn, &tiers)
             });
@@ -83,7 +83,7 @@ impl Store {
 
     async fn roll_up_day(&self, due: roll::Due, now_ms: i64) -> Result<(), StoreError> {
         let writing = self.writing()?;
-        let (tiers, retention_ms) = (writing.tiers.clone(), writing.options.retention_ms);
+        let tiers = writing.keeping.tiers.clone();
         let prepare = move |conn: &Connection| {
             let host = hosts::around(conn, due.host)?.row(due.host).cloned();
             let by_samples = retention::by_samples(conn, now_ms)?.unwrap_or(now_ms);
@@ -92,10 +92,7 @@ impl Store {
                 due,
                 interval_ms: host.map_or(10_000, |h| h.interval_ms),
                 tiers: &tiers,
-                raw_since_ms: match kept {
-                    true => i64::MIN,
-                    false => by_samples.saturating_sub(retention_ms),
-                },
+                raw_since_ms: i64::MIN,
                 now_ms: (!kept).then_some(by_samples),
             };
             roll::prepare(conn, task)

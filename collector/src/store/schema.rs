@@ -8,7 +8,11 @@ use super::error::{Fault, StoreError, Trouble};
 pub(super) const APPLICATION_ID: i64 = 0x4857_656c;
 
 /// Position in this list = `PRAGMA user_version` after it. Released entries never change.
-const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_v1.sql"),
+    include_str!("schema_v2.sql"),
+    include_str!("schema_v3.sql"),
+];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
 /// format: things of its temporary schema, which hide those of the file. A file at rest, a backup on
@@ -17,7 +21,9 @@ const READ_AS: &[&str] = &[
     "",
     "CREATE TEMP VIEW host AS SELECT *, 0 AS kept FROM main.host;
      CREATE TEMP TABLE rollup (number, host, family, tier_ms, start_ms, end_ms, samples, crc32c, payload);
-     CREATE TEMP TABLE unrolled (host, day);",
+     CREATE TEMP TABLE unrolled (host, day);
+     CREATE TEMP TABLE dropped (tier_ms, rows, bytes, until_ms, at_ms, bytes_max);",
+    "CREATE TEMP TABLE dropped (tier_ms, rows, bytes, until_ms, at_ms, bytes_max);",
 ];
 
 /// The newest format this program reads and writes.

@@ -8,6 +8,7 @@ use super::*;
 use crate::rules::{Severity, State};
 
 mod bad_input;
+mod budget;
 mod conformance;
 mod crash;
 mod formats;

@@ -54,6 +54,42 @@ impl Tier {
     }
 }
 
+/// What is kept of the samples, and in how much room.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keeping {
+    /// Rollups.
+    pub tiers: Vec<Tier>,
+    /// Most bytes of the file: above, the oldest of the finest tier goes first. None: as much as
+    /// there is room.
+    pub bytes_max: Option<u64>,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Keeping {
+            tiers: Tier::DEFAULT.to_vec(),
+            bytes_max: None,
+        }
+    }
+}
+
+/// What the disk budget took of one tier, before its age.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Length of the tier's steps; 0: samples.
+    pub step_ms: i64,
+    /// Blocks of samples, or rows of rollups.
+    pub rows: u64,
+    /// Of their payloads.
+    pub bytes: u64,
+    /// Where the newest of them ended.
+    pub until_ms: i64,
+    /// When it last took some.
+    pub at_ms: i64,
+    /// The budget then.
+    pub bytes_max: u64,
+}
+
 /// What the agent said about a host when it connected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -350,6 +386,12 @@ pub struct StoreFacts {
     pub newest_ms: Option<i64>,
     /// Batches in the journal, not sealed yet.
     pub journal_batches: u64,
+    /// What the disk budget took, the finest tier first.
+    #[serde(default)]
+    pub dropped: Vec<Dropped>,
+    /// The disk budget of the collector that has the file.
+    #[serde(default)]
+    pub bytes_max: Option<u64>,
     /// Problems found by the check, empty when sound.
     pub problems: Vec<String>,
 }
@@ -371,6 +413,9 @@ pub struct Census {
     pub series: u64,
     /// By tier and family.
     pub rows: Vec<CensusRow>,
+    /// What the disk budget took, the finest tier first.
+    #[serde(default)]
+    pub dropped: Vec<Dropped>,
 }
 
 /// One family in one tier.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::error::{Fault, StoreError};
 use super::super::types::{AggregateQuery, Aggregated, Read, RowsRead, WindowQuery};
+use super::budget;
 use super::head::Head;
 use super::rollup::payload::{self, Key};
 use super::rollup::roll::SKETCHED_MS;
@@ -134,6 +135,8 @@ impl Gathering<'_> {
 struct Past {
     /// The oldest sample.
     raw_since_ms: i64,
+    /// Where the disk budget stopped taking samples, if that is later.
+    whole_since_ms: i64,
     /// The oldest day that was rolled up.
     rolled_since_ms: i64,
 }
@@ -142,7 +145,7 @@ impl Past {
     fn of(
         conn: &Connection,
         head: Option<&Head>,
-        numbers: &[i64],
+        ask: &Ask,
         families: &[(i64, i64)],
         tiers: &[i64],
     ) -> Result<Past, Fault> {
@@ -156,7 +159,7 @@ impl Past {
             "SELECT min(start_ms) FROM rollup WHERE host = ?1 AND family = ?2 AND tier_ms = ?3",
         )?;
         let (mut raw_since, mut rolled_since) = (Vec::new(), Vec::new());
-        for number in numbers {
+        for number in &ask.numbers {
             let waiting: Option<i64> = match head {
                 Some(head) => head.oldest(*number),
                 None => journal.query_row([number], |r| r.get(0))?,
@@ -171,17 +174,23 @@ impl Past {
                 }
             }
         }
+        let raw_since_ms = raw_since.into_iter().min().unwrap_or(i64::MAX);
+        let whole_since_ms = match ask.kept {
+            true => raw_since_ms,
+            false => raw_since_ms.max(budget::samples_until(conn)?),
+        };
         Ok(Past {
-            raw_since_ms: raw_since.into_iter().min().unwrap_or(i64::MAX),
+            raw_since_ms,
+            whole_since_ms,
             rolled_since_ms: rolled_since.into_iter().min().unwrap_or(i64::MAX),
         })
     }
 
     /// The moment before which samples are gone, where they are for a range that begins there.
     fn gone_before(&self, from_ms: i64) -> Option<i64> {
-        let first_day_ms = day_of(self.raw_since_ms).saturating_mul(DAY_MS);
-        (from_ms < self.raw_since_ms && self.rolled_since_ms < first_day_ms)
-            .then_some(self.raw_since_ms)
+        let first_day_ms = day_of(self.whole_since_ms).saturating_mul(DAY_MS);
+        (from_ms < self.whole_since_ms && self.rolled_since_ms < first_day_ms)
+            .then_some(self.whole_since_ms)
     }
 }
 
@@ -189,11 +198,11 @@ impl Past {
 pub(in crate::store) fn samples_since(
     conn: &Connection,
     head: Option<&Head>,
-    numbers: &[i64],
+    ask: &Ask,
     tiers: &[i64],
 ) -> Result<Option<i64>, Fault> {
     let families: Vec<(i64, i64)> = FAMILIES.map(|family| (family, family)).collect();
-    let past = Past::of(conn, head, numbers, &families, tiers)?;
+    let past = Past::of(conn, head, ask, &families, tiers)?;
     Ok(past.gone_before(i64::MIN))
 }
 
@@ -249,7 +258,7 @@ impl<'a> Host<'a> {
             family,
             kind,
             fresh,
-            past: Past::of(conn, head, &ask.numbers, &[(blocks, family)], tiers)?,
+            past: Past::of(conn, head, ask, &[(blocks, family)], tiers)?,
         }))
     }
 
@@ -407,7 +416,7 @@ fn from_rollups(
     // A day that changed is read from samples, unless some that its rollup knows of are gone.
     let steps = found.iter().flat_map(|(_, _, steps)| steps);
     let gone: BTreeSet<i64> = steps
-        .filter(|s| s.start_ms.saturating_add(length) <= host.past.raw_since_ms)
+        .filter(|s| s.start_ms.saturating_add(length) <= host.past.whole_since_ms)
         .map(|s| day_of(s.start_ms))
         .collect();
     let better = |day: i64| {

@@ -7,6 +7,7 @@
 //! answers from rollups and samples.
 
 pub(super) mod aggregate;
+pub(super) mod budget;
 pub(super) mod churn;
 pub(super) mod gaps;
 pub(super) mod head;

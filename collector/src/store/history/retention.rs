@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use rusqlite::Connection;
 
 use super::super::error::Fault;
-use super::super::types::Tier;
+use super::super::types::{Keeping, Tier};
+use super::budget::{self, Budget, Held};
 use super::series::FAMILIES;
 use super::{rollup, spools};
 
@@ -29,40 +30,55 @@ const ROLLED: &str = "(end_ms < ?2 OR NOT EXISTS (
     SELECT 1 FROM unrolled AS u WHERE u.host = block.host
       AND u.day BETWEEN block.start_ms / 86400000 AND block.end_ms / 86400000))";
 
+/// What one call dropped.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Pruned {
+    /// Blocks of samples past the retention.
+    pub blocks: usize,
+    /// Before its age, for the disk budget.
+    pub held: Held,
+}
+
 /// Drops what ended before the retention, counted back from `now_ms` or from the newest sample,
-/// whichever is earlier: a clock that jumps ahead must not delete the history. The history of the
-/// hosts in `kept` stays.
+/// whichever is earlier: a clock that jumps ahead must not delete the history. Then what the disk
+/// budget does not allow. The history of the hosts in `kept` stays.
 pub(in crate::store) fn prune(
     conn: &Connection,
     now_ms: i64,
-    retention_ms: i64,
+    (retention_ms, keeping): (i64, &Keeping),
     kept: &HashSet<i64>,
-    tiers: &[Tier],
-) -> Result<usize, Fault> {
-    let Some(now_ms) = by_samples(conn, now_ms)? else {
-        return Ok(0);
-    };
-    let cutoff = now_ms.saturating_sub(retention_ms);
-    let dropped = if kept.is_empty() {
-        conn.prepare_cached(&format!(
-            "DELETE FROM block WHERE number IN
-             (SELECT number FROM block WHERE end_ms < ?1 AND {ROLLED} ORDER BY end_ms LIMIT ?3)"
-        ))?
-        .execute([cutoff, cutoff - UNROLLED_GRACE_MS, BLOCKS_AT_ONCE])?
-    } else {
-        prune_others(conn, cutoff, kept)?
-    };
-    for step_ms in rollup::tiers(conn)? {
-        // Steps of a length that is not wanted any more are not lost by a slip of the hand.
-        let age_ms = tiers
-            .iter()
-            .find(|tier| tier.step_ms == step_ms)
-            .map_or(Tier::longest_ms(tiers), |tier| tier.age_ms);
-        prune_tier(conn, Tier { step_ms, age_ms }, now_ms, kept)?;
+) -> Result<Pruned, Fault> {
+    let mut pruned = Pruned::default();
+    if let Some(until_ms) = by_samples(conn, now_ms)? {
+        let cutoff = until_ms.saturating_sub(retention_ms);
+        pruned.blocks = prune_blocks(conn, cutoff, kept)?;
+        for step_ms in rollup::tiers(conn)? {
+            // Steps of a length that is not wanted any more are not lost by a slip of the hand.
+            let tiers = &keeping.tiers;
+            let age_ms = tiers
+                .iter()
+                .find(|tier| tier.step_ms == step_ms)
+                .map_or(Tier::longest_ms(tiers), |tier| tier.age_ms);
+            prune_tier(conn, Tier { step_ms, age_ms }, until_ms, kept)?;
+        }
+        spools::prune(conn, cutoff.saturating_sub(SPOOL_GRACE_MS))?;
+        if let Some(bytes_max) = keeping.bytes_max {
+            pruned.held = budget::hold(conn, Budget { bytes_max, now_ms }, kept)?;
+        }
+        give_back(conn, keeping.bytes_max)?;
     }
-    spools::prune(conn, cutoff.saturating_sub(SPOOL_GRACE_MS))?;
-    give_back(conn)?;
-    Ok(dropped)
+    Ok(pruned)
+}
+
+fn prune_blocks(conn: &Connection, cutoff: i64, kept: &HashSet<i64>) -> Result<usize, Fault> {
+    if !kept.is_empty() {
+        return prune_others(conn, cutoff, kept);
+    }
+    let mut delete = conn.prepare_cached(&format!(
+        "DELETE FROM block WHERE number IN
+         (SELECT number FROM block WHERE end_ms < ?1 AND {ROLLED} ORDER BY end_ms LIMIT ?3)"
+    ))?;
+    Ok(delete.execute([cutoff, cutoff - UNROLLED_GRACE_MS, BLOCKS_AT_ONCE])?)
 }
 
 /// What counts as now for retention: the clock, or the newest sample where that is earlier;
@@ -139,10 +155,16 @@ fn newest_sample(conn: &Connection) -> Result<Option<i64>, Fault> {
     Ok(sealed.max(seen))
 }
 
-/// Gives back free pages beyond what new data will soon use.
-fn give_back(conn: &Connection) -> Result<(), Fault> {
+/// Gives back free pages beyond what new data will soon use, and what the disk budget has room for.
+fn give_back(conn: &Connection, bytes_max: Option<u64>) -> Result<(), Fault> {
     let pages: i64 = conn.pragma_query_value(None, "page_count", |r| r.get(0))?;
-    shrink(conn, PAGES_KEPT.max(pages / PART_KEPT), PAGES_AT_ONCE)
+    let page: i64 = conn.pragma_query_value(None, "page_size", |r| r.get(0))?;
+    let used = budget::used(conn)?;
+    let room = bytes_max.map_or(i64::MAX, |max| {
+        (max / 100 * 95).saturating_sub(used) as i64 / page.max(1)
+    });
+    let kept = PAGES_KEPT.max(pages / PART_KEPT).min(room);
+    shrink(conn, kept, PAGES_AT_ONCE)
 }
 
 /// Gives back at most `at_once` free pages, keeping `kept`.

@@ -22,6 +22,8 @@ pub(in crate::store) struct Ask {
     pub interval_ms: i64,
     /// Its own number, then those of hosts merged into it: where both have a sample, the first.
     pub numbers: Vec<i64>,
+    /// Its history stays whatever its age and the disk budget.
+    pub kept: bool,
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use super::*;
 const RELEASED: &[(i64, &str)] = &[
     (1, include_str!("../testdata/v1.sql")),
     (2, include_str!("../testdata/v2.sql")),
+    (3, include_str!("../testdata/v3.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.

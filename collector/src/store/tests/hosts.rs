@@ -263,7 +263,11 @@ async fn series_of_which_no_sample_is_left_make_room_when_the_host_introduces_it
         step_ms: HOUR,
         age_ms: DAY,
     };
-    let store = Store::open_with(options, vec![tier]).await.unwrap();
+    let keeping = Keeping {
+        tiers: vec![tier],
+        bytes_max: None,
+    };
+    let store = Store::open_with(options, keeping).await.unwrap();
     store.greet(greeting(1, "web"), T0).await.unwrap();
     let mut time_ms = T0;
     let mut last = Vec::new();

@@ -408,7 +408,11 @@ async fn steps_of_another_length_are_made_of_what_is_there_and_the_old_ones_stay
         step_ms: 10 * MINUTE,
         age_ms: 30 * DAY,
     };
-    let store = Store::open_with(options(folder.path()), vec![ten_minutes])
+    let keeping = Keeping {
+        tiers: vec![ten_minutes],
+        bytes_max: None,
+    };
+    let store = Store::open_with(options(folder.path()), keeping)
         .await
         .unwrap();
     store.upkeep(later).await.unwrap();

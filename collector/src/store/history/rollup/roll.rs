@@ -40,7 +40,7 @@ pub(in crate::store) struct Task<'a> {
     /// The host's declared interval.
     pub interval_ms: i64,
     pub tiers: &'a [Tier],
-    /// Samples before may be gone already.
+    /// Samples before may be gone already: for comparing.
     pub raw_since_ms: i64,
     /// Steps that end before are too old for their tier; `None` for a host that is kept.
     pub now_ms: Option<i64>,
@@ -82,7 +82,8 @@ pub(in crate::store) fn due(conn: &Connection, now_ms: i64) -> Result<Vec<Due>, 
     Ok(all.into_iter().filter(|d| is_due(*d, now_ms)).collect())
 }
 
-/// Makes the rows of a day. Where samples may be gone, a row stays that speaks for more of them.
+/// Makes the rows of a day. A row stays that speaks for more samples than are there: age or the disk
+/// budget took some.
 pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rolled, Fault> {
     let Due { host, day } = task.due;
     let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
@@ -96,7 +97,7 @@ pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rol
             let of = (host, family, tier.step_ms);
             let fresh = lines(&window, tier.step_ms);
             let held = held_day(conn, of, &window)?;
-            if from_ms >= task.raw_since_ms || samples(&held) <= samples(&fresh) {
+            if samples(&held) <= samples(&fresh) {
                 rows.extend(row(conn, of, &window, fresh)?);
             }
         }
