@@ -11,6 +11,7 @@
 
 mod counter;
 pub mod derived;
+pub mod presence;
 mod resample;
 pub mod rollup;
 mod selector;

@@ -391,6 +391,35 @@ mod tests {
     }
 
     #[test]
+    fn what_the_disk_budget_took_is_told_for_a_week() {
+        let now_ms = 1_800_000_000_000;
+        let mut facts = StoreFacts {
+            file_bytes: 90 << 20,
+            ..StoreFacts::default()
+        };
+        assert_eq!(budget(&facts, now_ms), None, "there is none");
+        facts.bytes_max = Some(100 << 20);
+        assert_eq!(budget(&facts, now_ms).unwrap().health, Health::Fine);
+        facts.dropped = vec![crate::store::Dropped {
+            until_ms: now_ms - 9 * DAY_MS,
+            at_ms: now_ms - DAY_MS,
+            bytes_max: 100 << 20,
+            ..crate::store::Dropped::default()
+        }];
+        let told = budget(&facts, now_ms).unwrap();
+        assert_eq!(told.health, Health::Watch);
+        assert!(
+            told.found.contains("samples up to 2027-01-06"),
+            "{}",
+            told.found
+        );
+        let later = budget(&facts, now_ms + 7 * DAY_MS).unwrap();
+        assert_eq!(later.health, Health::Fine);
+        facts.file_bytes = 170 << 20;
+        assert_eq!(budget(&facts, now_ms).unwrap().health, Health::Wrong);
+    }
+
+    #[test]
     fn a_certificate_that_does_not_say_when_it_ends_is_to_be_looked_at() {
         let served = Certificate {
             file: "odd.crt".into(),

@@ -2,7 +2,7 @@
 //!
 //! The only witness is the host's own samples, by the time they were *taken*: what was spooled
 //! while the line was cut and delivered later counts as if it had come at once. So the question
-//! is asked again each time and never stored.
+//! is asked again each time; what is stored is when samples were taken, never the verdict.
 
 #[cfg(test)]
 mod tests;
@@ -30,11 +30,6 @@ pub fn method(silence: host_down::Levels) -> String {
          starts when the host is first seen and ends when it is retired."
     )
 }
-
-/// Metrics that every host sends at every tick: what to ask the store for when only the times of
-/// samples are wanted.
-pub const PRESENCE_METRICS: &[&str] =
-    &["node_load1", "node_time_seconds", "hostwell_uptime_seconds"];
 
 /// A stretch of time, milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 
 use super::error::Fault;
 use super::history::budget;
-use super::history::rollup::DERIVED_FROM;
+use super::history::rollup::{DERIVED_FROM, PRESENCE};
 use super::open::beside;
 use super::types::{Census, CensusRow};
 
@@ -27,6 +27,7 @@ fn family_name(number: i64) -> String {
     match (known(number), known(number - DERIVED_FROM)) {
         (Some((_, name)), _) => (*name).into(),
         (_, Some((_, name))) => format!("{name}, derived"),
+        _ if number == PRESENCE => "presence".into(),
         _ => format!("family {number}"),
     }
 }

@@ -66,10 +66,11 @@ pub use types::{
 };
 
 use crate::rules::Finding;
+use crate::series::presence::Run;
 use crate::series::{Kind, SeriesName, Window};
 use error::Fault;
 use history::{
-    aggregate, churn, gaps, head::Head, merge, relations, rollup, series, spools, window,
+    aggregate, churn, gaps, head::Head, merge, presence, relations, rollup, series, spools, window,
 };
 use readers::Readers;
 use registry::known::{self, Known, Moment};
@@ -540,6 +541,29 @@ impl Store {
             Ok(latest)
         };
         let doing = "find the oldest samples";
+        self.inner.readers.with(doing, read).await
+    }
+
+    /// When a host was sampled around a range: runs of ticks, ascending. Days that are rolled up are
+    /// told whole, also where the range begins or ends within them.
+    ///
+    /// # Errors
+    /// `NoHost` with the nearest name; `Limit` when it takes too many samples.
+    pub async fn presence(
+        &self,
+        name: &str,
+        (from_ms, to_ms): (i64, i64),
+        samples_max: usize,
+    ) -> Result<Vec<Run>, StoreError> {
+        let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let name = name.to_owned();
+        let read = move |conn: &rusqlite::Connection| {
+            let fleet = hosts::all(conn)?;
+            let ask = ask(&fleet, fleet.named(&name)?);
+            let range = (from_ms, to_ms, samples_max);
+            presence::read(conn, head.as_deref(), &ask, range)
+        };
+        let doing = "read when a host was sampled";
         self.inner.readers.with(doing, read).await
     }
 

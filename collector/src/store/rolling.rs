@@ -88,6 +88,12 @@ impl Store {
             let host = hosts::around(conn, due.host)?.row(due.host).cloned();
             let by_samples = retention::by_samples(conn, now_ms)?.unwrap_or(now_ms);
             let kept = host.as_ref().is_some_and(|h| h.kept);
+            let mut tiers = tiers;
+            for step_ms in rollup::tiers(conn)? {
+                if tiers.iter().all(|tier| tier.step_ms != step_ms) {
+                    tiers.push(Tier { step_ms, age_ms: 0 });
+                }
+            }
             let task = roll::Task {
                 due,
                 interval_ms: host.map_or(10_000, |h| h.interval_ms),

@@ -42,7 +42,10 @@ impl Tier {
 
     /// How long the one that is kept longest is kept; without any, as by default.
     pub fn longest_ms(tiers: &[Tier]) -> i64 {
-        let ages = |tiers: &[Tier]| tiers.iter().map(|tier| tier.age_ms).max();
+        let ages = |tiers: &[Tier]| {
+            let ages = tiers.iter().map(|tier| tier.age_ms);
+            ages.filter(|age_ms| *age_ms > 0).max()
+        };
         ages(tiers).or(ages(&Tier::DEFAULT)).unwrap_or(i64::MAX)
     }
 

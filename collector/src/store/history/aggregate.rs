@@ -15,8 +15,9 @@ use super::super::types::{AggregateQuery, Aggregated, Read, RowsRead, WindowQuer
 use super::budget;
 use super::head::Head;
 use super::rollup::payload::{self, Key};
-use super::rollup::roll::SKETCHED_MS;
-use super::rollup::{DAY_MS, DERIVED_FROM, chunk_of, verified};
+use super::rollup::roll::{SKETCHED_MS, first_tick};
+use super::rollup::{DAY_MS, DERIVED_FROM, chunk_of, day_before, verified};
+use super::seal::HOLE_MS;
 use super::series::{self, FAMILIES, SeriesRow};
 use super::window::{self, Ask};
 use crate::series::rollup::{Step, can_tell, steps};
@@ -211,7 +212,9 @@ struct Host<'a> {
     ask: &'a Ask,
     /// The series that are stored, by number and id.
     rows: HashMap<i64, Vec<SeriesRow>>,
-    /// Which rollups hold the metric.
+    /// Which blocks hold the metric, or what it is derived from, …
+    blocks: i64,
+    /// … and which rollups.
     family: i64,
     kind: Kind,
     /// Days with samples that no rollup knows of.
@@ -219,7 +222,8 @@ struct Host<'a> {
     past: Past,
 }
 
-fn day_of(time_ms: i64) -> i64 {
+/// The day of a moment, counted from the Unix epoch.
+pub(in crate::store) fn day_of(time_ms: i64) -> i64 {
     time_ms.div_euclid(DAY_MS)
 }
 
@@ -237,8 +241,6 @@ impl<'a> Host<'a> {
             let of = series::of_host(conn, *number, std::slice::from_ref(&query.metric))?;
             stored.extend(of.iter().map(|r| (r.family, r.kind)));
             rows.insert(*number, of);
-            let range = (query.grid.from_ms, query.grid.to_ms);
-            fresh.extend(unrolled(conn, head, *number, range)?);
         }
         let catalogued = Metric::by_name(&query.metric).map(|m| m.descriptor());
         let (family, kind) = match (stored.first(), catalogued) {
@@ -252,9 +254,14 @@ impl<'a> Host<'a> {
             family if (1..=Family::Other as i64).contains(&family) => family,
             _ => return Ok(None),
         };
+        for number in &ask.numbers {
+            let range = (query.grid.from_ms, query.grid.to_ms);
+            fresh.extend(unrolled(conn, head, (*number, Some(blocks)), range)?);
+        }
         Ok(Some(Host {
             ask,
             rows,
+            blocks,
             family,
             kind,
             fresh,
@@ -283,17 +290,30 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Days of a host number that are marked, or have batches that are not sealed.
-fn unrolled(
+/// Ascending stretches, neighbours that are no further apart than `near_ms` as one.
+fn joined(stretches: &[(i64, i64)], near_ms: i64) -> Vec<(i64, i64)> {
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (from_ms, end_ms) in stretches.iter().copied() {
+        match joined.last_mut() {
+            Some(last) if last.1.saturating_add(near_ms) >= from_ms => last.1 = last.1.max(end_ms),
+            _ => joined.push((from_ms, end_ms)),
+        }
+    }
+    joined
+}
+
+/// Days of a host number that are marked, or have batches that are not sealed; with a family also
+/// the days whose last pairs end with these.
+pub(in crate::store) fn unrolled(
     conn: &Connection,
     head: Option<&Head>,
-    number: i64,
+    (number, family): (i64, Option<i64>),
     (from_ms, to_ms): (i64, i64),
 ) -> Result<BTreeSet<i64>, Fault> {
     // First what is not sealed: sealing marks the days before it takes the batches away.
-    let spans: Vec<(i64, i64)> = match head {
+    let mut spans: Vec<(i64, i64)> = match head {
         Some(head) => {
-            let entries = head.entries(number, from_ms, to_ms);
+            let entries = head.entries(number, i64::MIN, i64::MAX);
             entries.iter().map(|e| (e.start_ms, e.end_ms)).collect()
         }
         None => {
@@ -306,9 +326,12 @@ fn unrolled(
     let mut select = conn.prepare_cached("SELECT day FROM unrolled WHERE host = ?1")?;
     let days = select.query_map([number], |r| r.get(0))?;
     let mut days: BTreeSet<i64> = days.collect::<Result<_, _>>()?;
-    let touches = |s: &(i64, i64)| s.1 >= from_ms && s.0 <= to_ms;
-    for (start_ms, end_ms) in spans.into_iter().filter(touches) {
+    spans.sort_unstable();
+    for (start_ms, end_ms) in joined(&spans, HOLE_MS) {
         days.extend(day_of(start_ms.max(from_ms))..=day_of(end_ms.min(to_ms)));
+        if let Some(family) = family {
+            days.extend(day_before(conn, (number, family), start_ms)?);
+        }
     }
     Ok(days)
 }
@@ -349,38 +372,84 @@ fn of_host(
     if lengths.is_empty() {
         into.kept_since_ms = into.kept_since_ms.max(host.past.gone_before(grid.from_ms));
     }
-    let mut samples: Vec<(i64, i64)> = Vec::new();
-    for (length, from_ms, end_ms) in cut(grid.from_ms, grid.to_ms.saturating_add(1), &lengths) {
-        match length {
-            None => samples.push((from_ms, end_ms)),
-            Some(length) => {
-                samples.extend(from_rollups(conn, host, length, (from_ms, end_ms), into)?);
-            }
-        }
-    }
+    let range = (grid.from_ms, grid.to_ms.saturating_add(1));
+    let mut samples = cover(conn, host, range, &lengths, into)?;
     // Neighbours are read together, so that no pair is lost between them.
     samples.sort_unstable();
-    let mut joined: Vec<(i64, i64)> = Vec::new();
-    for (from_ms, end_ms) in samples {
-        match joined.last_mut() {
-            Some(last) if last.1 >= from_ms => last.1 = last.1.max(end_ms),
-            _ => joined.push((from_ms, end_ms)),
+    let finest = lengths.last().copied().unwrap_or(i64::MAX);
+    for stretch in joined(&samples, 0) {
+        if stretch.1 - stretch.0 >= finest {
+            let gone = gone_before(conn, host, stretch, &into.tiers)?;
+            into.kept_since_ms = into.kept_since_ms.max(gone);
         }
-    }
-    for stretch in joined {
         from_samples(conn, head, host, (stretch, agg), into)?;
     }
     Ok(())
 }
 
-/// Adds what the rollups of one length say of a stretch; answers where samples say it better.
+/// Adds what rollups say of a stretch, the coarsest that there are; answers what is left to samples.
+fn cover(
+    conn: &Connection,
+    host: &Host<'_>,
+    (from_ms, end_ms): (i64, i64),
+    lengths: &[i64],
+    into: &mut Gathering<'_>,
+) -> Result<Vec<(i64, i64)>, Fault> {
+    let mut samples: Vec<(i64, i64)> = Vec::new();
+    for (length, from_ms, end_ms) in cut(from_ms, end_ms, lengths) {
+        let Some(length) = length else {
+            samples.push((from_ms, end_ms));
+            continue;
+        };
+        let left = from_rollups(conn, host, length, (from_ms, end_ms), into)?;
+        samples.extend(left.to_samples);
+        // Steps of this length may be younger, or older, than those of the next.
+        let finer = lengths.iter().position(|one| *one == length);
+        let finer = finer.map_or(&[][..], |at| &lengths[at + 1..]);
+        for stretch in left.to_finer {
+            samples.extend(cover(conn, host, stretch, finer, into)?);
+        }
+    }
+    Ok(samples)
+}
+
+/// The end of the last day of a stretch that rollups know of but nothing that can tell what is asked.
+fn gone_before(
+    conn: &Connection,
+    host: &Host<'_>,
+    (from_ms, end_ms): (i64, i64),
+    tiers: &[i64],
+) -> Result<Option<i64>, Fault> {
+    let end_ms = end_ms.min(host.past.raw_since_ms);
+    let from_ms = from_ms.max(host.past.rolled_since_ms);
+    if from_ms >= end_ms {
+        return Ok(None);
+    }
+    for day in (day_of(from_ms)..=day_of(end_ms - 1)).rev() {
+        if host.is_rolled(conn, day, tiers)? {
+            return Ok(Some(end_ms.min((day + 1) * DAY_MS)));
+        }
+    }
+    Ok(None)
+}
+
+/// What the rollups of one length leave of a stretch, ascending.
+#[derive(Debug, Default)]
+struct Left {
+    /// Samples say it better.
+    to_samples: Vec<(i64, i64)>,
+    /// There are none.
+    to_finer: Vec<(i64, i64)>,
+}
+
+/// Adds what the rollups of one length say of a stretch.
 fn from_rollups(
     conn: &Connection,
     host: &Host<'_>,
     length: i64,
     (from_ms, end_ms): (i64, i64),
     into: &mut Gathering<'_>,
-) -> Result<Vec<(i64, i64)>, Fault> {
+) -> Result<Left, Fault> {
     let mut select = conn.prepare_cached(
         "SELECT number, start_ms, crc32c, payload FROM rollup
          WHERE host = ?1 AND family = ?2 AND tier_ms = ?3 AND start_ms >= ?4 AND start_ms < ?5
@@ -397,7 +466,9 @@ fn from_rollups(
             let bytes = r.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
             verified(r.get(0)?, r.get(2)?, bytes)?;
             into.read.rows(length, bytes.len())?;
-            there.insert(chunk_of(length, r.get(1)?).0);
+            if length < DAY_MS {
+                there.insert(day_of(r.get(1)?));
+            }
             let lines = payload::decode(bytes, |key| match key {
                 Key::Id(id) => names.contains_key(id),
                 Key::Named(name) => name.metric == into.query.metric,
@@ -419,6 +490,11 @@ fn from_rollups(
         .filter(|s| s.start_ms.saturating_add(length) <= host.past.whole_since_ms)
         .map(|s| day_of(s.start_ms))
         .collect();
+    if length >= DAY_MS {
+        // A row of many days need not know of each of them.
+        let steps = found.iter().flat_map(|(_, _, steps)| steps);
+        there.extend(steps.map(|s| day_of(s.start_ms)));
+    }
     let better = |day: i64| {
         host.fresh.contains(&day) && host.has_samples((day + 1) * DAY_MS) && !gone.contains(&day)
     };
@@ -426,17 +502,41 @@ fn from_rollups(
         steps.retain(|s| !better(day_of(s.start_ms)));
         into.add(&host.ask.host, &name, kind, &steps);
     }
-    let mut samples = Vec::new();
+    let mut left = Left::default();
     for day in day_of(from_ms)..=day_of(end_ms - 1) {
-        let (day_from_ms, day_end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
-        let rolled = there.contains(&chunk_of(length, day_from_ms).0);
-        if better(day) || (!rolled && host.has_samples(day_end_ms)) {
-            samples.push((day_from_ms.max(from_ms), day_end_ms.min(end_ms)));
-        } else if !rolled && host.is_rolled(conn, day, &into.tiers)? {
-            into.kept_since_ms = into.kept_since_ms.max(Some(day_end_ms));
+        let stretch = (
+            (day * DAY_MS).max(from_ms),
+            ((day + 1) * DAY_MS).min(end_ms),
+        );
+        let to = match there.contains(&day) {
+            _ if better(day) => &mut left.to_samples,
+            true => continue,
+            false => &mut left.to_finer,
+        };
+        match to.last_mut() {
+            Some(last) if last.1 == stretch.0 => last.1 = stretch.1,
+            _ => to.push(stretch),
         }
     }
-    Ok(samples)
+    Ok(left)
+}
+
+/// Where to stop looking for the samples that end the last pairs of a stretch.
+fn next_ms(
+    conn: &Connection,
+    head: Option<&Head>,
+    host: &Host<'_>,
+    end_ms: i64,
+) -> Result<i64, Fault> {
+    let mut until_ms = end_ms.saturating_add(NEXT_INTERVALS * host.ask.interval_ms.max(1));
+    for number in &host.ask.numbers {
+        let sealed = first_tick(conn, (*number, host.blocks), end_ms)?;
+        let waiting = head.map_or_else(Vec::new, |head| head.entries(*number, end_ms, i64::MAX));
+        let waiting = waiting.iter().map(|entry| entry.start_ms.max(end_ms));
+        let first = waiting.chain(sealed).min();
+        until_ms = until_ms.max(first.map_or(end_ms, |ms| ms.saturating_add(HOLE_MS)));
+    }
+    Ok(until_ms)
 }
 
 /// Adds what the samples of a stretch say.
@@ -451,7 +551,7 @@ fn from_samples(
     if !host.has_samples(end_ms) {
         return Ok(());
     }
-    let next_ms = end_ms.saturating_add(NEXT_INTERVALS * host.ask.interval_ms.max(1));
+    let next_ms = next_ms(conn, head, host, end_ms)?;
     let inputs = derived::inputs(&query.metric).iter().copied();
     let ask = WindowQuery {
         hosts: Vec::new(),

@@ -14,6 +14,7 @@ pub(super) mod head;
 pub(super) mod journal;
 pub(super) mod merge;
 pub(super) mod parcel;
+pub(super) mod presence;
 pub(super) mod ranges;
 pub(super) mod relations;
 pub(super) mod retention;

@@ -11,6 +11,7 @@ use super::super::error::Fault;
 use super::super::types::Tier;
 use super::seal::HOLE_MS;
 use super::series::FAMILIES;
+use crate::series::presence::PRESENCE_STEP_MS;
 
 /// Days are UTC's.
 pub(in crate::store) const DAY_MS: i64 = 86_400_000;
@@ -18,6 +19,11 @@ pub(in crate::store) const DAY_MS: i64 = 86_400_000;
 /// The family of a derived metric's rollup: this more than that of what it is computed from, so
 /// that a question about CPU busy does not read what each mode of each CPU did.
 pub(in crate::store) const DERIVED_FROM: i64 = 100;
+/// The family of a host's presence, which all of its samples tell together.
+pub(in crate::store) const PRESENCE: i64 = DERIVED_FROM;
+/// What its lines are called; their label `run` counts the runs of an hour.
+pub(in crate::store) const PRESENCE_NAME: &str = "hostwell_presence";
+
 /// Steps of a day and longer share a row for so many days.
 const DAYS_IN_A_ROW: i64 = 32;
 
@@ -50,7 +56,10 @@ pub(in crate::store) fn tiers(conn: &Connection) -> Result<Vec<i64>, Fault> {
 pub(in crate::store) fn mark_for_new(conn: &Connection, wanted: &[Tier]) -> Result<bool, Fault> {
     let known = tiers(conn)?;
     let is_new = |tier: &Tier| !known.contains(&tier.step_ms);
-    if known.is_empty() || !wanted.iter().any(is_new) {
+    let presence = conn
+        .prepare_cached("SELECT 1 FROM rollup WHERE family = ?1 AND tier_ms = ?2 LIMIT 1")?
+        .exists([PRESENCE, PRESENCE_STEP_MS])?;
+    if known.is_empty() || (presence && !wanted.iter().any(is_new)) {
         return Ok(false);
     }
     conn.execute(
@@ -126,9 +135,24 @@ pub(in crate::store) fn mark(
     (host, family): (i64, i64),
     (start_ms, end_ms): (i64, i64),
 ) -> Result<(), Fault> {
-    let first = start_ms.div_euclid(DAY_MS);
-    let midnight_ms = first.saturating_mul(DAY_MS);
-    let mut days: BTreeSet<i64> = (first..=end_ms.div_euclid(DAY_MS)).collect();
+    let mut days: BTreeSet<i64> =
+        (start_ms.div_euclid(DAY_MS)..=end_ms.div_euclid(DAY_MS)).collect();
+    days.extend(day_before(conn, (host, family), start_ms)?);
+    let mut insert =
+        conn.prepare_cached("INSERT OR IGNORE INTO unrolled (host, day) VALUES (?1, ?2)")?;
+    for day in days {
+        insert.execute([host, day])?;
+    }
+    Ok(())
+}
+
+/// The day whose last pairs may end with a family's samples from `start_ms` on, when it is another.
+pub(in crate::store) fn day_before(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    start_ms: i64,
+) -> Result<Option<i64>, Fault> {
+    let midnight_ms = start_ms.div_euclid(DAY_MS).saturating_mul(DAY_MS);
     // As far behind the day as it was looked for samples, and a hole within a block (see `roll`).
     let near_ms = start_ms.saturating_sub(2 * HOLE_MS);
     let earlier = conn
@@ -137,18 +161,13 @@ pub(in crate::store) fn mark(
                AND end_ms >= ?3 ORDER BY end_ms LIMIT 16) WHERE max(start_ms, ?3) < ?4",
         )?
         .exists(params![host, family, midnight_ms, near_ms])?;
-    if !earlier {
-        let before: Option<i64> = conn
-            .prepare_cached(
-                "SELECT max(end_ms) FROM block WHERE host = ?1 AND family = ?2 AND end_ms < ?3",
-            )?
-            .query_row(params![host, family, midnight_ms], |r| r.get(0))?;
-        days.extend(before.map(|ms| ms.div_euclid(DAY_MS)));
+    if earlier {
+        return Ok(None);
     }
-    let mut insert =
-        conn.prepare_cached("INSERT OR IGNORE INTO unrolled (host, day) VALUES (?1, ?2)")?;
-    for day in days {
-        insert.execute([host, day])?;
-    }
-    Ok(())
+    let before: Option<i64> = conn
+        .prepare_cached(
+            "SELECT max(end_ms) FROM block WHERE host = ?1 AND family = ?2 AND end_ms < ?3",
+        )?
+        .query_row(params![host, family, midnight_ms], |r| r.get(0))?;
+    Ok(before.map(|ms| ms.div_euclid(DAY_MS)))
 }

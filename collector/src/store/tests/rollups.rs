@@ -4,12 +4,12 @@ use super::*;
 use crate::series::{Agg, Grid};
 use rusqlite::Connection;
 
-const MINUTE: i64 = 60_000;
+pub(super) const MINUTE: i64 = 60_000;
 /// Midnight, UTC.
-const DAY0: i64 = T0 / DAY * DAY;
+pub(super) const DAY0: i64 = T0 / DAY * DAY;
 
 /// A host with a gauge, a counter and what memory used is derived from.
-async fn with_series(store: &Store) -> Vec<SeriesId> {
+pub(super) async fn with_series(store: &Store) -> Vec<SeriesId> {
     store.greet(greeting(1, "web"), DAY0).await.unwrap();
     let counter = |metric: &str| (gauge(metric).0, Kind::Counter);
     let names = vec![
@@ -22,7 +22,12 @@ async fn with_series(store: &Store) -> Vec<SeriesId> {
 }
 
 /// Samples of every minute from `from_ms` until before `to_ms`.
-async fn fill(store: &Store, ids: &[SeriesId], sequence: u64, (from_ms, to_ms): (i64, i64)) {
+pub(super) async fn fill(
+    store: &Store,
+    ids: &[SeriesId],
+    sequence: u64,
+    (from_ms, to_ms): (i64, i64),
+) {
     let times_ms: Vec<i64> = (from_ms..to_ms).step_by(MINUTE as usize).collect();
     let column = |number, value: fn(i64) -> f64| Column {
         number,
@@ -244,7 +249,12 @@ async fn a_day_some_of_whose_samples_are_gone_keeps_what_it_says() {
 }
 
 /// A question for one metric of every host, each series under its own name.
-fn question(metric: &str, agg: Agg, (from_ms, to_ms): (i64, i64), step_ms: i64) -> AggregateQuery {
+pub(super) fn question(
+    metric: &str,
+    agg: Agg,
+    (from_ms, to_ms): (i64, i64),
+    step_ms: i64,
+) -> AggregateQuery {
     AggregateQuery {
         hosts: vec!["web".into()],
         metric: metric.into(),
@@ -260,7 +270,7 @@ fn question(metric: &str, agg: Agg, (from_ms, to_ms): (i64, i64), step_ms: i64) 
 }
 
 /// The same from samples alone.
-async fn from_samples(store: &Store, query: &AggregateQuery) -> Vec<(i64, f64)> {
+pub(super) async fn from_samples(store: &Store, query: &AggregateQuery) -> Vec<(i64, f64)> {
     let asked = WindowQuery {
         hosts: query.hosts.clone(),
         from_ms: query.grid.from_ms,
@@ -269,12 +279,15 @@ async fn from_samples(store: &Store, query: &AggregateQuery) -> Vec<(i64, f64)> 
     };
     let mut window = store.windows(asked).await.unwrap().remove(0);
     crate::series::derived::derive(&mut window, "");
-    let series = window.find(&query.metric, &[]).unwrap();
+    // A derived one has labels of its own, or none.
+    let Some(series) = window.all(&query.metric).first() else {
+        return Vec::new();
+    };
     let steps = series.resample(query.grid, query.agg.unwrap(), window.interval_ms);
     steps.points().collect()
 }
 
-fn same(told: &[(i64, f64)], exact: &[(i64, f64)], error: f64) {
+pub(super) fn same(told: &[(i64, f64)], exact: &[(i64, f64)], error: f64) {
     let times = |points: &[(i64, f64)]| points.iter().map(|p| p.0).collect::<Vec<_>>();
     assert_eq!(times(told), times(exact));
     for ((_, told), (_, exact)) in told.iter().zip(exact) {
@@ -285,12 +298,12 @@ fn same(told: &[(i64, f64)], exact: &[(i64, f64)], error: f64) {
     }
 }
 
-const METRICS: [&str; 3] = [
+pub(super) const METRICS: [&str; 3] = [
     "node_load1",
     "node_forks_total",
     "hostwell_memory_used_ratio",
 ];
-const WHOLE: i64 = i64::MAX / 4;
+pub(super) const WHOLE: i64 = i64::MAX / 4;
 
 #[tokio::test]
 async fn rollups_answer_what_the_samples_would() {
@@ -423,4 +436,35 @@ async fn steps_of_another_length_are_made_of_what_is_there_and_the_old_ones_stay
     fill(&store, &ids, 2, (DAY0 + 40 * DAY, DAY0 + 40 * DAY + HOUR)).await;
     store.upkeep(DAY0 + 40 * DAY + 2 * HOUR).await.unwrap();
     assert_eq!(rows(folder.path(), 1, HOUR).1, 0);
+}
+
+#[tokio::test]
+async fn when_a_host_was_there_is_known_when_its_samples_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + 7 * HOUR)).await;
+    fill(
+        &store,
+        &ids,
+        2,
+        (DAY0 + 7 * HOUR + 5 * MINUTE, DAY0 + 2 * DAY),
+    )
+    .await;
+    let range = (DAY0, DAY0 + 2 * DAY);
+    let ticks = || async {
+        let runs = store.presence("web", range, 1 << 24).await.unwrap();
+        let times: Vec<i64> = runs.iter().flat_map(|run| run.times_ms()).collect();
+        times
+    };
+    let before = ticks().await;
+    assert_eq!(before.len() as i64, 2 * DAY / MINUTE - 5);
+    store.upkeep(DAY0 + 2 * DAY + 7 * HOUR).await.unwrap();
+    assert_eq!(rows(folder.path(), 100, HOUR), (2 * DAY / MINUTE - 5, 2));
+    assert_eq!(ticks().await, before, "told by rollups");
+    is_sound(&store).await;
+    fill(&store, &ids, 3, (DAY0 + 40 * DAY, DAY0 + 40 * DAY + HOUR)).await;
+    store.upkeep(DAY0 + 40 * DAY + 2 * HOUR).await.unwrap();
+    assert_eq!(points(&store, "web", "node_load1").await.len(), 60);
+    assert_eq!(ticks().await, before, "the samples are gone");
 }

@@ -13,10 +13,11 @@ use super::super::super::writer::Ledger;
 use super::super::seal::{HOLE_MS, each_block, settle};
 use super::super::series::{self, SeriesRow};
 use super::payload::{self, Key, Line};
-use super::{DAY_MS, DERIVED_FROM, chunk_of};
+use super::{DAY_MS, DERIVED_FROM, PRESENCE, PRESENCE_NAME, chunk_of};
 use crate::series::derived;
+use crate::series::presence::{self, PRESENCE_METRICS, PRESENCE_STEP_MS};
 use crate::series::rollup::steps;
-use crate::series::{Series, Window};
+use crate::series::{Kind, Series, SeriesName, Window, union_times_ms};
 
 /// Steps of this length and longer carry what quantiles are told from.
 pub(in crate::store) const SKETCHED_MS: i64 = 3_600_000;
@@ -39,6 +40,7 @@ pub(in crate::store) struct Task<'a> {
     pub due: Due,
     /// The host's declared interval.
     pub interval_ms: i64,
+    /// Those of no age are made only where they are already.
     pub tiers: &'a [Tier],
     /// Samples before may be gone already: for comparing.
     pub raw_since_ms: i64,
@@ -89,14 +91,16 @@ pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rol
     let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
     let mut rows = Vec::new();
     for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
-        for tier in task.tiers {
+        for tier in tiers_of(family, task.tiers) {
             let too_old = |now_ms: i64| end_ms < now_ms.saturating_sub(tier.age_ms);
-            if task.now_ms.is_some_and(too_old) {
+            let wanted = tier.age_ms > 0 && !task.now_ms.is_some_and(too_old);
+            let of = (host, family, tier.step_ms);
+            let held = held_day(conn, of, &window)?;
+            // What is not wanted any more must not say what is not true any more.
+            if !wanted && held.is_empty() {
                 continue;
             }
-            let of = (host, family, tier.step_ms);
             let fresh = lines(&window, tier.step_ms);
-            let held = held_day(conn, of, &window)?;
             if samples(&held) <= samples(&fresh) {
                 rows.extend(row(conn, of, &window, fresh)?);
             }
@@ -106,6 +110,17 @@ pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rol
         due: task.due,
         rows,
     })
+}
+
+/// Presence has steps of its own, whatever is configured for samples.
+fn tiers_of(family: i64, tiers: &[Tier]) -> Vec<Tier> {
+    match family {
+        PRESENCE => vec![Tier {
+            step_ms: PRESENCE_STEP_MS,
+            age_ms: Tier::longest_ms(tiers),
+        }],
+        _ => tiers.to_vec(),
+    }
 }
 
 fn samples(lines: &[Line]) -> u64 {
@@ -141,6 +156,8 @@ pub(super) struct Day {
     end_ms: i64,
     interval_ms: i64,
     series: Vec<(Key, Series)>,
+    /// Only when there are samples counts.
+    presence: bool,
 }
 
 impl Day {
@@ -160,18 +177,19 @@ fn families(
     for row in series::of_host(conn, host, &[])? {
         members.entry(row.family).or_default().push(row);
     }
-    let mut found = Vec::new();
+    let day = |series, presence| Day {
+        from_ms,
+        end_ms,
+        interval_ms,
+        series,
+        presence,
+    };
+    let (mut found, mut ticks) = (Vec::new(), Vec::new());
     for (family, rows) in members {
         let named = gather(conn, (host, family), rows, (from_ms, end_ms))?;
         if named.is_empty() {
             continue;
         }
-        let day = |series| Day {
-            from_ms,
-            end_ms,
-            interval_ms,
-            series,
-        };
         let (ids, mut series): (Vec<i64>, Vec<Series>) = named.into_iter().unzip();
         // Derivations look series up by name; ids follow their series.
         let mut order: Vec<usize> = (0..series.len()).collect();
@@ -185,14 +203,20 @@ fn families(
             interval_ms,
             series,
         };
+        let tells = |s: &&Series| PRESENCE_METRICS.contains(&s.name.metric.as_str());
+        let telling = window.series.iter().filter(tells).cloned();
+        ticks.extend(telling.map(|series| (Key::Named(series.name.clone()), series)));
         let computed = derived::of_family(&window, family);
         let keyed = ids.into_iter().map(Key::Id).zip(window.series).collect();
-        found.push((family, day(keyed)));
+        found.push((family, day(keyed, false)));
         if !computed.is_empty() {
             let named = |s: Series| (Key::Named(s.name.clone()), s);
             let keyed = computed.into_iter().map(named).collect();
-            found.push((family + DERIVED_FROM, day(keyed)));
+            found.push((family + DERIVED_FROM, day(keyed, false)));
         }
+    }
+    if !ticks.is_empty() {
+        found.push((PRESENCE, day(ticks, true)));
     }
     Ok(found)
 }
@@ -201,6 +225,16 @@ fn families(
 /// behind the family's first tick after the day. Told by samples, never by how blocks lie, so that
 /// a merge changes nothing.
 fn until(conn: &Connection, of: (i64, i64), end_ms: i64) -> Result<i64, Fault> {
+    let first = first_tick(conn, of, end_ms)?;
+    Ok(first.map_or(end_ms, |ms| ms.saturating_add(HOLE_MS)))
+}
+
+/// The first tick of a family's blocks at or after a moment.
+pub(in crate::store) fn first_tick(
+    conn: &Connection,
+    of: (i64, i64),
+    end_ms: i64,
+) -> Result<Option<i64>, Fault> {
     let next: Option<i64> = conn
         .prepare_cached(
             "SELECT start_ms FROM block WHERE host = ?1 AND family = ?2 AND end_ms >= ?3
@@ -209,19 +243,19 @@ fn until(conn: &Connection, of: (i64, i64), end_ms: i64) -> Result<i64, Fault> {
         .query_row(params![of.0, of.1, end_ms], |r| r.get(0))
         .optional()?;
     let touched_ms = match next {
-        None => return Ok(end_ms),
+        None => return Ok(None),
         // Within a block there is no longer hole.
         Some(start_ms) if start_ms < end_ms => end_ms.saturating_add(HOLE_MS),
         Some(start_ms) => start_ms,
     };
-    let mut first = i64::MAX;
+    let mut first: Option<i64> = None;
     let only_times = |_: i64| false;
     each_block(conn, of, (end_ms, touched_ms), only_times, |parcel| {
         let after = parcel.block.times_ms.iter().filter(|t| **t >= end_ms);
-        first = first.min(after.min().copied().unwrap_or(i64::MAX));
+        first = first.into_iter().chain(after.min().copied()).min();
         Ok(())
     })?;
-    Ok(first.max(end_ms).saturating_add(HOLE_MS))
+    Ok(first)
 }
 
 /// The samples of a day by series, and of each series the next one after it.
@@ -265,8 +299,27 @@ fn gather(
     Ok(found)
 }
 
+/// The ticks of a day as lines, one for the n-th runs of all hours.
+fn presence_lines(day: &Day) -> Vec<Line> {
+    let ticks = union_times_ms(day.series.iter().map(|(_, series)| series));
+    let within = ticks.partition_point(|t| *t < day.end_ms);
+    let runs = presence::steps(&ticks[..within], day.interval_ms);
+    let line = |(n, steps)| Line {
+        key: Key::Named(SeriesName::new(
+            PRESENCE_NAME,
+            &[("run", &format!("{n:02}"))],
+        )),
+        kind: Kind::Gauge,
+        steps,
+    };
+    runs.into_iter().enumerate().map(line).collect()
+}
+
 /// The lines of a day in steps of a tier.
 fn lines(day: &Day, tier_ms: i64) -> Vec<Line> {
+    if day.presence {
+        return presence_lines(day);
+    }
     let range = (day.from_ms, day.end_ms);
     let sketched = tier_ms >= SKETCHED_MS;
     let line = |(key, series): &(Key, Series)| {
@@ -381,7 +434,7 @@ pub(in crate::store) fn differences(
     let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
     let mut found = Vec::new();
     for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
-        for tier in task.tiers {
+        for tier in tiers_of(family, task.tiers) {
             let which = format!("family {family}, steps of {} s", tier.step_ms / 1000);
             let wanted = lines(&window, tier.step_ms);
             let of = (host, family, tier.step_ms);
