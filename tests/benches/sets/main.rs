@@ -142,10 +142,10 @@ fn listing(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The name up to its first point.
+/// The name without what says how it is written.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap().to_string_lossy();
-    name.split('.').next().unwrap_or_default().to_owned()
+    name.trim_end_matches(".csv.bz2").to_owned()
 }
 
 fn measure(set: &Set, folder: &Path) -> Outcome {
