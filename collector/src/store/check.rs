@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::error::{Fault, Trouble};
 use super::history::budget;
+use super::history::names;
 use super::history::parcel::Parcel;
 use super::history::ranges::Ranges;
 use super::history::rollup;
@@ -82,6 +83,7 @@ pub(super) fn problems(conn: &Connection) -> Vec<String> {
     problems.part("rollups", |p| rollups(conn, p));
     problems.part("repeated samples", |p| repeats(conn, p));
     problems.part("spools", |p| spools(conn, p));
+    problems.part("names", |p| names(conn, p));
     problems.part("hosts", |p| hosts(conn, p));
     problems.0
 }
@@ -233,6 +235,81 @@ fn spools(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
         if let Err(Fault::Sql(Trouble::Damaged(what))) = Ranges::parse(&held) {
             problems.add(format!("spool {}: {what}", r.get::<_, i64>(0)?));
         }
+    }
+    Ok(())
+}
+
+/// Every series has a name and an id of its own, names make sense, and none is there for nobody.
+fn names(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    for (sql, what) in [
+        (
+            "SELECT id FROM series WHERE metric NOT IN (SELECT id FROM metric)
+               OR labels NOT IN (SELECT id FROM labels)",
+            "has no name",
+        ),
+        (
+            "SELECT max(s.id) FROM series AS s JOIN metric AS m ON m.id = s.metric
+             GROUP BY s.host, m.name, s.labels HAVING count(*) > 1",
+            "is called like another one of its host",
+        ),
+        (
+            "SELECT id FROM series GROUP BY id HAVING count(*) > 1",
+            "is there twice",
+        ),
+    ] {
+        let mut select = conn.prepare(sql)?;
+        for id in select.query_map([], |r| r.get::<_, i64>(0))? {
+            problems.add(format!("series {}: {what}", id?));
+        }
+    }
+    for table in ["metric", "labels"] {
+        let mut select = conn.prepare(&format!(
+            "SELECT id, uses, coalesce(there, 0) FROM {table}
+             LEFT JOIN (SELECT {table} AS used, count(*) AS there FROM series GROUP BY 1) ON used = id
+             WHERE there IS NULL OR uses <> there"
+        ))?;
+        let mut rows = select.query([])?;
+        while let Some(r) = rows.next()? {
+            let (id, uses, there): (i64, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
+            problems.add(format!(
+                "{table} {id}: {there} series have it, not {uses} as it says"
+            ));
+        }
+    }
+    for table in ["series", "metric", "labels"] {
+        let sql = format!(
+            "SELECT last FROM given WHERE what = '{table}' AND last < (SELECT max(id) FROM {table})"
+        );
+        if let Some(last) = conn
+            .query_row(&sql, [], |r| r.get::<_, i64>(0))
+            .optional()?
+        {
+            problems.add(format!("{table}: ids above {last} were never given out"));
+        }
+    }
+    texts(conn, problems)
+}
+
+/// What metrics and labels say can be read.
+fn texts(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut told = |read: Result<(), Fault>| match read {
+        Err(Fault::Sql(Trouble::Damaged(what))) => {
+            problems.add(what);
+            Ok(())
+        }
+        other => other,
+    };
+    let mut select = conn.prepare("SELECT id, kind FROM metric")?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let kind: String = r.get(1)?;
+        told(names::kind_of(&kind, r.get(0)?).map(drop))?;
+    }
+    let mut select = conn.prepare("SELECT id, text FROM labels")?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let text: String = r.get(1)?;
+        told(names::labels_of(&text, r.get(0)?).map(drop))?;
     }
     Ok(())
 }

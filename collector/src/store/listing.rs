@@ -1,6 +1,7 @@
 //! Which series there are, without their samples.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::error::StoreError;
 use super::history::series;
@@ -32,7 +33,7 @@ impl Store {
                     for row in series::of_host(conn, number, &[])? {
                         // Of merged hosts the nearest says what it is.
                         found
-                            .entry((host.name.clone(), row.name))
+                            .entry((host.name.clone(), Arc::unwrap_or_clone(row.name)))
                             .or_insert(row.kind);
                     }
                 }

@@ -90,6 +90,9 @@ fn quick_check(conn: &Connection) -> Result<(), Fault> {
         "finding",
         "finding_event",
         "series",
+        "metric",
+        "labels",
+        "given",
         "spool",
         "gap",
     ]

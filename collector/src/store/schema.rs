@@ -12,19 +12,34 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v1.sql"),
     include_str!("schema_v2.sql"),
     include_str!("schema_v3.sql"),
+    include_str!("schema_v4.sql"),
 ];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
 /// format: things of its temporary schema, which hide those of the file. A file at rest, a backup on
 /// a read-only disk, is read as it is; only a collector migrates.
-const READ_AS: &[&str] = &[
-    "",
-    "CREATE TEMP VIEW host AS SELECT *, 0 AS kept FROM main.host;
-     CREATE TEMP TABLE rollup (number, host, family, tier_ms, start_ms, end_ms, samples, crc32c, payload);
-     CREATE TEMP TABLE unrolled (host, day);
-     CREATE TEMP TABLE dropped (tier_ms, rows, bytes, until_ms, at_ms, bytes_max);",
-    "CREATE TEMP TABLE dropped (tier_ms, rows, bytes, until_ms, at_ms, bytes_max);",
+const READ_AS: &[&[&str]] = &[
+    &[],
+    &[NO_ROLLUPS, NOTHING_DROPPED, NAMES_OF_THEIR_OWN],
+    &[NOTHING_DROPPED, NAMES_OF_THEIR_OWN],
+    &[NAMES_OF_THEIR_OWN],
 ];
+
+/// Before format 2.
+const NO_ROLLUPS: &str = "CREATE TEMP VIEW host AS SELECT *, 0 AS kept FROM main.host;
+     CREATE TEMP TABLE rollup (number, host, family, tier_ms, start_ms, end_ms, samples, crc32c, payload);
+     CREATE TEMP TABLE unrolled (host, day);";
+/// Before format 3.
+const NOTHING_DROPPED: &str =
+    "CREATE TEMP TABLE dropped (tier_ms, rows, bytes, until_ms, at_ms, bytes_max);";
+/// Before format 4: every series is called something that no other one is called.
+const NAMES_OF_THEIR_OWN: &str = "
+     CREATE TEMP VIEW metric AS SELECT id, metric AS name, kind, family, 1 AS uses FROM main.series;
+     CREATE TEMP VIEW labels AS SELECT id, labels AS text, 1 AS uses FROM main.series;
+     CREATE TEMP VIEW named AS
+       SELECT host, metric AS name, id, id AS metric, id AS labels FROM main.series;
+     CREATE TEMP VIEW series AS SELECT host, id AS metric, id AS labels, id FROM main.series;
+     CREATE TEMP TABLE given (what, last);";
 
 /// The newest format this program reads and writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -75,9 +90,11 @@ pub(super) fn readable(format: Format, path: &std::path::Path) -> Result<i64, St
 pub(super) fn read_as_newest(conn: &Connection) -> rusqlite::Result<()> {
     let application: i64 = conn.pragma_query_value(None, "application_id", |r| r.get(0))?;
     let version: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    let script = usize::try_from(version).ok().and_then(|v| READ_AS.get(v));
-    match script {
-        Some(script) if application == APPLICATION_ID => conn.execute_batch(script),
+    let scripts = usize::try_from(version).ok().and_then(|v| READ_AS.get(v));
+    match scripts {
+        Some(scripts) if application == APPLICATION_ID => {
+            scripts.iter().try_for_each(|s| conn.execute_batch(s))
+        }
         _ => Ok(()),
     }
 }
@@ -143,7 +160,7 @@ mod tests {
         let mut newest = Connection::open_in_memory().unwrap();
         migrate(&mut newest, 0).unwrap();
         let tables: Vec<String> = newest
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")
             .unwrap()
             .query_map([], |r| r.get(0))
             .unwrap()

@@ -16,6 +16,7 @@ mod hosts;
 mod ingest;
 mod merging;
 mod model;
+mod names;
 mod planner;
 mod register;
 mod rollups;

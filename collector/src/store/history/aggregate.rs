@@ -459,7 +459,7 @@ fn from_rollups(
     let mut there: BTreeSet<i64> = BTreeSet::new();
     let mut found: Vec<(SeriesName, Kind, Vec<Step>)> = Vec::new();
     for (number, names) in &host.rows {
-        let names: HashMap<i64, &SeriesName> = names.iter().map(|r| (r.id, &r.name)).collect();
+        let names: HashMap<i64, &SeriesName> = names.iter().map(|r| (r.id, &*r.name)).collect();
         let range = params![number, host.family, length, first_row_ms, end_ms];
         let mut rows = select.query(range)?;
         while let Some(r) = rows.next()? {

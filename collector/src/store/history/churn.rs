@@ -3,8 +3,8 @@
 //! A host that gives every container a device of its own would meet its limit of series for good.
 //! So when it introduces itself, and most of what it once declared is not in its newest blocks,
 //! what no block, no rollup and no journal speaks of is forgotten. Hosts are forgotten the same way
-//! when there is no room for another one. An id is never given out twice: the newest row of a table
-//! stays.
+//! when there is no room for another one. What no series is called any more goes with them. An id is
+//! never given out twice: the highest of series and names are remembered, the newest host stays.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::head::Entry;
 use super::parcel::Parcel;
 use super::rollup::payload::{self, Key};
 use super::rollup::verified;
+use super::series;
 
 /// So many series are nobody's trouble.
 const SERIES_MIN: i64 = 256;
@@ -64,9 +65,7 @@ pub(in crate::store) fn unused(
     )?;
     used.extend(journal);
     used.extend(in_rollups(conn, host)?);
-    let mut select = conn.prepare_cached(
-        "SELECT id FROM series WHERE host = ?1 AND id < (SELECT max(id) FROM series)",
-    )?;
+    let mut select = conn.prepare_cached("SELECT id FROM series WHERE host = ?1")?;
     let ids = select.query_map([host], |r| r.get(0))?;
     let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
     Ok(ids.into_iter().filter(|id| !used.contains(id)).collect())
@@ -79,12 +78,10 @@ pub(in crate::store) fn forget_series(
     unused: &[i64],
     journal: &HashSet<i64>,
 ) -> Result<usize, Fault> {
-    let mut delete = conn.prepare_cached("DELETE FROM series WHERE id = ?1 AND host = ?2")?;
-    let mut forgotten = 0;
-    for id in unused.iter().filter(|id| !journal.contains(id)) {
-        forgotten += delete.execute([*id, host])?;
-    }
-    Ok(forgotten)
+    let unused: HashSet<i64> = unused.iter().copied().collect();
+    series::forget(conn, host, |id| {
+        unused.contains(&id) && !journal.contains(&id)
+    })
 }
 
 /// Forgets hosts that nothing is left of: no sample, no rollup, no finding, nobody heard them for a
@@ -105,7 +102,10 @@ pub(in crate::store) fn forget_hosts(conn: &Connection, now_ms: i64) -> Result<u
     let silent_since_ms = now_ms.saturating_sub(HOST_SILENT_MS);
     let numbers = select.query_map([silent_since_ms], |r| r.get(0))?;
     let numbers: BTreeSet<i64> = numbers.collect::<Result<_, _>>()?;
-    for table in ["series", "spool", "gap", "unrolled", "refusal"] {
+    for number in &numbers {
+        series::forget(conn, *number, |_| true)?;
+    }
+    for table in ["spool", "gap", "unrolled", "refusal"] {
         let mut delete = conn.prepare(&format!("DELETE FROM {table} WHERE host = ?1"))?;
         for number in &numbers {
             delete.execute([number])?;

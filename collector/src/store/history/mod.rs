@@ -13,6 +13,7 @@ pub(super) mod gaps;
 pub(super) mod head;
 pub(super) mod journal;
 pub(super) mod merge;
+pub(super) mod names;
 pub(super) mod parcel;
 pub(super) mod presence;
 pub(super) mod ranges;

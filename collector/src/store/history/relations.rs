@@ -4,13 +4,12 @@
 //! same ones. Only kept in memory: after a start they are found anew, or taken from a block.
 
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
 use super::super::error::Fault;
+use super::names::NameId;
 use super::sealed::Plans;
 
 /// A series is searched on so many blocks before it is believed to stand alone.
@@ -18,46 +17,45 @@ const SEARCHES: u32 = 3;
 /// Most series that something is remembered of; beyond it everything is forgotten.
 const NAMES_MAX: usize = 200_000;
 
-/// A series' metric and labels, hashed: what hosts have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::store) struct Name(u64);
-
-/// The names of a host's series.
-pub(in crate::store) type Names = HashMap<i64, Name>;
+/// The names of a host's series: what hosts have in common.
+pub(in crate::store) type Names = HashMap<i64, NameId>;
 
 #[derive(Debug, Default)]
 struct Relation {
     order: usize,
-    sources: Vec<(Name, bool)>,
+    sources: Vec<(NameId, bool)>,
     searches: u32,
 }
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Relations(Mutex<HashMap<Name, Relation>>);
+pub(in crate::store) struct Relations(Mutex<HashMap<NameId, Relation>>);
 
 /// The family and the name of each series of a host.
 pub(in crate::store) fn names(
     conn: &Connection,
     host: i64,
 ) -> Result<(HashMap<i64, i64>, Names), Fault> {
-    let mut select =
-        conn.prepare_cached("SELECT id, family, metric, labels FROM series WHERE host = ?1")?;
+    let mut select = conn.prepare_cached(
+        "SELECT s.id, m.family, s.metric, s.labels FROM series AS s
+         JOIN metric AS m ON m.id = s.metric WHERE s.host = ?1",
+    )?;
     let mut rows = select.query([host])?;
     let (mut families, mut names) = (HashMap::new(), Names::new());
     while let Some(r) = rows.next()? {
         let id = r.get(0)?;
         families.insert(id, r.get(1)?);
-        let text = |column: usize| -> rusqlite::Result<&str> { Ok(r.get_ref(column)?.as_str()?) };
-        let mut hasher = DefaultHasher::new();
-        (text(2)?, text(3)?).hash(&mut hasher);
-        names.insert(id, Name(hasher.finish()));
+        let name = NameId {
+            metric: r.get(2)?,
+            labels: r.get(3)?,
+        };
+        names.insert(id, name);
     }
     Ok((families, names))
 }
 
 impl Relations {
-    fn known(&self) -> MutexGuard<'_, HashMap<Name, Relation>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<NameId, Relation>> {
         // A relation that is only half right saves nothing and is not used.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,7 +70,7 @@ impl Relations {
     ) -> Plans {
         let mut plans = own.unwrap_or_default();
         let known = self.known();
-        let ids: HashMap<Name, i64> = series
+        let ids: HashMap<NameId, i64> = series
             .iter()
             .filter_map(|id| Some((*names.get(id)?, *id)))
             .collect();
@@ -83,7 +81,7 @@ impl Relations {
             let relation = names.get(id).and_then(|name| known.get(name));
             let sources: Option<Vec<(i64, bool)>> =
                 relation.filter(|r| !r.sources.is_empty()).and_then(|r| {
-                    let id = |s: &(Name, bool)| Some((*ids.get(&s.0)?, s.1));
+                    let id = |s: &(NameId, bool)| Some((*ids.get(&s.0)?, s.1));
                     r.sources.iter().map(id).collect()
                 });
             match (relation, sources) {
@@ -126,8 +124,9 @@ impl Relations {
 mod tests {
     use super::*;
 
-    fn names(of: &[(i64, u64)]) -> Names {
-        of.iter().map(|(id, name)| (*id, Name(*name))).collect()
+    fn names(of: &[(i64, i64)]) -> Names {
+        let name = |metric: i64| NameId { metric, labels: 1 };
+        of.iter().map(|(id, metric)| (*id, name(*metric))).collect()
     }
 
     #[test]

@@ -1,40 +1,26 @@
 //! Series of a host: name ↔ the store's id. An id never means another series.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use hostwell_proto::metric::{Family, Metric};
+use hostwell_proto::metric::Family;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::error::{Fault, StoreError};
+use super::names::{self, NameId, Names};
 use crate::series::{Kind, SeriesName};
 
 /// Every family there is: see [`Family`].
 pub(in crate::store) const FAMILIES: std::ops::RangeInclusive<i64> =
     Family::Cpu as i64..=Family::Other as i64;
 
-/// A row of the `series` table.
+/// A series of a host.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct SeriesRow {
     pub id: i64,
     pub family: i64,
-    pub name: SeriesName,
+    pub name: Arc<SeriesName>,
     pub kind: Kind,
-}
-
-fn kind_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-    }
-}
-
-fn labels_text(name: &SeriesName) -> String {
-    let labels: BTreeMap<&str, &str> = name
-        .labels
-        .iter()
-        .map(|(n, v)| (n.as_str(), v.as_str()))
-        .collect();
-    serde_json::to_string(&labels).unwrap_or_default()
 }
 
 /// The id of a series that is known already.
@@ -44,8 +30,13 @@ pub(in crate::store) fn find(
     name: &SeriesName,
 ) -> Result<Option<i64>, Fault> {
     Ok(conn
-        .prepare_cached("SELECT id FROM series WHERE host = ?1 AND metric = ?2 AND labels = ?3")?
-        .query_row(params![host, name.metric, labels_text(name)], |r| r.get(0))
+        .prepare_cached(
+            "SELECT id FROM named WHERE host = ?1 AND name = ?2
+               AND labels = (SELECT id FROM labels WHERE text = ?3)",
+        )?
+        .query_row(params![host, name.metric, names::labels_text(name)], |r| {
+            r.get(0)
+        })
         .optional()?)
 }
 
@@ -59,17 +50,21 @@ pub(in crate::store) fn find_or_add(
     let known: i64 = conn
         .prepare_cached("SELECT count(*) FROM series WHERE host = ?1")?
         .query_row([host], |r| r.get(0))?;
-    let mut room = per_host_max.saturating_sub(known as usize);
-    let mut add = conn.prepare_cached(
-        "INSERT INTO series (host, metric, labels, kind, family) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
+    let room = per_host_max.saturating_sub(known as usize);
+    let mut last = names::last_given(conn, "series")?;
+    let mut added: HashMap<&SeriesName, i64> = HashMap::new();
+    let mut rows = Vec::new();
     let mut ids = Vec::with_capacity(names.len());
     for (name, kind) in names {
-        if let Some(id) = find(conn, host, name)? {
+        let found = match added.get(name) {
+            Some(id) => Some(*id),
+            None => find(conn, host, name)?,
+        };
+        if let Some(id) = found {
             ids.push(id);
             continue;
         }
-        if room == 0 {
+        if rows.len() >= room {
             return Err(StoreError::Limit {
                 what: "series of one host",
                 got: per_host_max as u64 + 1,
@@ -78,23 +73,54 @@ pub(in crate::store) fn find_or_add(
             }
             .into());
         }
-        room -= 1;
-        let family = Metric::by_name(&name.metric).map_or(Family::Other, |m| m.descriptor().family);
-        let labels = labels_text(name);
-        add.execute(params![
-            host,
-            name.metric,
-            labels,
-            kind_text(*kind),
-            family as u8
-        ])?;
-        ids.push(conn.last_insert_rowid());
+        last += 1;
+        rows.push((names::take(conn, name, *kind)?, last));
+        added.insert(name, last);
+        ids.push(last);
+    }
+    // In the order of the table its pages are filled to the end.
+    rows.sort_unstable();
+    let mut add = conn
+        .prepare_cached("INSERT INTO series (host, metric, labels, id) VALUES (?1, ?2, ?3, ?4)")?;
+    for (name, id) in &rows {
+        add.execute([host, name.metric, name.labels, *id])?;
+    }
+    if !rows.is_empty() {
+        names::give(conn, "series", last)?;
     }
     Ok(ids)
 }
 
-fn row(r: &Row<'_>) -> rusqlite::Result<(i64, i64, String, String, String)> {
-    Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+/// Forgets a host's series of which it is said so, and what nobody is called any more; answers
+/// how many.
+pub(in crate::store) fn forget(
+    conn: &Connection,
+    host: i64,
+    gone: impl Fn(i64) -> bool,
+) -> Result<usize, Fault> {
+    let mut all: Vec<(i64, NameId)> = stored(conn, host)?;
+    all.retain(|(id, _)| gone(*id));
+    let mut delete =
+        conn.prepare_cached("DELETE FROM series WHERE host = ?1 AND metric = ?2 AND labels = ?3")?;
+    for (_, name) in &all {
+        delete.execute([host, name.metric, name.labels])?;
+        names::release(conn, *name)?;
+    }
+    Ok(all.len())
+}
+
+fn row(r: &Row<'_>) -> rusqlite::Result<(i64, NameId)> {
+    let name = NameId {
+        metric: r.get(1)?,
+        labels: r.get(2)?,
+    };
+    Ok((r.get(0)?, name))
+}
+
+fn stored(conn: &Connection, host: i64) -> Result<Vec<(i64, NameId)>, Fault> {
+    let mut all = conn.prepare_cached("SELECT id, metric, labels FROM series WHERE host = ?1")?;
+    let rows = all.query_map([host], row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A host's series, all or those of some metrics.
@@ -103,43 +129,29 @@ pub(in crate::store) fn of_host(
     host: i64,
     metrics: &[String],
 ) -> Result<Vec<SeriesRow>, Fault> {
-    const COLUMNS: &str = "SELECT id, family, metric, labels, kind FROM series WHERE host = ?1";
-    let mut rows = Vec::new();
+    let mut found = Vec::new();
     if metrics.is_empty() {
-        let mut all = conn.prepare_cached(COLUMNS)?;
-        for found in all.query_map([host], row)? {
-            rows.push(series_row(found?)?);
-        }
+        found = stored(conn, host)?;
     } else {
-        let mut some = conn.prepare_cached(&format!("{COLUMNS} AND metric = ?2"))?;
-        let wanted: std::collections::BTreeSet<&String> = metrics.iter().collect();
+        let mut some = conn
+            .prepare_cached("SELECT id, metric, labels FROM named WHERE host = ?1 AND name = ?2")?;
+        let wanted: BTreeSet<&String> = metrics.iter().collect();
         for metric in wanted {
-            for found in some.query_map(params![host, metric], row)? {
-                rows.push(series_row(found?)?);
+            for one in some.query_map(params![host, metric], row)? {
+                found.push(one?);
             }
         }
     }
-    Ok(rows)
-}
-
-fn series_row(
-    (id, family, metric, labels, kind): (i64, i64, String, String, String),
-) -> Result<SeriesRow, Fault> {
-    let labels: BTreeMap<String, String> = serde_json::from_str(&labels)
-        .map_err(|e| Fault::damaged(format!("labels of series {id}: {e}")))?;
-    let kind = match kind.as_str() {
-        "counter" => Kind::Counter,
-        "gauge" => Kind::Gauge,
-        other => return Err(Fault::damaged(format!("series {id} is of kind {other:?}"))),
-    };
-    let name = SeriesName {
-        metric,
-        labels: labels.into_iter().collect(),
-    };
-    Ok(SeriesRow {
-        id,
-        family,
-        name,
-        kind,
-    })
+    let called = Names::default().of(conn, found.iter().map(|(_, name)| *name))?;
+    let rows = found.into_iter().zip(called);
+    Ok(rows
+        .filter_map(|((id, _), called)| {
+            called.map(|named| SeriesRow {
+                id,
+                family: named.family,
+                name: named.name,
+                kind: named.kind,
+            })
+        })
+        .collect())
 }

@@ -1,6 +1,7 @@
 //! Windows: sealed blocks and what is not sealed yet, merged; of equal times the first wins.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -28,7 +29,7 @@ pub(in crate::store) struct Ask {
 
 #[derive(Debug)]
 struct Slot {
-    name: SeriesName,
+    name: Arc<SeriesName>,
     kind: Kind,
     points: Points,
 }
@@ -38,7 +39,7 @@ struct Slot {
 struct Gathering {
     slots: Vec<Slot>,
     /// Where a name is, known only once a second host number may repeat it.
-    named: HashMap<SeriesName, usize>,
+    named: HashMap<Arc<SeriesName>, usize>,
     taken: usize,
 }
 
@@ -47,7 +48,7 @@ impl Gathering {
     fn places(&mut self, rows: Vec<SeriesRow>) -> HashMap<i64, usize> {
         if !self.slots.is_empty() && self.named.is_empty() {
             let slots = self.slots.iter().enumerate();
-            self.named = slots.map(|(i, s)| (s.name.clone(), i)).collect();
+            self.named = slots.map(|(i, s)| (Arc::clone(&s.name), i)).collect();
         }
         let mut places = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -96,7 +97,7 @@ impl Gathering {
             .into_iter()
             .filter(|slot| !slot.points.is_empty())
             .map(|slot| Series {
-                name: slot.name,
+                name: Arc::unwrap_or_clone(slot.name),
                 kind: slot.kind,
                 times_ms: slot.points.iter().map(|p| p.0).collect(),
                 values: slot.points.iter().map(|p| p.1).collect(),

@@ -230,6 +230,33 @@ const SPOILED: &[(&str, &str)] = &[
     ),
     ("UPDATE gap SET host = 7", "gap: host number 7 is nobody"),
     (
+        "UPDATE series SET labels = 9 WHERE id = 1",
+        "series 1: has no name",
+    ),
+    (
+        "INSERT INTO metric VALUES (9, 'node_load1', 'counter', 1, 1);
+         UPDATE series SET metric = 9 WHERE id = 2",
+        "series 2: is called like another one of its host",
+    ),
+    ("UPDATE series SET id = 1", "series 1: is there twice"),
+    (
+        "UPDATE labels SET uses = 3",
+        "labels 1: 2 series have it, not 3 as it says",
+    ),
+    (
+        "INSERT INTO metric VALUES (9, 'nobodys', 'gauge', 8, 0)",
+        "metric 9: 0 series have it",
+    ),
+    (
+        "UPDATE given SET last = 1 WHERE what = 'series'",
+        "series: ids above 1 were never given out",
+    ),
+    (
+        "UPDATE metric SET kind = 'odd' WHERE id = 1",
+        "metric 1 is of kind \"odd\"",
+    ),
+    ("UPDATE labels SET text = '[]'", "labels 1: "),
+    (
         "UPDATE spool SET held = '[[3,2]]'",
         "held ranges overlap or descend",
     ),

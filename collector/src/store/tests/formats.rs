@@ -10,6 +10,7 @@ const RELEASED: &[(i64, &str)] = &[
     (1, include_str!("../testdata/v1.sql")),
     (2, include_str!("../testdata/v2.sql")),
     (3, include_str!("../testdata/v3.sql")),
+    (4, include_str!("../testdata/v4.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.
@@ -123,6 +124,12 @@ async fn every_released_format_opens_migrates_and_answers() {
             .unwrap();
         assert_eq!(found, *version);
         drop(conn);
+        let path = folder.path().join("hostwell.db");
+        let as_it_is = Store::open_read_only(&path).await.unwrap();
+        answers(&as_it_is).await;
+        let facts = as_it_is.facts(false).await.unwrap();
+        assert_eq!(facts.schema_version, *version);
+        as_it_is.close().await.unwrap();
         let store = open(folder.path()).await;
         answers(&store).await;
         assert_eq!(
@@ -379,7 +386,8 @@ async fn a_stranger_with_the_documents_reads_every_sample() {
                     plain.parcel()
                 };
                 for (id, time, value) in samples {
-                    let name = "SELECT metric FROM series WHERE id = ?1";
+                    let name = "SELECT name FROM series JOIN metric ON metric.id = series.metric
+                                WHERE series.id = ?1";
                     let metric = conn.query_row(name, [id], |r| r.get(0)).unwrap();
                     met.entry((metric, time)).or_insert(value);
                 }

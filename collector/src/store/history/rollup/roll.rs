@@ -4,6 +4,7 @@
 //! writer only puts the rows in place. Whatever is asked twice gives the same rows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -289,7 +290,7 @@ fn gather(
         points.truncate(within + 1);
         let (times_ms, values) = points.into_iter().unzip();
         let series = Series {
-            name: row.name,
+            name: Arc::unwrap_or_clone(row.name),
             kind: row.kind,
             times_ms,
             values,
