@@ -137,6 +137,18 @@ proptest! {
     }
 }
 
+#[tokio::test]
+async fn days_after_the_last_tier_was_given_up_are_not_held_against_older_rows() {
+    let events = [
+        Event::Fill(0, 1),
+        Event::RollUp(1),
+        Event::Tiers(Vec::new()),
+        Event::Fill(307, 1134),
+        Event::RollUp(2),
+    ];
+    holds(&events, &[]).await;
+}
+
 /// Two cores' time by mode every five minutes over a quarter, with a day's and a week's rhythm.
 async fn quarter(store: &Store, n: u8) -> (i64, i64) {
     const FIVE: i64 = 5 * MINUTE;

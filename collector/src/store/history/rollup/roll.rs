@@ -453,6 +453,10 @@ pub(in crate::store) fn differences(
                 line.steps.retain(|s| window.holds(s.start_ms));
             }
             held.retain(|line| !line.steps.is_empty());
+            // A row of many days that says nothing of this one, as where there is no row.
+            if held.is_empty() {
+                continue;
+            }
             let (there, had) = (samples(&wanted), samples(&held));
             // Samples that are gone cannot be recomputed from.
             if from_ms < task.raw_since_ms && there < had {
