@@ -31,8 +31,9 @@ check: ## Format, lints and documentation, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --workspace --no-deps --quiet
 
-bench: ## Benchmarks of the parts, in this process
-	$(CARGO) bench --workspace --exclude hostwell-tests
+bench: ## Benchmarks of the parts, in this process: a tick of the agent, the store
+	$(CARGO) bench -p hostwell-agent --bench tick
+	$(CARGO) bench -p hostwell-tests --bench store
 
 bench-agent: ## The agent beside node_exporter, collectd and pcp; exit 1 when a must is missed
 	@sh tests/scripts/tools.sh bench

@@ -1,9 +1,8 @@
 //! What the store costs by itself: CPU per sample appended durably, bytes per sample at rest, CPU
 //! of a few questions. No network, no decoding of messages.
 //!
-//! `cargo bench -p hostwell --bench store`; with `HOSTWELL_CAPTURE=FILE.csv` (first line the
-//! series, first column seconds, `[ticks…]` and `[ms]` naming native units) every host is derived
-//! from that capture (`derived`) instead of being made up.
+//! `cargo bench -p hostwell-tests --bench store`. `HOSTWELL_CAPTURE` is the recording that every
+//! host is derived from, as for `make bench-history`; without it one is made up.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,16 +11,19 @@
     reason = "a bench prints its result and stops where it cannot go on"
 )]
 
-mod derived;
-
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hostwell::series::{Kind, SeriesName};
 use hostwell::store::{Append, Greeting, HostFacts, SeriesId, Store, StoreOptions, WindowQuery};
 use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
+use hostwell_tests::load::capture::{Capture, Recorded};
+use hostwell_tests::load::derive::{Host, Mould, Random};
+use hostwell_tests::load::script::host_name;
+use hostwell_tests::process::cpu_ns;
 
 const HOSTS: u8 = 100;
 const START_MS: i64 = 1_800_000_000_000;
@@ -31,127 +33,78 @@ const IN_FLIGHT: usize = 64;
 const TICKS: usize = 2160;
 const HOUR_TICKS: usize = 360;
 const HOUR_MS: i64 = 3_600_000;
-
-/// Columns of values, one for each series, all of the same length.
-struct Capture {
-    names: Vec<SeriesName>,
-    columns: Vec<Vec<f64>>,
-    /// What a value is multiplied with to be in the unit the kernel counts in.
-    units: Vec<f64>,
-}
+/// Seconds of a recording that is made up.
+const MADE_UP_ROWS: usize = 1500;
 
 /// The values of every host: host, series, tick.
 struct Fleet {
-    names: Vec<SeriesName>,
+    names: Vec<(SeriesName, Kind)>,
     hosts: Vec<Vec<Vec<f64>>>,
 }
 
-fn series_name(text: &str) -> SeriesName {
-    let (metric, labels) = text.split_once('{').unwrap_or((text, ""));
-    let mut labels: Vec<(String, String)> = labels
-        .trim_end_matches('}')
-        .split(',')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(n, v)| (n.to_owned(), v.to_owned()))
-        .collect();
-    labels.sort();
-    SeriesName {
-        metric: metric.to_owned(),
-        labels,
-    }
-}
-
-/// Splits a line at commas outside quotes.
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            c => fields.last_mut().unwrap().push(c),
+impl Fleet {
+    /// Every host derived from the capture.
+    fn of(capture: Capture) -> Fleet {
+        let named = |recorded: &Recorded| {
+            let name = SeriesName {
+                metric: recorded.metric.clone(),
+                labels: recorded.labels.clone(),
+            };
+            let kind = match recorded.is_counter() {
+                true => Kind::Counter,
+                false => Kind::Gauge,
+            };
+            (name, kind)
+        };
+        let names = capture.series.iter().map(named).collect();
+        let mould = Arc::new(Mould::new(capture));
+        Fleet {
+            names,
+            hosts: (0..u64::from(HOSTS)).map(|n| columns(&mould, n)).collect(),
         }
     }
-    fields
 }
 
-fn read_capture(path: &Path) -> Capture {
-    let text = std::fs::read_to_string(path).expect("read the capture");
-    let mut lines = text.lines();
-    let head = fields(lines.next().expect("a first line"));
-    let native: Vec<(SeriesName, f64)> = head[1..]
-        .iter()
-        .map(|name| match name.split_once(" [") {
-            Some((name, unit)) if unit.starts_with("ticks") => (series_name(name), 100.0),
-            Some((name, _)) => (series_name(name), 1000.0),
-            None => (series_name(name), 1.0),
-        })
-        .collect();
-    let mut columns = vec![Vec::new(); native.len()];
-    for line in lines {
-        for (i, field) in line.split(',').skip(1).enumerate() {
-            columns[i].push(field.parse::<f64>().expect("a number") / native[i].1);
+/// A host's values, one column for each series.
+fn columns(mould: &Arc<Mould>, number: u64) -> Vec<Vec<f64>> {
+    let mut host = Host::new(mould, 1, number, STEP_MS as u64);
+    let mut columns = vec![Vec::with_capacity(TICKS); mould.capture().series.len()];
+    let mut row = Vec::new();
+    for _ in 0..TICKS {
+        host.step(&mut row);
+        for (column, value) in columns.iter_mut().zip(&row) {
+            column.push(*value);
         }
     }
-    let (names, units) = native.into_iter().unzip();
-    Capture {
-        names,
-        columns,
-        units,
-    }
-}
-
-/// Every host derived from the capture.
-fn derive(capture: Capture) -> Fleet {
-    Fleet {
-        hosts: (0..u64::from(HOSTS))
-            .map(|host| derived::host(&capture, host + 1, TICKS))
-            .collect(),
-        names: capture.names,
-    }
+    columns
 }
 
 /// 60 series that move like a host's: 16 CPU counters, 12 memory gauges, 32 other counters, a
 /// quarter of all constant.
-fn make_up() -> Fleet {
-    let mut state = 1u64;
-    let mut random = move |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 33) % below
-    };
-    let (mut names, mut columns) = (Vec::new(), Vec::<Vec<f64>>::new());
+fn make_up() -> Capture {
+    let mut random = Random::new(1);
+    let mut series = Vec::new();
     for i in 0..60u64 {
-        let (metric, step, unit) = match i {
-            0..16 => ("node_cpu_seconds_total", 1000, 100.0),
-            16..28 => ("node_memory_MemFree_bytes", 1 << 12, 1.0 / 4096.0),
-            _ => ("node_network_receive_bytes_total", 100_000, 1.0),
+        let (metric, step, units) = match i {
+            0..16 => ("node_cpu_seconds_total", 100, 100.0),
+            16..28 => ("node_memory_MemFree_bytes", 1 << 22, 1.0),
+            _ => ("node_network_receive_bytes_total", 10_000, 1.0),
         };
-        names.push(SeriesName {
-            metric: metric.into(),
-            labels: vec![("n".into(), i.to_string())],
-        });
-        let mut value = random(1 << 30);
-        let column = (0..TICKS).map(|_| {
+        let mut value = (random.bits() % (1 << 30)) as i64;
+        let mut next = |_| {
             if i % 4 > 0 {
-                value += random(step);
+                value += (random.bits() % step) as i64;
             }
-            value as f64 / unit
+            value
+        };
+        series.push(Recorded {
+            metric: metric.to_owned(),
+            labels: vec![("n".to_owned(), i.to_string())],
+            units,
+            values: (0..MADE_UP_ROWS).map(&mut next).collect(),
         });
-        columns.push(column.collect());
     }
-    let turned = |host: usize| -> Vec<Vec<f64>> {
-        let mut columns = columns.clone();
-        for column in &mut columns {
-            column.rotate_left(host * 7);
-        }
-        columns
-    };
-    Fleet {
-        names,
-        hosts: (0..usize::from(HOSTS)).map(turned).collect(),
-    }
+    Capture { series }
 }
 
 fn batch(fleet: &Fleet, host: u8, ids: &[SeriesId], first: usize, ticks: usize) -> Append {
@@ -180,15 +133,7 @@ fn batch(fleet: &Fleet, host: u8, ids: &[SeriesId], first: usize, ticks: usize) 
 
 /// User and system seconds of this process.
 fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let after = stat.rsplit_once(')').unwrap().1;
-    let ticks: u64 = after
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|n| n.parse::<u64>().unwrap())
-        .sum();
-    ticks as f64 / 100.0
+    cpu_ns(std::process::id()) as f64 / 1e9
 }
 
 /// Registers all hosts; answers their series.
@@ -196,11 +141,7 @@ async fn register(store: &Store, fleet: &Fleet) -> Vec<Vec<SeriesId>> {
     let mut ids = Vec::new();
     for host in 0..HOSTS {
         store.greet(greeting(host), START_MS).await.unwrap();
-        let names = fleet
-            .names
-            .iter()
-            .map(|n| (n.clone(), Kind::Counter))
-            .collect();
+        let names = fleet.names.clone();
         ids.push(store.series_ids(HostId([host; 16]), names).await.unwrap());
     }
     ids
@@ -379,7 +320,7 @@ async fn ask(store: &Store, how: &str) {
 fn greeting(host: u8) -> Greeting {
     Greeting {
         host_id: HostId([host; 16]),
-        host_name: format!("host{host:03}"),
+        host_name: host_name(host.into()),
         interval_ms: STEP_MS as u32,
         facts: HostFacts::default(),
         labels: BTreeMap::new(),
@@ -389,10 +330,11 @@ fn greeting(host: u8) -> Greeting {
 }
 
 fn main() {
-    let fleet = match std::env::var_os("HOSTWELL_CAPTURE") {
-        Some(path) => derive(read_capture(Path::new(&path))),
+    let capture = match std::env::var_os("HOSTWELL_CAPTURE") {
+        Some(path) => Capture::read(Path::new(&path)).unwrap(),
         None => make_up(),
     };
+    let fleet = Fleet::of(capture);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for ticks_per_batch in [1, 6] {
         runtime.block_on(run(&fleet, ticks_per_batch));
