@@ -59,16 +59,15 @@ fn untried(why: &str) -> Measured {
 impl Run {
     /// A paced fleet of a store.
     fn paced(&self, hosts: u64, ours: bool, of: impl Fn(&Paced) -> f64) -> Measured {
-        let of_size = self.paced.iter().filter(|(size, _)| *size == hosts);
-        let mut of_size = of_size.filter_map(|(_, fleet)| match fleet {
-            Ok(paced) => {
-                let wanted = paced.name.starts_with("Hostwell") == ours;
-                wanted.then(|| Measured::from(of(paced)))
-            }
-            Err(why) => ours.then(|| Measured::Failed(why.clone())),
-        });
-        let none = untried(&format!("HOSTWELL_BENCH_PACED has no {hosts}"));
-        of_size.next().unwrap_or(none)
+        let found = self
+            .paced
+            .iter()
+            .find(|f| (f.hosts, f.ours) == (hosts, ours));
+        match found.map(|fleet| &fleet.went) {
+            None => untried(&format!("HOSTWELL_BENCH_PACED has no {hosts}")),
+            Some(Ok(paced)) => Measured::from(of(paced)),
+            Some(Err(why)) => Measured::Failed(why.clone()),
+        }
     }
 
     /// Ours ÷ VictoriaMetrics' with 1,000 hosts.
@@ -150,7 +149,7 @@ impl Run {
             Figure::below(
                 "predict_linear over the fleet: CPU ÷ VictoriaMetrics",
                 (0.8, 0.2),
-                untried("there is no such question yet"),
+                untried("no question reaches the forecasts yet"),
             ),
             Figure::below(
                 "a quarter's p95 busy over 1,000 hosts: CPU ÷ VictoriaMetrics",

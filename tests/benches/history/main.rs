@@ -138,6 +138,10 @@ fn report(settings: &Settings, run: &Run, rows: &[Figure]) -> String {
         text += "\n## Paced fleets\n\n";
         text += &fleets(run);
     }
+    text += &format!(
+        "\nVictoriaMetrics runs with `{}`, for the rest with its defaults.\n",
+        peers::VICTORIA.join(" ")
+    );
     text
 }
 
@@ -217,9 +221,9 @@ fn fleets(run: &Run) -> String {
     let known = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
     let mut text = String::new();
     let mut cells = Vec::new();
-    for (hosts, fleet) in &run.paced {
-        match fleet {
-            Err(why) => text += &format!("{hosts} agents: {why}\n\n"),
+    for fleet in &run.paced {
+        match &fleet.went {
+            Err(why) => text += &format!("{} agents: {why}\n\n", fleet.hosts),
             Ok(p) => cells.push(vec![
                 p.name.to_owned(),
                 p.hosts.to_string(),

@@ -1,13 +1,15 @@
 //! Fleets that speak once in an interval over TLS: what a message and an agent cost.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hostwell::auth::ClientTls;
 use hostwell_tests::ca::{Authority, Identity};
+use hostwell_tests::load::fleet::allow_connections;
 use hostwell_tests::load::latency::Latency;
 use hostwell_tests::process::{cpu_ns, rss_mib};
 use hostwell_tests::site::{Collector, tls_section};
@@ -184,18 +186,47 @@ pub(crate) fn readers(folder: &Path, samples: &Samples, pace: Pace) -> Result<f6
 #[derive(Default)]
 struct Sent {
     messages: AtomicU64,
+    /// How many connections ended, and why the first did.
     failed: AtomicU64,
+    first: OnceLock<String>,
+}
+
+impl Sent {
+    /// An error with the first refusal's text, where there was any.
+    fn all_went_well(&self) -> Result<(), String> {
+        match (self.failed.load(Ordering::Relaxed), self.first.get()) {
+            (0, _) => Ok(()),
+            (failed, why) => Err(format!(
+                "VictoriaMetrics: {failed} connections ended, the first with: {}",
+                why.map_or("?", String::as_str)
+            )),
+        }
+    }
 }
 
 /// One host's connection: a request in every interval, until the runtime ends.
 async fn send(
     address: SocketAddr,
-    mut writer: Writer,
+    writer: Writer,
     counted: Arc<Sent>,
     (first, interval): (tokio::time::Instant, Duration),
 ) {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
+    let Err(why) = speak(address, writer, &counted, (first, interval)).await;
+    let _ = counted.first.set(why);
+    counted.failed.fetch_add(1, Ordering::Relaxed);
+}
+
+async fn speak(
+    address: SocketAddr,
+    mut writer: Writer,
+    counted: &Sent,
+    (first, interval): (tokio::time::Instant, Duration),
+) -> Result<Infallible, String> {
+    // Not earlier: VictoriaMetrics drops a new connection that says nothing for five seconds.
+    tokio::time::sleep_until(first).await;
+    let connected = tokio::net::TcpStream::connect(address).await;
+    let mut stream = connected.map_err(|e| format!("connect: {e}"))?;
+    stream.set_nodelay(true).map_err(|e| e.to_string())?;
     let mut ticks = tokio::time::interval_at(first, interval);
     let mut answer = vec![0; 4096];
     loop {
@@ -207,11 +238,13 @@ async fn send(
              Content-Length: {length}\r\n{WRITE_HEADERS}\r\n"
         );
         let written = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+        written.map_err(|e| format!("write: {e}"))?;
         // 204 has no body: its end is the end of the headers.
         let read = stream.read(&mut answer).await;
-        if written.is_err() || !read.is_ok_and(|n| answer[..n].starts_with(b"HTTP/1.1 204")) {
-            counted.failed.fetch_add(1, Ordering::Relaxed);
-            return;
+        match &answer[..read.map_err(|e| format!("read: {e}"))?] {
+            [] => return Err("the connection was closed instead of an answer".to_owned()),
+            told if told.starts_with(b"HTTP/1.1 204") => {}
+            told => return Err(String::from_utf8_lossy(told).trim().replace("\r\n", "; ")),
         }
         counted.messages.fetch_add(1, Ordering::Relaxed);
     }
@@ -219,14 +252,17 @@ async fn send(
 
 /// VictoriaMetrics with as many kept connections, each with one remote write of a host's samples
 /// in an interval; without TLS, which only helps it.
-pub(crate) fn victoria(folder: &Path, samples: &Samples, pace: Pace) -> Paced {
+///
+/// An error when a single request was refused.
+fn victoria(folder: &Path, samples: &Samples, pace: Pace) -> Result<Paced, String> {
+    allow_connections(pace.hosts).map_err(|e| format!("{e:#}"))?;
     let peer = Kind::Victoria.start(folder);
     let idle_mib = rss_mib(peer.pid());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .unwrap();
+        .map_err(|e| e.to_string())?;
     let counted = Arc::new(Sent::default());
     let interval = seconds(pace.interval_s);
     for number in 0..pace.hosts {
@@ -251,15 +287,11 @@ pub(crate) fn victoria(folder: &Path, samples: &Samples, pace: Pace) -> Paced {
     let messages = counted.messages.load(Ordering::Relaxed) - messages;
     let window_s = begun.elapsed().as_secs_f64();
     let rss = rss_mib(peer.pid());
-    assert_eq!(
-        counted.failed.load(Ordering::Relaxed),
-        0,
-        "VictoriaMetrics refused"
-    );
+    counted.all_went_well()?;
     // After the count: a request that this cuts off was not refused.
     runtime.shutdown_background();
     let samples_sent = messages as f64 * samples.mould.capture().series.len() as f64;
-    Paced {
+    Ok(Paced {
         name: "VictoriaMetrics, plain",
         hosts: pace.hosts,
         interval_s: pace.interval_s,
@@ -272,11 +304,18 @@ pub(crate) fn victoria(folder: &Path, samples: &Samples, pace: Pace) -> Paced {
         ack_ms: None,
         reader_ms: None,
         unanswered: 0,
-    }
+    })
 }
 
-/// How many agents, and how it went.
-pub(crate) type Fleet = (u64, Result<Paced, String>);
+/// A fleet that was tried.
+pub(crate) struct Fleet {
+    /// Connections.
+    pub(crate) hosts: u64,
+    /// Whether it was our collector's.
+    pub(crate) ours: bool,
+    /// How it went.
+    pub(crate) went: Result<Paced, String>,
+}
 
 /// All fleets that were asked for.
 pub(crate) fn all(folder: &Path, settings: &Settings) -> Vec<Fleet> {
@@ -305,10 +344,17 @@ pub(crate) fn all(folder: &Path, settings: &Settings) -> Vec<Fleet> {
             let asked = asked.map_err(|why| eprintln!("history: readers: {why}"));
             cost.reader_ms = asked.ok();
         }
-        done.push((*hosts, cost));
+        done.push(Fleet {
+            hosts: *hosts,
+            ours: true,
+            went: cost,
+        });
         if *hosts <= 1000 {
-            let theirs = victoria(&place("victoria"), &settings.samples, pace);
-            done.push((*hosts, Ok(theirs)));
+            done.push(Fleet {
+                hosts: *hosts,
+                ours: false,
+                went: victoria(&place("victoria"), &settings.samples, pace),
+            });
         }
     }
     done

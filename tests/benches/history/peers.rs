@@ -24,6 +24,16 @@ pub(crate) enum Kind {
     Prometheus,
 }
 
+/// What VictoriaMetrics is told beside where it listens and keeps its files. Months are kept;
+/// a connection that is kept is not closed after two minutes, which only spreads load over a cluster;
+/// a question about a quarter may take its time.
+pub(crate) const VICTORIA: [&str; 4] = [
+    "-retentionPeriod=12",
+    "-loggerLevel=WARN",
+    "-http.connTimeout=1h",
+    "-search.maxQueryDuration=10m",
+];
+
 /// A peer that runs.
 pub(crate) struct Peer {
     kind: Kind,
@@ -56,9 +66,7 @@ impl Kind {
             Kind::Victoria => {
                 start.arg(format!("-httpListenAddr={address}"));
                 start.arg(format!("-storageDataPath={data_text}"));
-                start.args(["-retentionPeriod=12", "-loggerLevel=WARN"]);
-                // Thousands of kept connections are not what a default is made for.
-                start.arg("-http.connTimeout=1h");
+                start.args(VICTORIA);
             }
             Kind::Prometheus => {
                 let configuration = folder.join("prometheus.yml");

@@ -215,8 +215,11 @@ fn fleet(plan: &Plan) -> anyhow::Result<Vec<(Script, Vec<Vec<u8>>)>> {
     Ok(all)
 }
 
-/// Raises this process' limit on open files as far as it may.
-fn allow_connections(hosts: u64) -> anyhow::Result<()> {
+/// Raises this process' limit on open files so far that it may have so many connections.
+///
+/// # Errors
+/// When it may not.
+pub fn allow_connections(hosts: u64) -> anyhow::Result<()> {
     let wanted = hosts + OTHER_FILES;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|now| now >= wanted) {
