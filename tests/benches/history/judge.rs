@@ -5,7 +5,11 @@ use hostwell_tests::process::median;
 
 use crate::cost::Cost;
 use crate::paced::{Fleet, Paced};
+use crate::quarter::Quarter;
 use crate::questions::Ask;
+
+/// The fleet that the figure about a quarter speaks of.
+const QUARTER_HOSTS: usize = 1000;
 
 /// One round of the stores' comparison.
 pub(crate) struct Round {
@@ -27,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) rounds: Vec<Round>,
     /// The paced fleets.
     pub(crate) paced: Vec<Fleet>,
+    /// A quarter's p95 of CPU busy.
+    pub(crate) quarter: Option<Result<Quarter, String>>,
     /// Seconds of a start after `kill -9`.
     pub(crate) start: Option<Result<f64, String>>,
 }
@@ -140,11 +146,16 @@ impl Run {
 
     /// All rows.
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        [self.stored(), Run::to_come(), self.fleets()].concat()
+        [self.stored(), self.long(), self.fleets()].concat()
     }
 
-    /// What the collector cannot do yet.
-    fn to_come() -> Vec<Figure> {
+    /// Questions about the future and about months.
+    fn long(&self) -> Vec<Figure> {
+        let (hosts, quarter) = match &self.quarter {
+            None => (QUARTER_HOSTS, untried("HOSTWELL_BENCH_QUARTER is 0")),
+            Some(Err(why)) => (QUARTER_HOSTS, Measured::Failed(why.clone())),
+            Some(Ok(quarter)) => (quarter.hosts(), Measured::from(quarter.ratio())),
+        };
         vec![
             Figure::below(
                 "predict_linear over the fleet: CPU ÷ VictoriaMetrics",
@@ -152,9 +163,9 @@ impl Run {
                 untried("no question reaches the forecasts yet"),
             ),
             Figure::below(
-                "a quarter's p95 busy over 1,000 hosts: CPU ÷ VictoriaMetrics",
+                &format!("a quarter's p95 busy over {hosts} hosts: CPU ÷ VictoriaMetrics"),
                 (0.05, 0.01),
-                untried("there are no rollups yet"),
+                quarter,
             ),
         ]
     }

@@ -3,7 +3,8 @@
 //!
 //! `HOSTWELL_CAPTURE` is the recording; `HOSTWELL_BENCH_HOSTS` (200), `HOSTWELL_BENCH_HOURS` (6, 0:
 //! only the fleets), `HOSTWELL_BENCH_ROUNDS` (1), `HOSTWELL_BENCH_PACED` (none; 1000,5000,10000),
-//! `HOSTWELL_BENCH_SECONDS` (60, a fleet's window).
+//! `HOSTWELL_BENCH_SECONDS` (60, a fleet's window), `HOSTWELL_BENCH_QUARTER` (0, hosts whose quarter is
+//! asked for: 1000).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,7 @@ mod judge;
 mod ours;
 mod paced;
 mod peers;
+mod quarter;
 mod questions;
 mod remote_write;
 mod settings;
@@ -62,6 +64,7 @@ fn main() {
             })
             .collect(),
         paced: paced::all(folder.path(), &settings),
+        quarter: quarter::measure(folder.path(), &settings.samples, settings.quarter),
         start: settings.paced.contains(&1000).then(|| {
             let (hosts, ticks) = KILLED;
             let end_ms = hostwell_tests::speaker::now_ms();
@@ -133,6 +136,9 @@ fn report(settings: &Settings, run: &Run, rows: &[Figure]) -> String {
     );
     for round in &run.rounds {
         text += &round_tables(round);
+    }
+    if let Some(Ok(quarter)) = &run.quarter {
+        text += &quarter.report();
     }
     if !run.paced.is_empty() {
         text += "\n## Paced fleets\n\n";

@@ -100,7 +100,8 @@ impl Kind {
 }
 
 impl Peer {
-    fn http(&self) -> Http {
+    /// A connection to it.
+    pub(crate) fn http(&self) -> Http {
         Http::to(self.address)
     }
 
@@ -125,7 +126,7 @@ impl Peer {
     }
 
     /// Makes everything it was given part of its files.
-    fn flush(&self) {
+    pub(crate) fn flush(&self) {
         if self.kind == Kind::Victoria {
             self.http()
                 .get("/internal/force_flush")
@@ -134,7 +135,7 @@ impl Peer {
     }
 
     /// Merges; answers the folder that holds everything afterwards.
-    fn merge(&self) -> PathBuf {
+    pub(crate) fn merge(&self) -> PathBuf {
         let mut http = self.http();
         match self.kind {
             Kind::Victoria => {

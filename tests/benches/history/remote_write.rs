@@ -42,6 +42,32 @@ struct Sample {
     time_ms: i64,
 }
 
+fn packed(request: &WriteRequest) -> Vec<u8> {
+    let plain = request.encode_to_vec();
+    snap::raw::Encoder::new().compress_vec(&plain).unwrap()
+}
+
+fn label(name: &str, value: &str) -> Label {
+    Label {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+/// Many samples of one series, packed; labels sorted by name.
+pub(crate) fn one_series(
+    labels: &[(&str, &str)],
+    points: impl Iterator<Item = (i64, f64)>,
+) -> Vec<u8> {
+    let sample = |(time_ms, value)| Sample { value, time_ms };
+    packed(&WriteRequest {
+        series: vec![Series {
+            labels: labels.iter().map(|(n, v)| label(n, v)).collect(),
+            samples: points.map(sample).collect(),
+        }],
+    })
+}
+
 /// Some hosts whose samples of one tick travel in one request.
 pub(crate) struct Writer {
     hosts: Vec<Host>,
@@ -80,17 +106,12 @@ impl Writer {
                 }];
             }
         }
-        let plain = self.request.encode_to_vec();
-        snap::raw::Encoder::new().compress_vec(&plain).unwrap()
+        packed(&self.request)
     }
 }
 
 /// The series of a host, labels sorted by name.
 fn series_of(mould: &Mould, number: usize) -> Vec<Series> {
-    let label = |name: &str, value: &str| Label {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    };
     let recorded = mould.capture().series.iter();
     recorded
         .map(|recorded| {

@@ -80,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) paced: Vec<u64>,
     /// How long each of them is watched.
     pub(crate) window_s: u64,
+    /// How many hosts' quarter is asked for.
+    pub(crate) quarter: usize,
     /// Whether the stores are compared.
     pub(crate) stores: bool,
 }
@@ -127,6 +129,7 @@ pub(crate) fn read() -> Result<Settings, String> {
         rounds: setting("HOSTWELL_BENCH_ROUNDS", 1).max(1),
         paced,
         window_s: setting("HOSTWELL_BENCH_SECONDS", 60),
+        quarter: setting("HOSTWELL_BENCH_QUARTER", 0) as usize,
         stores: hours > 0,
     })
 }

@@ -44,12 +44,12 @@ impl Random {
     }
 
     /// Between 0 and 1.
-    fn part(&mut self) -> f64 {
+    pub fn part(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Between -1 and 1.
-    fn swing(&mut self) -> f64 {
+    pub fn swing(&mut self) -> f64 {
         2.0 * self.part() - 1.0
     }
 }
