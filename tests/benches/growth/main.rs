@@ -26,10 +26,11 @@ mod questions;
 mod settings;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use hostwell::store::{Store, StoreOptions};
 use hostwell_tests::figures::free;
-use hostwell_tests::process::{folder_bytes, rss_mib};
+use hostwell_tests::process::{cpu_ns, folder_bytes, peak_mib, rss_mib};
 use hostwell_tests::runs::{about, save};
 use hostwell_tests::site::Collector;
 
@@ -49,11 +50,23 @@ struct Grown {
     what: String,
     samples: u64,
     bytes: u64,
+    /// CPU until all was sealed.
+    stored_cpu_s: f64,
+    /// The most that was resident until then.
+    peak_mib: f64,
+    rolled: Rolled,
+    /// Started anew, and asked.
     rss_mib: f64,
     start_ms: f64,
     latest_ms: Result<f64, String>,
     one_ms: Result<f64, String>,
     fleet_ms: Result<f64, String>,
+}
+
+/// Days of hosts that became rollups.
+struct Rolled {
+    days: usize,
+    cpu_s: f64,
 }
 
 fn main() {
@@ -117,7 +130,10 @@ fn grow(folder: &Path, what: &str, samples: &Samples) -> Grown {
     if let Err(why) = ours::saturate(&collector, samples, TICKS) {
         panic!("{what}: {why}");
     }
-    ours::stop(&mut collector);
+    let peak_mib = peak_mib(collector.program.pid());
+    let stored_cpu_s = ours::stop(&mut collector) as f64 / 1e9;
+    let rolled = roll_up(&collector.database(), samples.end_ms)
+        .unwrap_or_else(|why| panic!("{what}: roll up: {why:#}"));
     let bytes = folder_bytes(&place.join("data"));
     let begun = Instant::now();
     collector.start_again();
@@ -131,6 +147,9 @@ fn grow(folder: &Path, what: &str, samples: &Samples) -> Grown {
         what: what.to_owned(),
         samples: samples.count(),
         bytes,
+        stored_cpu_s,
+        peak_mib,
+        rolled,
         start_ms,
         latest_ms: ours::question(&collector, Ask::Latest, &lately),
         one_ms: ours::question(&collector, Ask::One, &lately),
@@ -142,6 +161,25 @@ fn grow(folder: &Path, what: &str, samples: &Samples) -> Grown {
     grown
 }
 
+/// Rolls up what is due at once: a collector takes its time for it, years would take it hours.
+fn roll_up(database: &Path, now_ms: i64) -> anyhow::Result<Rolled> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let options = StoreOptions {
+        path: database.to_owned(),
+        retention_ms: i64::MAX / 4,
+        series_per_host_max: 2000,
+        hosts_max: 20_000,
+    };
+    runtime.block_on(async {
+        let store = Store::open(options).await?;
+        let before = cpu_ns(std::process::id());
+        let days = store.roll_up(now_ms, Duration::MAX).await?;
+        let cpu_s = (cpu_ns(std::process::id()) - before) as f64 / 1e9;
+        store.close().await?;
+        Ok(Rolled { days, cpu_s })
+    })
+}
+
 /// The figures, and how each grew against the samples.
 fn tables(rows: &[Grown]) -> String {
     let head = [
@@ -149,7 +187,10 @@ fn tables(rows: &[Grown]) -> String {
         "M samples",
         "MiB on disk",
         "bytes a sample",
-        "RSS MiB",
+        "CPU s until sealed",
+        "peak MiB",
+        "days rolled up, CPU s",
+        "RSS MiB, started anew",
         "start ms",
         "latest of a host",
         "one series, 6 h at most",
@@ -165,6 +206,9 @@ fn tables(rows: &[Grown]) -> String {
             format!("{:.2}", r.samples as f64 / 1e6),
             format!("{:.2}", r.bytes as f64 / f64::from(1 << 20)),
             format!("{:.3}", r.bytes as f64 / r.samples as f64),
+            format!("{:.1}", r.stored_cpu_s),
+            format!("{:.0}", r.peak_mib),
+            format!("{}, {:.1}", r.rolled.days, r.rolled.cpu_s),
             format!("{:.0}", r.rss_mib),
             format!("{:.0}", r.start_ms),
             ms(&r.latest_ms),
@@ -186,6 +230,8 @@ fn chart(rows: &[Grown]) -> String {
     let figures = [
         ("samples", times(|r| r.samples as f64)),
         ("bytes on disk", times(|r| r.bytes as f64)),
+        ("CPU until sealed", times(|r| r.stored_cpu_s)),
+        ("peak memory", times(|r| r.peak_mib)),
         ("resident memory", times(|r| r.rss_mib)),
         ("start", times(|r| r.start_ms)),
         ("latest of a host", times(|r| known(&r.latest_ms))),

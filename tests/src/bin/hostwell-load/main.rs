@@ -96,6 +96,9 @@ struct Arguments {
     json: bool,
 }
 
+/// The longest past that is sent: 25 months, as long as rollups are kept.
+const DAYS_MAX: u64 = 761;
+
 /// `90s`, `500ms`, `6h`, `15d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -109,9 +112,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err("write it as 500ms, 90s, 5m, 6h or 2d".to_owned()),
     };
     let number: u64 = number.parse().map_err(|_| "it has no number".to_owned())?;
-    let ms = number.checked_mul(ms).filter(|ms| *ms <= 86_400_000 * 366);
+    let ms = number
+        .checked_mul(ms)
+        .filter(|ms| *ms <= 86_400_000 * DAYS_MAX);
     ms.map(Duration::from_millis)
-        .ok_or_else(|| "it is over a year".to_owned())
+        .ok_or_else(|| format!("it is over {DAYS_MAX} days"))
 }
 
 fn plan(arguments: Arguments) -> anyhow::Result<Plan> {
