@@ -96,6 +96,10 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Memory is many small pieces that come and go, and a huge page that one of them keeps is two
+    // megabytes. The allocator is built not to ask for them, some kernels give them unasked; where
+    // that cannot be turned off, nothing is lost but memory.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let mut console = Console::standard();
     let exit = run(std::env::args_os(), &mut console);
     ExitCode::from(exit as u8)
