@@ -6,12 +6,12 @@ use crate::rules::{self, FUTURE_MS, Finding, Policy, RuleInput, State, WINDOW_MS
 use crate::series::Window;
 use crate::store::{HostRecord, Store, StoreError, WindowQuery};
 
-/// Samples held in memory at a time, about 32 MB; hosts are judged in parts of that size.
-const SAMPLES_PART: i64 = 2_000_000;
+/// Samples held in memory at a time, about 4 MB; hosts are judged in parts of that size.
+const SAMPLES_PART: i64 = 250_000;
 /// What a host is expected to have of the series that rules watch.
 const SERIES_EXPECTED: i64 = 150;
-/// A part may hold this many times what was expected before the store refuses it.
-const SURPRISE: i64 = 20;
+/// What a part may hold, where hosts have more than was expected, before the store refuses it.
+const SAMPLES_MAX: usize = 40_000_000;
 /// How far back the beginning of the current watch is looked for.
 const WATCH_MS: i64 = 86_400_000;
 /// A beat older than this does not count as watching.
@@ -90,7 +90,7 @@ async fn windows(
         metrics: rules::metrics().into_iter().map(str::to_owned).collect(),
         from_ms: now_ms - WINDOW_MS,
         to_ms: now_ms + FUTURE_MS,
-        samples_max: (SAMPLES_PART * SURPRISE) as usize,
+        samples_max: SAMPLES_MAX,
     };
     let windows = store.windows(query).await?;
     Ok(windows.into_iter().map(|w| (w.host.clone(), w)).collect())
