@@ -79,10 +79,11 @@ fn main() {
         std::process::exit(2);
     }
     let (now_ms, folder) = (settings.samples.end_ms, tempfile::tempdir().unwrap());
-    let mut fleets = Vec::new();
+    let (mut fleets, mut failed) = (Vec::new(), String::new());
     for hosts in list("HOSTWELL_BENCH_GROWTH_HOSTS", &[10, 100, 1000, 10_000]) {
         let samples = settings.samples.with(hosts as usize, 360, now_ms);
-        fleets.push(grow(folder.path(), &format!("{hosts} hosts"), &samples));
+        let grown = grow(folder.path(), &format!("{hosts} hosts"), &samples);
+        row(&mut fleets, &mut failed, grown);
     }
     let mut ages = Vec::new();
     for days in list("HOSTWELL_BENCH_GROWTH_DAYS", &[1, 7, 30, 180, 730]) {
@@ -90,12 +91,13 @@ fn main() {
             interval_ms: AGED_INTERVAL_MS,
             ..settings.samples.with(AGED_HOSTS, days * 1440, now_ms)
         };
-        ages.push(grow(folder.path(), &format!("{days} days"), &samples));
+        let grown = grow(folder.path(), &format!("{days} days"), &samples);
+        row(&mut ages, &mut failed, grown);
     }
     let report = format!(
         "# What grows with what\n\n{}\n`make bench-growth`; median CPU ms a question, the call \
          included.\n\n## Hosts: an hour at 10 s of each\n\n{}\n## Age: {AGED_HOSTS} hosts at 60 s, \
-         all samples kept\n\n{}",
+         all samples kept\n\n{}{failed}",
         about(),
         tables(&fleets),
         tables(&ages),
@@ -118,8 +120,22 @@ fn list(name: &str, default: &[u64]) -> Vec<u64> {
         .collect()
 }
 
+/// One line more, said at once: what comes after it may take hours, or fail.
+fn row(into: &mut Vec<Grown>, failed: &mut String, grown: Result<Grown, String>) {
+    match grown {
+        Ok(grown) => {
+            eprintln!("growth: {}", cells(&grown).join("  "));
+            into.push(grown);
+        }
+        Err(why) => {
+            eprintln!("growth: {why}");
+            *failed += &format!("\nNot there: {why}\n");
+        }
+    }
+}
+
 /// Fills a collector, stops it, and looks at it anew.
-fn grow(folder: &Path, what: &str, samples: &Samples) -> Grown {
+fn grow(folder: &Path, what: &str, samples: &Samples) -> Result<Grown, String> {
     eprintln!(
         "growth: {what}, {:.1} M samples",
         samples.count() as f64 / 1e6
@@ -127,13 +143,11 @@ fn grow(folder: &Path, what: &str, samples: &Samples) -> Grown {
     let place = folder.join(what.replace(' ', "-"));
     let more = "[retention]\nraw_days = 760\n[limits]\nhosts = 20000\nconnections = 20000\n";
     let mut collector = Collector::start_with(&place, more);
-    if let Err(why) = ours::saturate(&collector, samples, TICKS) {
-        panic!("{what}: {why}");
-    }
+    ours::saturate(&collector, samples, TICKS).map_err(|why| format!("{what}: {why}"))?;
     let peak_mib = peak_mib(collector.program.pid());
     let stored_cpu_s = ours::stop(&mut collector) as f64 / 1e9;
     let rolled = roll_up(&collector.database(), samples.end_ms)
-        .unwrap_or_else(|why| panic!("{what}: roll up: {why:#}"));
+        .map_err(|why| format!("{what}: roll up: {why:#}"))?;
     let bytes = folder_bytes(&place.join("data"));
     let begun = Instant::now();
     collector.start_again();
@@ -158,7 +172,7 @@ fn grow(folder: &Path, what: &str, samples: &Samples) -> Grown {
     };
     drop(collector);
     std::fs::remove_dir_all(&place).unwrap();
-    grown
+    Ok(grown)
 }
 
 /// Rolls up what is due at once: a collector takes its time for it, years would take it hours.
@@ -196,28 +210,31 @@ fn tables(rows: &[Grown]) -> String {
         "one series, 6 h at most",
         "ten hosts with the least memory, all of the time",
     ];
+    let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    let table = free(&head, &cells);
+    format!("{table}\n```text\n{}```\n", chart(rows))
+}
+
+/// One line of a table.
+fn cells(grown: &Grown) -> Vec<String> {
     let ms = |answer: &Result<f64, String>| match answer {
         Ok(ms) => format!("{ms:.2}"),
         Err(why) => why.lines().next().unwrap_or_default().to_owned(),
     };
-    let cells = rows.iter().map(|r| {
-        vec![
-            r.what.clone(),
-            format!("{:.2}", r.samples as f64 / 1e6),
-            format!("{:.2}", r.bytes as f64 / f64::from(1 << 20)),
-            format!("{:.3}", r.bytes as f64 / r.samples as f64),
-            format!("{:.1}", r.stored_cpu_s),
-            format!("{:.0}", r.peak_mib),
-            format!("{}, {:.1}", r.rolled.days, r.rolled.cpu_s),
-            format!("{:.0}", r.rss_mib),
-            format!("{:.0}", r.start_ms),
-            ms(&r.latest_ms),
-            ms(&r.one_ms),
-            ms(&r.fleet_ms),
-        ]
-    });
-    let table = free(&head, &cells.collect::<Vec<_>>());
-    format!("{table}\n```text\n{}```\n", chart(rows))
+    vec![
+        grown.what.clone(),
+        format!("{:.2}", grown.samples as f64 / 1e6),
+        format!("{:.2}", grown.bytes as f64 / f64::from(1 << 20)),
+        format!("{:.3}", grown.bytes as f64 / grown.samples as f64),
+        format!("{:.1}", grown.stored_cpu_s),
+        format!("{:.0}", grown.peak_mib),
+        format!("{}, {:.1}", grown.rolled.days, grown.rolled.cpu_s),
+        format!("{:.0}", grown.rss_mib),
+        format!("{:.0}", grown.start_ms),
+        ms(&grown.latest_ms),
+        ms(&grown.one_ms),
+        ms(&grown.fleet_ms),
+    ]
 }
 
 /// A bar for each figure of the last row: how many times the first row's, on a logarithmic scale,
