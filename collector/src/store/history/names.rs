@@ -30,7 +30,8 @@ pub(in crate::store) struct Named {
     pub family: i64,
 }
 
-/// Names that were read, parsed.
+/// Names that were read, parsed. Kept from one question to the next only by the handle that writes: a
+/// file that somebody else brings forward from before format 4, or replaces, gives ids another meaning.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Names(RwLock<HashMap<NameId, Named>>);
 
