@@ -3,6 +3,7 @@
 mod coarse;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hostwell_proto::metric::{CATALOGUE, Metric, Unit};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use crate::series::derived;
 use crate::series::{
     Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, combine,
 };
-use crate::store::{HostName, Read, Store, WindowQuery};
+use crate::store::{Chosen, HostName, HostNames, Read, Store, WindowQuery};
 
 /// Most samples one query reads.
 const READ_MAX: usize = 5_000_000;
@@ -115,7 +116,7 @@ pub(super) async fn samples(
     let (mut series, agg, error, read) = match coarse {
         Some(coarse) => (coarse.series, coarse.agg, coarse.error, Some(coarse.read)),
         None => {
-            let found = read(store, &plan, &question.by, &hosts).await?;
+            let found = read(store, &plan, &question, &hosts).await?;
             let agg = match question.agg {
                 None if plan.aggregates => default_agg(&found)?,
                 asked => asked,
@@ -276,47 +277,58 @@ fn meant<'a>(
 async fn read(
     store: &Store,
     plan: &Plan,
-    by: &[String],
-    hosts: &[HostName],
+    question: &SampleQuestion,
+    hosts: &HostNames,
 ) -> Result<Vec<(Series, i64)>, AnswerError> {
+    let by = &question.by;
+    let newest_only = question.agg == Some(Agg::Last) && plan.whole;
     let (selector, meant) = meant(plan, hosts)?;
     if meant.is_empty() {
         return Ok(Vec::new());
     }
-    let windows = store
-        .windows(WindowQuery {
-            hosts: meant.iter().map(|host| host.name.clone()).collect(),
-            // Without a name every metric is read, because those outside the catalogue count too.
-            metrics: match selector.metric.as_str() {
-                "" => Vec::new(),
-                metric => [metric]
-                    .into_iter()
-                    .chain(derived::inputs(metric).iter().copied())
-                    .map(str::to_owned)
-                    .collect(),
-            },
-            from_ms: plan.grid.from_ms,
-            to_ms: plan.grid.to_ms,
-            samples_max: READ_MAX,
-        })
-        .await?;
-    let by_name: BTreeMap<&str, &HostName> = meant.iter().map(|h| (h.name.as_str(), *h)).collect();
+    let inputs = derived::inputs(&selector.metric);
+    let query = WindowQuery {
+        hosts: meant.iter().map(|host| host.name.clone()).collect(),
+        // Without a name every metric is read, because those outside the catalogue count too.
+        metrics: match selector.metric.as_str() {
+            "" => Vec::new(),
+            metric => [metric]
+                .into_iter()
+                .chain(inputs.iter().copied())
+                .map(str::to_owned)
+                .collect(),
+        },
+        from_ms: plan.grid.from_ms,
+        to_ms: plan.grid.to_ms,
+        samples_max: READ_MAX,
+    };
+    let selector = Arc::new(selector);
+    let early = is_sampled(&selector);
+    let chosen = early.then(|| chosen(Arc::clone(&selector), hosts.clone()));
+    let windows = match chosen {
+        Some(chosen) if newest_only => store.latest(query, chosen).await?,
+        Some(chosen) => store.chosen_windows(query, chosen).await?,
+        None => store.windows(query).await?,
+    };
     let mut found = Vec::new();
     let mut seen = false;
     for mut window in windows {
-        derived::derive(&mut window, &selector.metric);
-        let Some(host) = by_name.get(window.host.as_str()) else {
+        if !early {
+            derived::derive(&mut window, &selector.metric);
+        }
+        let Some(host) = hosts.named(&window.host) else {
             continue;
         };
         let named = |s: &Series| selector.metric.is_empty() || s.name.metric == selector.metric;
         window.series.retain(named);
         seen |= !window.series.is_empty();
         let interval_ms = window.interval_ms;
+        let is_meant = |s: &Series| is_meant(&selector.matchers, &s.name, host);
         found.extend(
             window
                 .series
                 .into_iter()
-                .filter(|series| is_meant(&selector.matchers, &series.name, host))
+                .filter(|series| early || is_meant(series))
                 .map(|mut series| {
                     series.name = with_host(series.name, host, by, selector.metric.is_empty());
                     (series, interval_ms)
@@ -327,6 +339,30 @@ async fn read(
         known(&selector.metric)?;
     }
     Ok(found)
+}
+
+/// Whether a selector means known metrics that are sampled, none that is derived from others: then
+/// its conditions can be held against what is stored.
+fn is_sampled(selector: &Selector) -> bool {
+    if !selector.metric.is_empty() {
+        let is_known = Metric::by_name(&selector.metric).is_some();
+        return is_known && derived::inputs(&selector.metric).is_empty();
+    }
+    let mut metrics = derived::DERIVED.iter().flat_map(|row| row.metrics);
+    let named = |metric: &Metric| {
+        let name = metric.descriptor().name;
+        let mut conditions = selector.matchers.iter().filter(|m| m.label == NAME);
+        conditions.all(|condition| condition.matches(name))
+    };
+    !metrics.any(named)
+}
+
+/// Which series of which host a selector means.
+fn chosen(selector: Arc<Selector>, hosts: HostNames) -> Chosen {
+    Arc::new(move |host: &str, name: &SeriesName| {
+        let host = hosts.named(host);
+        host.is_some_and(|host| is_meant(&selector.matchers, name, host))
+    })
 }
 
 /// A series' own label wins over its host's label of the same name.
@@ -420,21 +456,14 @@ fn grouped(found: &[(Series, i64)], grid: Grid, by: &[String], agg: Agg) -> Vec<
 
 /// Every sample (of a counter: every rate between neighbours) under the start of its step.
 fn pooled(series: &Series, grid: Grid, interval_ms: i64) -> Series {
-    let samples: Vec<(i64, f64)> = match series.kind {
-        Kind::Counter => series
-            .pairs(grid.from_ms, grid.to_ms, interval_ms)
-            .filter_map(|pair| pair.rate().map(|rate| (pair.from_ms, rate)))
-            .collect(),
-        Kind::Gauge => series.points().collect(),
+    let (times_ms, values) = match series.kind {
+        Kind::Counter => series.rates(grid, interval_ms),
+        Kind::Gauge => (series.times_ms.clone(), series.values.clone()),
     };
-    let (times_ms, values) = samples
-        .into_iter()
-        .map(|(time, value)| (grid.step_of(time), value))
-        .unzip();
     Series {
         name: series.name.clone(),
         kind: Kind::Gauge,
-        times_ms,
+        times_ms: grid.steps_of(&times_ms),
         values,
     }
 }
@@ -482,6 +511,20 @@ mod tests {
         let selector = parse("{__name__=~\"node_load.*\",host=\"a\"}").unwrap();
         assert_eq!((selector.metric.as_str(), selector.matchers.len()), ("", 2));
         assert!(parse("{host=\"a\"}").is_err());
+    }
+
+    #[test]
+    fn only_what_is_sampled_is_looked_for_among_what_is_stored() {
+        for (text, sampled) in [
+            ("node_load1", true),
+            ("hostwell_cpu_busy_ratio", false),
+            ("nobody_knows", false),
+            ("{__name__=~\"node_.*\"}", true),
+            ("{__name__=~\"node_load1|hostwell_cpu_busy_ratio\"}", false),
+            ("{__name__!=\"node_load1\"}", false),
+        ] {
+            assert_eq!(is_sampled(&parse(text).unwrap()), sampled, "{text}");
+        }
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Agg {
     }
 
     /// Aggregates plain values; `None` when there are none or the word needs times.
-    fn of(self, values: &mut [f64]) -> Option<f64> {
+    fn of(self, values: &[f64]) -> Option<f64> {
         if values.is_empty() {
             return None;
         }
@@ -107,7 +107,7 @@ impl Agg {
             Agg::Min => values.iter().copied().reduce(f64::min),
             Agg::Max => values.iter().copied().reduce(f64::max),
             Agg::Last => values.last().copied(),
-            Agg::P50 | Agg::P95 | Agg::P99 => quantile(values, self.quantile()?),
+            Agg::P50 | Agg::P95 | Agg::P99 => quantile(&mut values.to_vec(), self.quantile()?),
             Agg::Rate | Agg::Increase | Agg::Delta => None,
         }
     }
@@ -168,6 +168,21 @@ impl Grid {
         time_ms.div_euclid(step_ms) * step_ms
     }
 
+    /// The starts of the steps that hold some moments.
+    pub fn steps_of(&self, times_ms: &[i64]) -> Vec<i64> {
+        let step_ms = self.step_ms.max(1);
+        let (mut start, mut end) = (0, 0);
+        let of = |time_ms: &i64| {
+            // Neighbours share their step nearly always, and a division costs more than a sample.
+            if !(start..end).contains(time_ms) {
+                start = self.step_of(*time_ms);
+                end = start.saturating_add(step_ms);
+            }
+            start
+        };
+        times_ms.iter().map(of).collect()
+    }
+
     /// The starts of all steps, ascending.
     pub fn steps(&self) -> impl Iterator<Item = i64> + use<> {
         let step_ms = self.step_ms.max(1);
@@ -220,20 +235,15 @@ impl Series {
                     .collect()
             }
             Agg::Min | Agg::Max | Agg::P50 | Agg::P95 | Agg::P99 if counter => {
-                let rates = self
-                    .pairs(grid.from_ms, grid.to_ms, interval_ms)
-                    .filter(|pair| pair.to_ms <= grid.to_ms)
-                    .filter_map(|pair| pair.rate().map(|rate| (pair.from_ms, rate)));
-                steps_of(rates, grid, |samples| agg.of(&mut values_of(samples)))
+                let rates = self.rates(grid, interval_ms);
+                steps_of((&rates.0, &rates.1), grid, |_, rates| agg.of(rates))
             }
             Agg::Rate | Agg::Increase | Agg::Delta => {
-                steps_of(self.within(grid), grid, |samples| {
-                    change_of(samples, agg == Agg::Rate)
+                steps_of(self.within(grid), grid, |times_ms, values| {
+                    change_of(times_ms, values, agg == Agg::Rate)
                 })
             }
-            _ => steps_of(self.within(grid), grid, |samples| {
-                agg.of(&mut values_of(samples))
-            }),
+            _ => steps_of(self.within(grid), grid, |_, values| agg.of(values)),
         };
         let (times_ms, values) = points.into_iter().unzip();
         Series {
@@ -244,31 +254,44 @@ impl Series {
         }
     }
 
-    fn within(&self, grid: Grid) -> impl Iterator<Item = (i64, f64)> + '_ {
+    /// Times and values of a grid's range.
+    fn within(&self, grid: Grid) -> (&[i64], &[f64]) {
         let start = self.times_ms.partition_point(|&t| t < grid.from_ms);
         let end = self
             .times_ms
             .partition_point(|&t| t <= grid.to_ms)
             .max(start);
-        self.times_ms[start..end]
-            .iter()
-            .copied()
-            .zip(self.values[start..end].iter().copied())
+        (&self.times_ms[start..end], &self.values[start..end])
+    }
+
+    /// The rates between neighbours within a grid's range, each at the time of the older one.
+    pub fn rates(&self, grid: Grid, interval_ms: i64) -> (Vec<i64>, Vec<f64>) {
+        let mut times_ms = Vec::with_capacity(self.times_ms.len());
+        let mut rates = Vec::with_capacity(self.times_ms.len());
+        for pair in self.pairs(grid.from_ms, grid.to_ms, interval_ms) {
+            if let Some(rate) = pair.rate().filter(|_| pair.to_ms <= grid.to_ms) {
+                times_ms.push(pair.from_ms);
+                rates.push(rate);
+            }
+        }
+        (times_ms, rates)
     }
 
     fn growth_steps(&self, grid: Grid, interval_ms: i64) -> Vec<(i64, Growth)> {
         let mut steps: Vec<(i64, Growth)> = Vec::new();
+        let step_ms = grid.step_ms.max(1);
         for pair in self.pairs(grid.from_ms, grid.to_ms, interval_ms) {
             if pair.to_ms > grid.to_ms {
                 break;
             }
-            let step = grid.step_of(pair.from_ms);
             match steps.last_mut() {
-                Some((start, growth)) if *start == step => growth.add(pair),
+                Some((start, growth)) if pair.from_ms < start.saturating_add(step_ms) => {
+                    growth.add(pair);
+                }
                 _ => {
                     let mut growth = Growth::default();
                     growth.add(pair);
-                    steps.push((step, growth));
+                    steps.push((grid.step_of(pair.from_ms), growth));
                 }
             }
         }
@@ -276,17 +299,12 @@ impl Series {
     }
 }
 
-fn values_of(samples: &[(i64, f64)]) -> Vec<f64> {
-    samples.iter().map(|(_, value)| *value).collect()
-}
-
-fn change_of(samples: &[(i64, f64)], each_second: bool) -> Option<f64> {
-    let (first, last) = (samples.first()?, samples.last()?);
-    let seconds = (last.0 - first.0) as f64 / 1000.0;
+fn change_of(times_ms: &[i64], values: &[f64], each_second: bool) -> Option<f64> {
+    let seconds = (times_ms.last()? - times_ms.first()?) as f64 / 1000.0;
     if seconds <= 0.0 {
         return None;
     }
-    let change = last.1 - first.1;
+    let change = values.last()? - values.first()?;
     Some(if each_second {
         change / seconds
     } else {
@@ -294,24 +312,23 @@ fn change_of(samples: &[(i64, f64)], each_second: bool) -> Option<f64> {
     })
 }
 
+/// What `fold` makes of the samples of each step; their times ascend.
 fn steps_of(
-    samples: impl Iterator<Item = (i64, f64)>,
+    (mut times_ms, mut values): (&[i64], &[f64]),
     grid: Grid,
-    fold: impl Fn(&[(i64, f64)]) -> Option<f64>,
+    fold: impl Fn(&[i64], &[f64]) -> Option<f64>,
 ) -> Vec<(i64, f64)> {
     let mut points = Vec::new();
-    let mut step: Vec<(i64, f64)> = Vec::new();
-    let mut start = i64::MIN;
-    for sample in samples {
-        let this = grid.step_of(sample.0);
-        if this != start {
-            points.extend(fold(&step).map(|value| (start, value)));
-            step.clear();
-            start = this;
-        }
-        step.push(sample);
+    while let Some(first) = times_ms.first() {
+        let start = grid.step_of(*first);
+        let end = start.saturating_add(grid.step_ms.max(1));
+        let within = times_ms.iter().take_while(|time| **time < end).count();
+        // At the very end of time a step would have nothing in it.
+        let (here, later) = times_ms.split_at(within.max(1));
+        let (of_step, rest) = values.split_at(here.len());
+        points.extend(fold(here, of_step).map(|value| (start, value)));
+        (times_ms, values) = (later, rest);
     }
-    points.extend(fold(&step).map(|value| (start, value)));
     points
 }
 
@@ -333,8 +350,12 @@ pub fn combine(series: &[Series], by: &[&str], agg: Agg) -> Vec<Series> {
         let group = groups
             .entry(SeriesName::new(&one.name.metric, &labels))
             .or_default();
-        for (time, value) in one.points() {
-            group.entry(time).or_default().push(value);
+        let mut values = one.values.as_slice();
+        // Pooled samples stand side by side under the start of their step.
+        for same in one.times_ms.chunk_by(|a, b| a == b) {
+            let (here, rest) = values.split_at(same.len());
+            group.entry(same[0]).or_default().extend_from_slice(here);
+            values = rest;
         }
     }
     groups
@@ -342,7 +363,7 @@ pub fn combine(series: &[Series], by: &[&str], agg: Agg) -> Vec<Series> {
         .map(|(name, steps)| {
             let (times_ms, values) = steps
                 .into_iter()
-                .filter_map(|(time, mut values)| agg.of(&mut values).map(|v| (time, v)))
+                .filter_map(|(time, values)| agg.of(&values).map(|v| (time, v)))
                 .unzip();
             Series {
                 name,

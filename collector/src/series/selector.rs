@@ -18,9 +18,62 @@ pub enum Op {
     /// `!=`
     NotEqual(String),
     /// `=~`, anchored at both ends.
-    Match(Regex),
+    Match(Pattern),
     /// `!~`, anchored at both ends.
-    NotMatch(Regex),
+    NotMatch(Pattern),
+}
+
+/// A regular expression that must match all of a value.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// Words, each with whether anything may follow it: most patterns, and compared at once, where a
+    /// regular expression has to be compiled.
+    Words(Vec<(String, bool)>),
+    Regex(Box<Regex>),
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Pattern, String> {
+        let form = match words(text) {
+            Some(words) => Form::Words(words),
+            None => Form::Regex(Box::new(anchored(text)?)),
+        };
+        Ok(Pattern {
+            text: text.to_owned(),
+            form,
+        })
+    }
+
+    /// Whether all of a value matches.
+    pub fn matches(&self, value: &str) -> bool {
+        match &self.form {
+            Form::Regex(regex) => regex.is_match(value),
+            Form::Words(words) => words.iter().any(|(word, open)| {
+                let rest = value.strip_prefix(word.as_str());
+                // A dot stands for anything but the end of a line.
+                rest.is_some_and(|rest| rest.is_empty() || (*open && !rest.contains('\n')))
+            }),
+        }
+    }
+}
+
+/// The words of a pattern like `a|b|c.*`, where it is no more than that.
+fn words(pattern: &str) -> Option<Vec<(String, bool)>> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-:/ ".contains(c);
+    let word = |part: &str| {
+        let (word, open) = match part.strip_suffix(".*") {
+            Some(word) => (word, true),
+            None => (part, false),
+        };
+        word.chars().all(plain).then(|| (word.to_owned(), open))
+    };
+    pattern.split('|').map(word).collect()
 }
 
 /// One condition on a label. A label that a series lacks counts as empty.
@@ -38,8 +91,8 @@ impl Matcher {
         match &self.op {
             Op::Equal(wanted) => value == wanted,
             Op::NotEqual(unwanted) => value != unwanted,
-            Op::Match(regex) => regex.is_match(value),
-            Op::NotMatch(regex) => !regex.is_match(value),
+            Op::Match(pattern) => pattern.matches(value),
+            Op::NotMatch(pattern) => !pattern.matches(value),
         }
     }
 }
@@ -104,8 +157,8 @@ impl fmt::Display for Selector {
             let (op, value) = match &matcher.op {
                 Op::Equal(value) => ("=", value.as_str()),
                 Op::NotEqual(value) => ("!=", value.as_str()),
-                Op::Match(regex) => ("=~", unanchored(regex)),
-                Op::NotMatch(regex) => ("!~", unanchored(regex)),
+                Op::Match(pattern) => ("=~", pattern.text.as_str()),
+                Op::NotMatch(pattern) => ("!~", pattern.text.as_str()),
             };
             let open = if i == 0 { "{" } else { "," };
             write!(f, "{open}{}{op}\"{}\"", matcher.label, escape(value))?;
@@ -127,13 +180,6 @@ fn anchored(pattern: &str) -> Result<Regex, String> {
         .size_limit(1 << 20)
         .build()
         .map_err(|_| format!("{pattern:?} is not a regular expression"))
-}
-
-fn unanchored(regex: &Regex) -> &str {
-    let text = regex.as_str();
-    text.strip_prefix("^(?:")
-        .and_then(|text| text.strip_suffix(")$"))
-        .unwrap_or(text)
 }
 
 struct Parser<'a> {
@@ -184,11 +230,11 @@ impl Parser<'_> {
             "=" => Op::Equal(value),
             "!=" => Op::NotEqual(value),
             pattern => {
-                let regex = anchored(&value).inspect_err(|_| self.at = start)?;
+                let read = Pattern::new(&value).inspect_err(|_| self.at = start)?;
                 if pattern == "=~" {
-                    Op::Match(regex)
+                    Op::Match(read)
                 } else {
-                    Op::NotMatch(regex)
+                    Op::NotMatch(read)
                 }
             }
         };
@@ -248,5 +294,23 @@ impl Parser<'_> {
 
     fn rest(&self) -> &str {
         &self.text[self.at..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_pattern_means_what_the_regular_expression_means(
+            pattern in "(a|b|\\.\\*|\\||-|\\.){0,6}", value in "[ab\n.|-]{0,4}"
+        ) {
+            if let Ok(regex) = anchored(&pattern) {
+                let read = Pattern::new(&pattern).unwrap();
+                prop_assert_eq!(read.matches(&value), regex.is_match(&value), "{}", pattern);
+            }
+        }
     }
 }

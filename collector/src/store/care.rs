@@ -77,7 +77,7 @@ impl Store {
         let (retention_ms, keeping) = (writing.options.retention_ms, writing.keeping.clone());
         let bytes_max = keeping.bytes_max;
         let pruned = self
-            .change("drop what is past the retention", move |ledger| {
+            .write("drop what is past the retention", move |ledger| {
                 let kept = hosts::kept(&ledger.conn)?;
                 retention::prune(&ledger.conn, now_ms, (retention_ms, &keeping), &kept)
             })
@@ -135,7 +135,7 @@ impl Store {
         let unused = look().await?;
         let head = writing.head.clone();
         let forgotten = self
-            .change("forget series", move |ledger| {
+            .write("forget series", move |ledger| {
                 let journal = churn::in_journal(&head.entries(host, i64::MIN, i64::MAX))?;
                 churn::forget_series(&ledger.conn, host, &unused, &journal)
             })
@@ -244,7 +244,7 @@ impl Store {
         };
         let samples = merged.samples() as u64;
         let done = self
-            .change("write merged blocks", move |ledger| {
+            .write("write merged blocks", move |ledger| {
                 merge::commit(ledger, &merged)
             })
             .await?;

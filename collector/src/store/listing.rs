@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::StoreError;
+use super::history::names::Names;
 use super::history::series;
 use super::registry::hosts;
 use super::{Fault, Store};
@@ -20,7 +21,7 @@ impl Store {
         names: Vec<String>,
     ) -> Result<Vec<(String, SeriesName, Kind)>, StoreError> {
         let read = move |conn: &rusqlite::Connection| {
-            let fleet = hosts::all(conn)?;
+            let (fleet, called) = (hosts::all(conn)?, Names::default());
             let chosen: Vec<&hosts::HostRow> = if names.is_empty() {
                 fleet.standing().collect()
             } else {
@@ -30,7 +31,7 @@ impl Store {
             let mut found = BTreeMap::new();
             for host in chosen {
                 for number in fleet.numbers(host.number) {
-                    for row in series::of_host(conn, number, &[])? {
+                    for row in series::of_host(conn, &called, number, &[])? {
                         // Of merged hosts the nearest says what it is.
                         found
                             .entry((host.name.clone(), Arc::unwrap_or_clone(row.name)))

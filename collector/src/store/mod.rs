@@ -45,6 +45,7 @@ mod listing;
 mod open;
 mod queue;
 mod readers;
+mod reading;
 mod registry;
 mod rolling;
 mod schema;
@@ -60,17 +61,19 @@ use hostwell_proto::id::{HostId, SpoolId};
 pub use appender::{Appender, Done};
 pub use error::StoreError;
 pub use types::{
-    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Dropped, GapRecord, Greeting,
-    HostEdit, HostFacts, HostName, HostRecord, Keeping, Read, RollupDifference, RollupsChecked,
-    RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
+    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Dropped, GapRecord,
+    Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, Read, RollupDifference,
+    RollupsChecked, RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under, WatchSpan,
+    WindowQuery, Written,
 };
 
 use crate::rules::Finding;
 use crate::series::presence::Run;
-use crate::series::{Kind, SeriesName, Window};
+use crate::series::{Kind, SeriesName};
 use error::Fault;
 use history::{
-    aggregate, churn, gaps, head::Head, merge, presence, relations, rollup, series, spools, window,
+    aggregate, churn, gaps, head::Head, merge, names::Names, presence, relations, rollup, series,
+    spools, window,
 };
 use readers::Readers;
 use registry::known::{self, Known, Moment};
@@ -88,6 +91,7 @@ struct Inner {
     path: PathBuf,
     readers: Arc<Readers>,
     known: Arc<Known>,
+    names: Arc<Names>,
     /// `None` when opened for reading only.
     writing: Option<Writing>,
 }
@@ -114,6 +118,22 @@ struct Writing {
     span: Arc<Mutex<Option<i64>>>,
 }
 
+/// What a reading thread takes along.
+struct Ways {
+    head: Option<Arc<Head>>,
+    names: Arc<Names>,
+}
+
+impl Ways {
+    fn source<'a>(&'a self, conn: &'a rusqlite::Connection) -> window::Source<'a> {
+        window::Source {
+            conn,
+            head: self.head.as_deref(),
+            names: &self.names,
+        }
+    }
+}
+
 /// Names and labels of all hosts that stand, by name.
 #[derive(Clone, Debug)]
 pub struct HostNames(Arc<Moment>);
@@ -123,6 +143,14 @@ impl std::ops::Deref for HostNames {
 
     fn deref(&self) -> &[HostName] {
         &self.0.names
+    }
+}
+
+impl HostNames {
+    /// A host by its name.
+    pub fn named(&self, name: &str) -> Option<&HostName> {
+        let at = self.binary_search_by(|host| host.name.as_str().cmp(name));
+        self.get(at.ok()?)
     }
 }
 
@@ -208,6 +236,7 @@ impl Store {
                     path,
                     readers,
                     known: Arc::default(),
+                    names: Arc::default(),
                     writing: Some(writing),
                 }),
             })
@@ -229,6 +258,7 @@ impl Store {
                     path,
                     readers,
                     known: Arc::default(),
+                    names: Arc::default(),
                     writing: None,
                 }),
             })
@@ -248,7 +278,17 @@ impl Store {
             .ok_or_else(|| StoreError::Conflict("the database is open for reading only".into()))
     }
 
-    /// A change of several rows: whole or not at all.
+    /// A change of several rows, none of them the registry's: whole or not at all.
+    async fn write<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        job: impl FnOnce(&mut Ledger) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let then = |value, _: &Head| value;
+        self.writing()?.writer.submit(doing, true, job, then).await
+    }
+
+    /// The same, after which the registry is read anew.
     async fn change<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -260,6 +300,18 @@ impl Store {
             value
         };
         self.writing()?.writer.submit(doing, true, job, then).await
+    }
+
+    /// What questions are answered from, for whoever brings a connection.
+    fn ways(&self) -> Ways {
+        Ways {
+            head: self.inner.writing.as_ref().map(|w| Arc::clone(&w.head)),
+            // A file that somebody else may replace gives ids another meaning.
+            names: match self.inner.writing {
+                Some(_) => Arc::clone(&self.inner.names),
+                None => Arc::default(),
+            },
+        }
     }
 
     /// A way to the registry for a read: what is known of it holds only where nobody else writes.
@@ -387,7 +439,7 @@ impl Store {
         if let Some(ids) = found {
             return Ok(ids);
         }
-        self.change(doing, move |ledger| {
+        self.write(doing, move |ledger| {
             let host = ledger.host(host_id)?;
             let ids = series::find_or_add(&ledger.conn, host, &names, per_host_max)?;
             Ok(ids.into_iter().map(SeriesId).collect())
@@ -466,44 +518,13 @@ impl Store {
         .await
     }
 
-    /// Samples of many hosts, one window a host, hosts and series sorted by name. A host without
-    /// samples in the range has a window without series.
-    ///
-    /// # Errors
-    /// `NoHost` with the nearest name; `Limit` when the answer would be too large.
-    pub async fn windows(&self, query: WindowQuery) -> Result<Vec<Window>, StoreError> {
-        let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
-        let registry = self.registry();
-        let read = move |conn: &rusqlite::Connection| {
-            let moment = registry(conn)?;
-            let fleet = &moment.fleet;
-            let mut chosen: Vec<&hosts::HostRow> = if query.hosts.is_empty() {
-                fleet
-                    .standing()
-                    .filter(|h| h.retired_ms.is_none())
-                    .collect()
-            } else {
-                query
-                    .hosts
-                    .iter()
-                    .map(|n| fleet.named(n))
-                    .collect::<Result<_, _>>()?
-            };
-            chosen.sort_by(|a, b| a.name.cmp(&b.name));
-            chosen.dedup_by_key(|h| h.number);
-            let asks = chosen.iter().map(|host| ask(fleet, host)).collect();
-            window::read(conn, head.as_deref(), asks, &query)
-        };
-        self.inner.readers.with("read samples", read).await
-    }
-
     /// One number a step, from rollups where they are cheaper or all that is left. A range of two
     /// days or less, and what rollups cannot tell, is answered from samples.
     ///
     /// # Errors
     /// `NoHost` with the nearest name; `Limit` when it takes too much to read.
     pub async fn aggregate(&self, query: AggregateQuery) -> Result<Aggregated, StoreError> {
-        let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let ways = self.ways();
         let registry = self.registry();
         let read = move |conn: &rusqlite::Connection| {
             let begun = cpu_us();
@@ -514,7 +535,7 @@ impl Store {
                 asks.push(ask(fleet, fleet.named(name)?));
             }
             let tiers = rollup::tiers(conn)?;
-            let mut found = aggregate::read(conn, head.as_deref(), &asks, &query, &tiers)?;
+            let mut found = aggregate::read(ways.source(conn), &asks, &query, &tiers)?;
             found.read.cpu_us = cpu_us().saturating_sub(begun);
             Ok(found)
         };
@@ -555,13 +576,13 @@ impl Store {
         (from_ms, to_ms): (i64, i64),
         samples_max: usize,
     ) -> Result<Vec<Run>, StoreError> {
-        let head = self.inner.writing.as_ref().map(|w| Arc::clone(&w.head));
+        let ways = self.ways();
         let name = name.to_owned();
         let read = move |conn: &rusqlite::Connection| {
             let fleet = hosts::all(conn)?;
             let ask = ask(&fleet, fleet.named(&name)?);
             let range = (from_ms, to_ms, samples_max);
-            presence::read(conn, head.as_deref(), &ask, range)
+            presence::read(ways.source(conn), &ask, range)
         };
         let doing = "read when a host was sampled";
         self.inner.readers.with(doing, read).await
@@ -603,7 +624,7 @@ impl Store {
     /// `Full`, `Io`.
     pub async fn beat(&self, now_ms: i64) -> Result<(), StoreError> {
         let span = Arc::clone(&self.writing()?.span);
-        self.change("note that the collector is watching", move |ledger| {
+        self.write("note that the collector is watching", move |ledger| {
             let mut span = span.lock().unwrap_or_else(PoisonError::into_inner);
             *span = Some(watch::beat(&ledger.conn, *span, now_ms)?);
             Ok(())
@@ -649,7 +670,7 @@ impl Store {
         if findings.is_empty() {
             return Ok(());
         }
-        self.change("save the findings", move |ledger| {
+        self.write("save the findings", move |ledger| {
             findings
                 .iter()
                 .try_for_each(|f| findings::save(&ledger.conn, f, now_ms))

@@ -44,6 +44,7 @@ pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connectio
             Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
         }
     };
+    schema::compile_once(&conn)?;
     conn.busy_timeout(PATIENCE)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     schema::read_as_newest(&conn)?;

@@ -55,7 +55,7 @@ impl Store {
         let writing = self.writing()?;
         if !writing.tiers_seen.swap(true, Ordering::Relaxed) {
             let tiers = writing.keeping.tiers.clone();
-            let marked = self.change("look for new rollups", move |ledger| {
+            let marked = self.write("look for new rollups", move |ledger| {
                 rollup::mark_for_new(&ledger.conn, &tiers)
             });
             if marked.await? {
@@ -115,7 +115,7 @@ impl Store {
         // The mark is taken away: what is sealed meanwhile would never be rolled up.
         let _one_at_a_time = self.writing()?.sealing.lock().await;
         let rolled = self.inner.readers.snapshot(doing, prepare).await?;
-        self.change("write rollups", move |ledger| roll::commit(ledger, rolled))
+        self.write("write rollups", move |ledger| roll::commit(ledger, rolled))
             .await
     }
 

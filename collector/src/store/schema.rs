@@ -1,5 +1,6 @@
 //! The file's format: pragmas, and migrations that are only ever appended to.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::{Fault, StoreError, Trouble};
@@ -99,8 +100,16 @@ pub(super) fn read_as_newest(conn: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// What a statement is compiled to stays: else SQLite looks at the values it is given, and compiles a
+/// statement anew whenever one of them changes, which takes longer than most statements.
+pub(super) fn compile_once(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 /// Settings of the writing connection. The first two only take effect in an empty file.
 pub(super) fn prepare_writer(conn: &Connection) -> Result<(), Fault> {
+    compile_once(conn)?;
     conn.pragma_update(None, "page_size", 4096)?;
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let mode: String =

@@ -6,6 +6,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 
 use super::*;
 use crate::rules::{Severity, State};
+use crate::series::Window;
 
 mod bad_input;
 mod budget;

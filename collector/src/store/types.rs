@@ -272,6 +272,9 @@ pub struct WindowQuery {
     pub samples_max: usize,
 }
 
+/// Whether a series of a host, given by the host's name and its own, is meant.
+pub type Chosen = Arc<dyn Fn(&str, &SeriesName) -> bool + Send + Sync>;
+
 /// Under which name a series of a host counts; `None`: it is not meant.
 pub type Under = Arc<dyn Fn(&str, &SeriesName) -> Option<SeriesName> + Send + Sync>;
 
@@ -290,6 +293,14 @@ pub struct AggregateQuery {
     pub under: Under,
     /// Most samples to read.
     pub samples_max: usize,
+}
+
+impl AggregateQuery {
+    /// The series that come under some name.
+    pub(super) fn chosen(&self) -> Option<Chosen> {
+        let under = Arc::clone(&self.under);
+        Some(Arc::new(move |host, name| under(host, name).is_some()))
+    }
 }
 
 /// What a coarse question came to.

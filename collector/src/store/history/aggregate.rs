@@ -11,12 +11,9 @@ mod reading;
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
-
 use super::super::error::Fault;
 use super::super::types::{AggregateQuery, Aggregated, Read};
-use super::head::Head;
-use super::window::Ask;
+use super::window::{Ask, Source};
 use crate::series::rollup::Step;
 use crate::series::{Agg, Kind, Series, SeriesName};
 use host::Host;
@@ -84,8 +81,7 @@ impl Gathering<'_> {
 
 /// Answers for the hosts asked for. `tiers`: which steps there are.
 pub(in crate::store) fn read(
-    conn: &Connection,
-    head: Option<&Head>,
+    from: Source<'_>,
     asks: &[Ask],
     query: &AggregateQuery,
     tiers: &[i64],
@@ -99,19 +95,14 @@ pub(in crate::store) fn read(
         kept_since_ms: None,
     };
     for ask in asks {
-        if let Some(host) = Host::of(conn, head, ask, (query, tiers))? {
-            of_host(conn, head, &host, &mut gathering)?;
+        if let Some(host) = Host::of(from, ask, (query, tiers))? {
+            of_host(from, &host, &mut gathering)?;
         }
     }
     Ok(gathering.answer())
 }
 
-fn of_host(
-    conn: &Connection,
-    head: Option<&Head>,
-    host: &Host<'_>,
-    into: &mut Gathering<'_>,
-) -> Result<(), Fault> {
+fn of_host(from: Source<'_>, host: &Host<'_>, into: &mut Gathering<'_>) -> Result<(), Fault> {
     let grid = into.query.grid;
     let agg = *into.agg.get_or_insert(Agg::default_for(host.kind));
     let lengths = lengths(into.query, host, agg, &into.tiers);
@@ -119,16 +110,16 @@ fn of_host(
         into.kept_since_ms = into.kept_since_ms.max(host.past.gone_before(grid.from_ms));
     }
     let range = (grid.from_ms, grid.to_ms.saturating_add(1));
-    let mut samples = cover(conn, host, range, &lengths, into)?;
+    let mut samples = cover(from.conn, host, range, &lengths, into)?;
     // Neighbours are read together, so that no pair is lost between them.
     samples.sort_unstable();
     let finest = lengths.last().copied().unwrap_or(i64::MAX);
     for stretch in joined(&samples, 0) {
         if stretch.1 - stretch.0 >= finest {
-            let gone = gone_before(conn, host, stretch, &into.tiers)?;
+            let gone = gone_before(from.conn, host, stretch, &into.tiers)?;
             into.kept_since_ms = into.kept_since_ms.max(gone);
         }
-        from_samples(conn, head, host, (stretch, agg), into)?;
+        from_samples(from, host, (stretch, agg), into)?;
     }
     Ok(())
 }

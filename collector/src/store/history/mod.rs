@@ -3,8 +3,8 @@
 //! The life of a batch: `journal` (a row, with the spool's watermark in the same transaction) →
 //! `head` (the same bytes in memory) → `seal` (one block for each family and stretch of time) →
 //! `merge` (small blocks become larger ones) → `rollup` (steps of whole days, kept longer) →
-//! `retention` (whole blocks dropped). `window` merges what is sealed with what is not; `aggregate`
-//! answers from rollups and samples.
+//! `retention` (whole blocks dropped). `window` merges what is sealed with what is not; `latest`
+//! looks only for the newest samples; `aggregate` answers from rollups and samples.
 
 pub(super) mod aggregate;
 pub(super) mod budget;
@@ -12,6 +12,7 @@ pub(super) mod churn;
 pub(super) mod gaps;
 pub(super) mod head;
 pub(super) mod journal;
+pub(super) mod latest;
 pub(super) mod merge;
 pub(super) mod names;
 pub(super) mod parcel;

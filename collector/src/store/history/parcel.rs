@@ -6,8 +6,10 @@
 //! block  = docs/format/column.md; a column's number is a position among the ids of the runs
 //! ```
 //! Ids are given out in the order series are declared, so a batch's list is a run or two. The
-//! journal keeps parcels as they are; a sealed block is of format 2 (`sealed`) or, the older way and
+//! journal keeps parcels as they are; a sealed block is of format 3 (`sealed`) or, the older way and
 //! where it is smaller, a parcel under zstd. Each has its CRC-32C in a column beside it.
+
+use std::collections::HashMap;
 
 use hostwell_proto::column::{self, Block, Column, Limits, Room, Walk};
 
@@ -29,6 +31,9 @@ pub(in crate::store) const LIMITS: Limits = Limits {
     columns_max: SERIES_MAX,
     samples_max: 1 << 28,
 };
+
+/// The newest sample of a series: its id, time in ms and value.
+pub(in crate::store) type Newest = (i64, (i64, f64));
 
 /// Samples with the store's series ids.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -158,7 +163,7 @@ impl Parcel {
         }
     }
 
-    /// The parcel as a sealed block: format 2, or format 1 where that is smaller, which it is for
+    /// The parcel as a sealed block: format 3, or format 1 where that is smaller, which it is for
     /// a handful of ticks. `known`: see [`sealed::encode`].
     pub(in crate::store) fn seal(&self, known: Option<&Plans>) -> Result<Vec<u8>, Fault> {
         match sealed::encode(self, known)? {
@@ -178,7 +183,7 @@ impl Parcel {
     /// How the columns of a sealed block are foretold; `None` where the block is of the older way
     /// or nothing is.
     pub(in crate::store) fn plans(bytes: &[u8]) -> Result<Option<Plans>, Fault> {
-        if bytes.first() != Some(&sealed::VERSION) {
+        if !sealed::is_ours(bytes) {
             return Ok(None);
         }
         Ok(Some(sealed::plans(bytes)?).filter(|p| !p.is_empty()))
@@ -197,13 +202,13 @@ impl Parcel {
 
     /// The series of a sealed block of any format.
     pub(in crate::store) fn series_of(bytes: &[u8]) -> Result<Vec<i64>, Fault> {
-        match bytes.first() {
-            Some(&sealed::VERSION) => sealed::series(bytes),
-            _ => Ok(Parcel::unseal(bytes)?.series),
+        match sealed::is_ours(bytes) {
+            true => sealed::series(bytes),
+            false => Ok(Parcel::unseal(bytes)?.series),
         }
     }
 
-    /// Reads a sealed block, at least the columns of the series that are `wanted`; format 2
+    /// Reads a sealed block, at least the columns of the series that are `wanted`; format 2 and up
     /// leaves the others as they are.
     pub(in crate::store) fn unseal_some(
         bytes: &[u8],
@@ -212,13 +217,13 @@ impl Parcel {
         Parcel::unseal_within(bytes, wanted, (i64::MIN, i64::MAX))
     }
 
-    /// The same; of format 2 only the ticks within a range.
+    /// The same; of format 2 and up only the ticks within a range.
     pub(in crate::store) fn unseal_within(
         bytes: &[u8],
         wanted: impl Fn(i64) -> bool,
         range: (i64, i64),
     ) -> Result<Parcel, Fault> {
-        if bytes.first() == Some(&sealed::VERSION) {
+        if sealed::is_ours(bytes) {
             return sealed::decode(bytes, wanted, range);
         }
         let size = zstd::zstd_safe::get_frame_content_size(bytes)
@@ -230,6 +235,24 @@ impl Parcel {
         let packed = zstd::bulk::decompress(bytes, size)
             .map_err(|e| Fault::damaged(format!("a block does not decompress: {e}")))?;
         Parcel::unpack(&packed)
+    }
+
+    /// The newest sample within a range of each series of a sealed block that is `wanted`.
+    pub(in crate::store) fn newest_within(
+        bytes: &[u8],
+        wanted: impl Fn(i64) -> bool,
+        range: (i64, i64),
+    ) -> Result<Vec<Newest>, Fault> {
+        if sealed::is_ours(bytes) {
+            return sealed::newest(bytes, wanted, range);
+        }
+        let mut newest = HashMap::new();
+        Parcel::unseal(bytes)?.each(|id, time_ms, value| {
+            if (range.0..=range.1).contains(&time_ms) && wanted(id) {
+                newest.insert(id, (time_ms, value));
+            }
+        });
+        Ok(newest.into_iter().collect())
     }
 
     /// Calls back for every sample: (store's series id, time in ms, value).

@@ -7,20 +7,19 @@ use rusqlite::Connection;
 use super::super::error::Fault;
 use super::super::types::WindowQuery;
 use super::aggregate::{day_of, unrolled};
-use super::head::Head;
 use super::rollup::payload::{self, Key};
 use super::rollup::{DAY_MS, PRESENCE, PRESENCE_NAME, verified};
-use super::window::{self, Ask};
+use super::window::{self, Ask, Room, Source};
 use crate::series::presence::{PRESENCE_METRICS, PRESENCE_STEP_MS, Run, run_of, runs};
 use crate::series::union_times_ms;
 
 /// The runs of ticks of a host that lie within a range, or of whose day some part does; ascending.
 pub(in crate::store) fn read(
-    conn: &Connection,
-    head: Option<&Head>,
+    from: Source<'_>,
     ask: &Ask,
     (from_ms, to_ms, samples_max): (i64, i64, usize),
 ) -> Result<Vec<Run>, Fault> {
+    let Source { conn, head, .. } = from;
     let (mut found, mut rolled) = (Vec::new(), BTreeSet::new());
     for number in &ask.numbers {
         let fresh = unrolled(conn, head, (*number, None), (from_ms, to_ms))?;
@@ -48,7 +47,8 @@ pub(in crate::store) fn read(
                 to_ms: to_ms.min(end_ms - 1),
                 samples_max,
             };
-            for window in window::read(conn, head, vec![ask.clone()], &query)? {
+            let room = Room::new(samples_max);
+            for window in window::read(from, vec![ask.clone()], (&query, None), &room)? {
                 found.extend(runs(&union_times_ms(&window.series), ask.interval_ms));
             }
         }

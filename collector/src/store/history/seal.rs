@@ -229,7 +229,7 @@ fn earlier_plans(
     }
 }
 
-/// Visits the sealed blocks of a family that touch a range, oldest commit first, whole, with at
+/// Visits the sealed blocks of a family that touch a range, by their ends, whole, with at
 /// least the series that are `wanted`.
 pub(in crate::store) fn each_block(
     conn: &Connection,
@@ -243,27 +243,32 @@ pub(in crate::store) fn each_block(
 }
 
 /// The same, each block opened by `open`.
-pub(in crate::store) fn open_blocks(
+pub(in crate::store) fn open_blocks<T>(
     conn: &Connection,
     (host, family): (i64, i64),
     (from_ms, to_ms): (i64, i64),
-    open: impl Fn(&[u8]) -> Result<Parcel, Fault>,
-    mut visit: impl FnMut(Parcel) -> Result<(), Fault>,
+    open: impl Fn(&[u8]) -> Result<T, Fault>,
+    mut visit: impl FnMut(T) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = conn.prepare_cached(
         "SELECT number, crc32c, payload FROM block
-         WHERE host = ?1 AND family = ?2 AND end_ms >= ?3 AND start_ms <= ?4 ORDER BY number",
+         WHERE host = ?1 AND family = ?2 AND end_ms >= ?3 AND start_ms <= ?4 ORDER BY end_ms",
     )?;
-    let mut rows = select.query(params![host, family, from_ms, to_ms])?;
+    let mut rows = select.query([host, family, from_ms, to_ms])?;
     while let Some(r) = rows.next()? {
-        let (number, crc): (i64, u32) = (r.get(0)?, r.get(1)?);
         let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        if crc32c::crc32c(payload) != crc {
-            return Err(Fault::damaged(format!("block {number} fails its checksum")));
-        }
+        verified(r.get(0)?, r.get(1)?, payload)?;
         visit(open(payload)?)?;
     }
     Ok(())
+}
+
+/// Whether a block's bytes are those that were written.
+pub(in crate::store) fn verified(number: i64, crc32c: u32, payload: &[u8]) -> Result<(), Fault> {
+    match crc32c::crc32c(payload) == crc32c {
+        true => Ok(()),
+        false => Err(Fault::damaged(format!("block {number} fails its checksum"))),
+    }
 }
 
 /// Writes blocks of a host.

@@ -126,6 +126,7 @@ fn stored(conn: &Connection, host: i64) -> Result<Vec<(i64, NameId)>, Fault> {
 /// A host's series, all or those of some metrics.
 pub(in crate::store) fn of_host(
     conn: &Connection,
+    names: &Names,
     host: i64,
     metrics: &[String],
 ) -> Result<Vec<SeriesRow>, Fault> {
@@ -142,7 +143,7 @@ pub(in crate::store) fn of_host(
             }
         }
     }
-    let called = Names::default().of(conn, found.iter().map(|(_, name)| *name))?;
+    let called = names.of(conn, found.iter().map(|(_, name)| *name))?;
     let rows = found.into_iter().zip(called);
     Ok(rows
         .filter_map(|((id, _), called)| {

@@ -2,17 +2,30 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
 use super::super::error::{Fault, StoreError};
-use super::super::types::WindowQuery;
-use super::head::Head;
+use super::super::types::{Chosen, WindowQuery};
+use super::head::{Entry, Head};
+use super::names::Names;
 use super::parcel::{Opener, Parcel};
 use super::seal::{Points, open_blocks, settle};
 use super::series::SeriesRow;
 use super::{journal, series};
 use crate::series::{Kind, Series, SeriesName, Window};
+
+/// What a question is answered from.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct Source<'a> {
+    /// The file.
+    pub conn: &'a Connection,
+    /// What is not sealed yet; none where another process writes, or nobody.
+    pub head: Option<&'a Head>,
+    /// Names of series that were read before.
+    pub names: &'a Names,
+}
 
 /// A host as the registry resolved it.
 #[derive(Clone, Debug)]
@@ -27,11 +40,68 @@ pub(in crate::store) struct Ask {
     pub kept: bool,
 }
 
+/// How many samples an answer may still hold; shared by those who read parts of it at once.
+#[derive(Debug)]
+pub(in crate::store) struct Room {
+    left: AtomicUsize,
+    samples_max: usize,
+}
+
+impl Room {
+    /// Room for so many.
+    pub(in crate::store) fn new(samples_max: usize) -> Room {
+        Room {
+            left: AtomicUsize::new(samples_max),
+            samples_max,
+        }
+    }
+
+    /// Whether so many more have room.
+    fn holds(&self, samples: usize) -> Result<(), Fault> {
+        let left = self.left.load(Ordering::Relaxed);
+        if samples <= left {
+            return Ok(());
+        }
+        Err(StoreError::Limit {
+            what: "samples in one answer",
+            got: (self.samples_max - left + samples) as u64,
+            max: self.samples_max as u64,
+            remedy: "ask for fewer hosts or metrics, or for a shorter time",
+        }
+        .into())
+    }
+
+    /// Takes the room of so many.
+    pub(super) fn take(&self, samples: usize) -> Result<(), Fault> {
+        let less = |left: usize| left.checked_sub(samples);
+        let taken = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.map(drop).or_else(|_| self.holds(samples))
+    }
+}
+
+/// A series while its samples are gathered: in the order of commits, which is nearly always that of
+/// their times.
 #[derive(Debug)]
 struct Slot {
     name: Arc<SeriesName>,
     kind: Kind,
-    points: Points,
+    times_ms: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl Slot {
+    /// Puts the samples in order; of equal times the first given wins.
+    fn settle(&mut self) {
+        if self.times_ms.is_sorted_by(|a, b| a < b) {
+            return;
+        }
+        let samples = self.times_ms.iter().copied().zip(self.values.drain(..));
+        let mut points: Points = samples.collect();
+        settle(&mut points);
+        (self.times_ms, self.values) = points.into_iter().unzip();
+    }
 }
 
 /// Samples of one host while they are gathered.
@@ -56,7 +126,8 @@ impl Gathering {
                 self.slots.push(Slot {
                     name: row.name,
                     kind: row.kind,
-                    points: Points::new(),
+                    times_ms: Vec::new(),
+                    values: Vec::new(),
                 });
                 self.slots.len() - 1
             });
@@ -68,25 +139,16 @@ impl Gathering {
     }
 
     fn compact(&mut self) {
-        self.slots.iter_mut().for_each(|s| settle(&mut s.points));
-        self.taken = self.slots.iter().map(|s| s.points.len()).sum();
+        self.slots.iter_mut().for_each(Slot::settle);
+        self.taken = self.slots.iter().map(|s| s.times_ms.len()).sum();
     }
 
     /// Holds the limit; samples that are there twice count once.
-    fn hold(&mut self, room: usize, samples_max: usize) -> Result<(), Fault> {
-        if self.taken > room {
+    fn hold(&mut self, room: &Room) -> Result<(), Fault> {
+        if room.holds(self.taken).is_err() {
             self.compact();
         }
-        if self.taken > room {
-            return Err(StoreError::Limit {
-                what: "samples in one answer",
-                got: (samples_max - room + self.taken) as u64,
-                max: samples_max as u64,
-                remedy: "ask for fewer hosts or metrics, or for a shorter time",
-            }
-            .into());
-        }
-        Ok(())
+        room.holds(self.taken)
     }
 
     fn window(mut self, ask: Ask, query: &WindowQuery) -> Window {
@@ -95,12 +157,12 @@ impl Gathering {
         let series = self
             .slots
             .into_iter()
-            .filter(|slot| !slot.points.is_empty())
+            .filter(|slot| !slot.times_ms.is_empty())
             .map(|slot| Series {
                 name: Arc::unwrap_or_clone(slot.name),
                 kind: slot.kind,
-                times_ms: slot.points.iter().map(|p| p.0).collect(),
-                values: slot.points.iter().map(|p| p.1).collect(),
+                times_ms: slot.times_ms,
+                values: slot.values,
             })
             .collect();
         Window {
@@ -113,142 +175,165 @@ impl Gathering {
     }
 }
 
-/// What is not sealed yet of one host, as packed parcels in the order of commits.
-enum Recent<'a> {
-    Head(&'a Head),
-    Journal(HashMap<i64, Vec<super::head::Entry>>),
+/// What is not sealed yet of some host numbers, as packed parcels in the order of commits.
+pub(super) type Recent = HashMap<i64, Vec<Arc<Entry>>>;
+
+/// Looks at the head, then begins to read the file: so sealing in between shows a sample in both
+/// places, never in none. Without a head the journal is read as of the same moment as the rest.
+pub(super) fn begin<'a>(
+    from: Source<'a>,
+    asks: &[Ask],
+    range: (i64, i64),
+) -> Result<(Transaction<'a>, Recent), Fault> {
+    let numbers = || asks.iter().flat_map(|ask| ask.numbers.iter().copied());
+    let Some(head) = from.head else {
+        let moment = from.conn.unchecked_transaction()?;
+        let numbers: HashSet<i64> = numbers().collect();
+        let mut recent = Recent::new();
+        for (number, entries) in journal::of_hosts(&moment, &numbers, range)? {
+            recent.insert(number, entries.into_iter().map(Arc::new).collect());
+        }
+        return Ok((moment, recent));
+    };
+    let mut recent = Recent::new();
+    for number in numbers() {
+        let entries = head.entries(number, range.0, range.1);
+        if !entries.is_empty() {
+            recent.insert(number, entries);
+        }
+    }
+    Ok((from.conn.unchecked_transaction()?, recent))
 }
 
-/// One window for each ask, in the same order.
-///
-/// With a head, the head of a host is looked at before its blocks: sealing in between shows a
-/// sample in both places, never in none. Without one, journal and blocks are read in one
-/// transaction.
+/// One window for each ask, in the same order, with the series that are `chosen`.
 pub(in crate::store) fn read(
-    conn: &Connection,
-    head: Option<&Head>,
+    from: Source<'_>,
     asks: Vec<Ask>,
-    query: &WindowQuery,
+    (query, chosen): (&WindowQuery, Option<&Chosen>),
+    room: &Room,
 ) -> Result<Vec<Window>, Fault> {
-    let range = (query.from_ms, query.to_ms);
-    let moment = if head.is_none() {
-        Some(conn.unchecked_transaction()?)
-    } else {
-        None
-    };
-    let recent = match head {
-        Some(head) => Recent::Head(head),
-        None => {
-            let numbers: HashSet<i64> = asks.iter().flat_map(|a| a.numbers.clone()).collect();
-            Recent::Journal(journal::of_hosts(conn, &numbers, range)?)
-        }
-    };
-    let (mut windows, mut room) = (Vec::with_capacity(asks.len()), query.samples_max);
+    let (moment, recent) = begin(from, &asks, (query.from_ms, query.to_ms))?;
+    let mut windows = Vec::with_capacity(asks.len());
     for ask in asks {
         let mut gathering = Gathering::default();
         for number in &ask.numbers {
-            gather(conn, (&recent, *number), query, room, &mut gathering)?;
+            let mut rows = series::of_host(&moment, from.names, *number, &query.metrics)?;
+            if let Some(chosen) = chosen {
+                rows.retain(|row| chosen(&ask.host, &row.name));
+            }
+            let fresh = recent.get(number).map_or(&[][..], Vec::as_slice);
+            gather(
+                &moment,
+                (*number, rows, fresh),
+                (query, room),
+                &mut gathering,
+            )?;
         }
-        gathering.hold(room, query.samples_max)?;
         gathering.compact();
-        room -= gathering.taken;
+        room.take(gathering.taken)?;
         windows.push(gathering.window(ask, query));
     }
-    if let Some(moment) = moment {
-        moment.finish()?;
-    }
+    moment.finish()?;
     Ok(windows)
 }
 
-/// Adds one host number's samples: sealed ones first, they were committed first.
+/// Adds one host number's samples of some series: sealed ones first, they were committed first.
 fn gather(
     conn: &Connection,
-    (recent, number): (&Recent<'_>, i64),
-    query: &WindowQuery,
-    room: usize,
+    (number, rows, fresh): (i64, Vec<SeriesRow>, &[Arc<Entry>]),
+    (query, room): (&WindowQuery, &Room),
     into: &mut Gathering,
 ) -> Result<(), Fault> {
     let range = (query.from_ms, query.to_ms);
-    let fresh = match recent {
-        Recent::Head(head) => head.entries(number, range.0, range.1),
-        Recent::Journal(_) => Vec::new(),
-    };
-    let rows = series::of_host(conn, number, &query.metrics)?;
     let families: BTreeSet<i64> = rows.iter().map(|r| r.family).collect();
     let places = into.places(rows);
+    let wanted = |id: i64| places.contains_key(&id);
     for family in families {
-        let of_ours = |id: i64| places.contains_key(&id);
-        let open = |payload: &[u8]| Parcel::unseal_within(payload, of_ours, range);
+        let open = |payload: &[u8]| Parcel::unseal_within(payload, wanted, range);
         open_blocks(conn, (number, family), range, open, |parcel| {
-            add(&parcel, &places, range, into);
-            into.hold(room, query.samples_max)
+            into.add(parcel, &places, range);
+            into.hold(room)
         })?;
     }
-    let payloads: Vec<&[u8]> = match recent {
-        Recent::Head(_) => fresh.iter().map(|e| e.payload.as_slice()).collect(),
-        Recent::Journal(all) => all
-            .get(&number)
-            .into_iter()
-            .flatten()
-            .map(|e| e.payload.as_slice())
-            .collect(),
-    };
+    if places.is_empty() {
+        return Ok(());
+    }
     let mut opener = Opener::default();
-    for payload in payloads {
-        let wanted = |id: i64| places.contains_key(&id);
-        opener.each(payload, wanted, |id, times_ms, room| {
+    for entry in fresh {
+        opener.each(&entry.payload, wanted, |id, times_ms, room| {
             if let Some(place) = places.get(&id) {
-                let within = room.samples().map(|(tick, value)| (times_ms[tick], value));
-                into.add(*place, within, range);
+                let ticks = room.sparse.then_some(room.ticks.as_slice());
+                into.add_column(*place, (times_ms, ticks), &room.values, range);
             }
         })?;
-        into.hold(room, query.samples_max)?;
+        into.hold(room)?;
     }
     Ok(())
 }
 
 impl Gathering {
-    fn add(
+    /// Adds the samples of a column that lie in a range. `ticks`: at which of the times its values
+    /// are, where not at all of them.
+    fn add_column(
         &mut self,
         place: usize,
-        samples: impl Iterator<Item = (i64, f64)>,
+        (times_ms, ticks): (&[i64], Option<&[u16]>),
+        values: &[f64],
         (from_ms, to_ms): (i64, i64),
     ) {
-        if let Some(slot) = self.slots.get_mut(place) {
-            let before = slot.points.len();
-            slot.points
-                .extend(samples.filter(|(time, _)| (from_ms..=to_ms).contains(time)));
-            self.taken += slot.points.len() - before;
-        }
-    }
-}
-
-/// Adds a sealed block's samples.
-fn add(
-    parcel: &Parcel,
-    places: &HashMap<i64, usize>,
-    (from_ms, to_ms): (i64, i64),
-    into: &mut Gathering,
-) {
-    let times_ms = &parcel.block.times_ms;
-    // Times of a sealed block ascend: most of a long block is outside of a short range.
-    let first = times_ms.partition_point(|t| *t < from_ms);
-    let end = times_ms.partition_point(|t| *t <= to_ms).max(first);
-    for column in &parcel.block.columns {
-        let Some(place) = places.get(&parcel.series[column.number as usize]) else {
-            continue;
+        let Some(slot) = self.slots.get_mut(place) else {
+            return;
         };
-        match &column.ticks {
-            None => {
-                let (times_ms, values) = (&times_ms[first..end], &column.values[first..end]);
-                let samples = times_ms.iter().copied().zip(values.iter().copied());
-                into.add(*place, samples, (i64::MIN, i64::MAX));
+        let before = slot.times_ms.len();
+        let within = |time_ms: &i64| (from_ms..=to_ms).contains(time_ms);
+        match ticks {
+            None if times_ms.iter().all(within) => {
+                slot.times_ms.extend_from_slice(times_ms);
+                slot.values.extend_from_slice(values);
             }
-            Some(_) => {
-                let samples = column
-                    .samples()
-                    .map(|(tick, value)| (times_ms[tick], value));
-                into.add(*place, samples, (from_ms, to_ms));
+            None => {
+                let samples = times_ms.iter().zip(values).filter(|(time, _)| within(time));
+                for (time_ms, value) in samples {
+                    slot.times_ms.push(*time_ms);
+                    slot.values.push(*value);
+                }
+            }
+            Some(ticks) => {
+                let times = ticks.iter().map(|tick| times_ms[usize::from(*tick)]);
+                for (time_ms, value) in times.zip(values).filter(|(time, _)| within(time)) {
+                    slot.times_ms.push(time_ms);
+                    slot.values.push(*value);
+                }
+            }
+        }
+        self.taken += slot.times_ms.len() - before;
+    }
+
+    /// Adds a sealed block's samples.
+    fn add(&mut self, parcel: Parcel, places: &HashMap<i64, usize>, (from_ms, to_ms): (i64, i64)) {
+        let times_ms = &parcel.block.times_ms;
+        // Times of a sealed block ascend: most of a long block is outside of a short range.
+        let first = times_ms.partition_point(|t| *t < from_ms);
+        let end = times_ms.partition_point(|t| *t <= to_ms).max(first);
+        for column in parcel.block.columns {
+            let Some(place) = places.get(&parcel.series[column.number as usize]) else {
+                continue;
+            };
+            match (column.ticks, self.slots.get_mut(*place)) {
+                (Some(ticks), _) => {
+                    let at = (times_ms.as_slice(), Some(ticks.as_slice()));
+                    self.add_column(*place, at, &column.values, (from_ms, to_ms));
+                }
+                (None, Some(slot)) => {
+                    slot.times_ms.extend_from_slice(&times_ms[first..end]);
+                    if slot.values.is_empty() && column.values.len() == end - first {
+                        slot.values = column.values;
+                    } else {
+                        slot.values.extend_from_slice(&column.values[first..end]);
+                    }
+                    self.taken += end - first;
+                }
+                (None, None) => {}
             }
         }
     }

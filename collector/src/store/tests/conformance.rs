@@ -250,17 +250,19 @@ impl Pair {
         let path = self.folder.path().join("hostwell.db");
         let at_rest = Store::open_read_only(&path).await.unwrap();
         for query in queries {
-            let wanted = bits(self.model.windows(&query));
-            assert_eq!(
-                bits(self.store.windows(query.clone()).await.unwrap()),
-                wanted,
-                "{query:?}"
-            );
-            assert_eq!(
-                bits(at_rest.windows(query.clone()).await.unwrap()),
-                wanted,
-                "{query:?}"
-            );
+            for store in [&self.store, &at_rest] {
+                let windows = store.windows(query.clone()).await.unwrap();
+                assert_eq!(bits(windows), bits(self.model.windows(&query)), "{query:?}");
+                for metric in METRICS {
+                    let only = chosen(metric);
+                    let windows = store.chosen_windows(query.clone(), only.clone()).await;
+                    let wanted = narrowed(self.model.windows(&query), metric);
+                    assert_eq!(bits(windows.unwrap()), bits(wanted), "{query:?}");
+                    let latest = store.latest(query.clone(), only).await.unwrap();
+                    let wanted = narrowed(self.model.latest(&query), metric);
+                    assert_eq!(bits(latest), bits(wanted), "latest of {query:?}");
+                }
+            }
         }
         for n in 0..HOSTS {
             for s in 0..2 {
@@ -278,6 +280,20 @@ impl Pair {
             Vec::<String>::new()
         );
     }
+}
+
+/// Chooses the series of one metric of the first two hosts.
+fn chosen(metric: &'static str) -> Chosen {
+    Arc::new(move |host, name| host != "h2" && name.metric == metric)
+}
+
+/// What [`chosen`] leaves of windows.
+fn narrowed(mut windows: Vec<Window>, metric: &'static str) -> Vec<Window> {
+    let chosen = chosen(metric);
+    for window in &mut windows {
+        window.series.retain(|s| chosen(&window.host, &s.name));
+    }
+    windows
 }
 
 type Bits = Vec<(String, Vec<(SeriesName, Vec<(i64, u64)>)>)>;

@@ -241,7 +241,7 @@ mod stranger {
 
         /// (series id, time, value) of a packed block whose columns have no sources.
         pub(super) fn packed(&mut self) -> Vec<(i64, i64, f64)> {
-            assert_eq!(self.byte(), 2);
+            assert_eq!(self.byte(), 3);
             let series = self.runs();
             let count = self.unsigned() as usize;
             let mut times = vec![self.signed()];
@@ -292,10 +292,11 @@ mod stranger {
                     let mut row = self.row(count - heads.len());
                     for head in heads.into_iter().rev() {
                         let mut sums = vec![head];
-                        sums.extend(row.iter().scan(head, |sum, n| {
-                            *sum += n;
+                        sums.extend(row.iter().rev().scan(head, |sum, n| {
+                            *sum -= n;
                             Some(*sum)
                         }));
+                        sums.reverse();
                         row = sums;
                     }
                     row.into_iter().map(|n| n as f64 / ten).collect()
@@ -373,7 +374,7 @@ async fn a_stranger_with_the_documents_reads_every_sample() {
             let rows = select.query_map([host], |r| Ok((r.get::<_, Vec<u8>>(0)?, r.get(1)?)));
             for row in rows.unwrap() {
                 let (payload, sealed) = row.unwrap();
-                let packed = sealed && payload[0] == 2;
+                let packed = sealed && payload[0] == 3;
                 let plain = if sealed && !packed {
                     zstd::decode_all(&payload[..]).unwrap()
                 } else {

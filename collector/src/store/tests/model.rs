@@ -113,6 +113,16 @@ impl Model {
             .collect()
     }
 
+    /// The newest sample of each series of the windows.
+    pub(super) fn latest(&self, query: &WindowQuery) -> Vec<Window> {
+        let mut windows = self.windows(query);
+        for series in windows.iter_mut().flat_map(|w| &mut w.series) {
+            series.times_ms.drain(..series.times_ms.len() - 1);
+            series.values.drain(..series.values.len() - 1);
+        }
+        windows
+    }
+
     fn window(&self, host: usize, query: &WindowQuery) -> Window {
         let mut merged: BTreeMap<&SeriesName, BTreeMap<i64, f64>> = BTreeMap::new();
         for part in self.parts(host) {

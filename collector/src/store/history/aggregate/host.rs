@@ -12,7 +12,7 @@ use super::super::head::Head;
 use super::super::rollup::{DAY_MS, DERIVED_FROM, day_before};
 use super::super::seal::HOLE_MS;
 use super::super::series::{self, FAMILIES, SeriesRow};
-use super::super::window::Ask;
+use super::super::window::{Ask, Source};
 use super::plan::joined;
 use crate::series::{Kind, derived};
 
@@ -114,16 +114,16 @@ pub(in crate::store) fn day_of(time_ms: i64) -> i64 {
 
 impl<'a> Host<'a> {
     pub(super) fn of(
-        conn: &Connection,
-        head: Option<&Head>,
+        from: Source<'_>,
         ask: &'a Ask,
         (query, tiers): (&AggregateQuery, &[i64]),
     ) -> Result<Option<Host<'a>>, Fault> {
+        let Source { conn, head, names } = from;
         let inputs = derived::inputs(&query.metric);
         let (mut rows, mut stored) = (HashMap::new(), Vec::new());
         let mut fresh = BTreeSet::new();
         for number in &ask.numbers {
-            let of = series::of_host(conn, *number, std::slice::from_ref(&query.metric))?;
+            let of = series::of_host(conn, names, *number, std::slice::from_ref(&query.metric))?;
             stored.extend(of.iter().map(|r| (r.family, r.kind)));
             rows.insert(*number, of);
         }

@@ -11,7 +11,7 @@ use super::super::rollup::payload::{self, Key};
 use super::super::rollup::roll::first_tick;
 use super::super::rollup::{DAY_MS, chunk_of, verified};
 use super::super::seal::HOLE_MS;
-use super::super::window;
+use super::super::window::{self, Room, Source};
 use super::Gathering;
 use super::host::{Host, day_of};
 use super::plan::{cut, is_quantile};
@@ -178,8 +178,7 @@ fn next_ms(
 
 /// Adds what the samples of a stretch say.
 pub(super) fn from_samples(
-    conn: &Connection,
-    head: Option<&Head>,
+    from: Source<'_>,
     host: &Host<'_>,
     ((from_ms, end_ms), agg): ((i64, i64), Agg),
     into: &mut Gathering<'_>,
@@ -188,13 +187,13 @@ pub(super) fn from_samples(
     if !host.has_samples(end_ms) {
         return Ok(());
     }
-    let next_ms = next_ms(conn, head, host, end_ms)?;
-    let inputs = derived::inputs(&query.metric).iter().copied();
+    let next_ms = next_ms(from.conn, from.head, host, end_ms)?;
+    let inputs = derived::inputs(&query.metric);
     let ask = WindowQuery {
         hosts: Vec::new(),
         metrics: [query.metric.as_str()]
             .into_iter()
-            .chain(inputs)
+            .chain(inputs.iter().copied())
             .map(str::to_owned)
             .collect(),
         from_ms,
@@ -202,7 +201,11 @@ pub(super) fn from_samples(
         to_ms: next_ms.min(query.grid.to_ms),
         samples_max: query.samples_max.saturating_sub(into.read.samples as usize),
     };
-    for mut window in window::read(conn, head, vec![host.ask.clone()], &ask)? {
+    let room = Room::new(ask.samples_max);
+    // What something is derived from comes under no name of its own.
+    let chosen = query.chosen().filter(|_| inputs.is_empty());
+    let read = window::read(from, vec![host.ask.clone()], (&ask, chosen.as_ref()), &room)?;
+    for mut window in read {
         into.read.samples += window
             .series
             .iter()

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::super::error::{Fault, Trouble};
 use super::super::super::types::Tier;
 use super::super::super::writer::Ledger;
+use super::super::names::Names;
 use super::super::seal::{HOLE_MS, each_block, settle};
 use super::super::series::{self, SeriesRow};
 use super::payload::{self, Key, Line};
@@ -175,7 +176,7 @@ fn families(
     interval_ms: i64,
 ) -> Result<Vec<(i64, Day)>, Fault> {
     let mut members: BTreeMap<i64, Vec<SeriesRow>> = BTreeMap::new();
-    for row in series::of_host(conn, host, &[])? {
+    for row in series::of_host(conn, &Names::default(), host, &[])? {
         members.entry(row.family).or_default().push(row);
     }
     let day = |series, presence| Day {

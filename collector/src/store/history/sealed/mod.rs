@@ -1,13 +1,14 @@
-//! Block format 2: what a sealed block's bytes are.
+//! Block formats 2 and 3: what a sealed block's bytes are.
 //!
 //! ```text
-//! block    = version(2)  runs  ticks  columns
+//! block    = version(3)  runs  ticks  columns
 //! ticks    = count  first-ms(zigzag)  length  row of count - 1 steps
 //! columns  = for each series of the runs: length; then the columns one after another
 //! column   = header  [presence]  body
 //! header   = kind (bits 0-1) | sparse (bit 2) | presence in runs (bit 3) | decimals (bits 4-7)
 //! ```
-//! A column can be read without the others, except for those it is foretold from. The full
+//! A column can be read without the others, except for those it is foretold from; its newest number
+//! without anything else, which is all that format 3 does otherwise than format 2. The full
 //! description is docs/format/block.md.
 
 mod numbers;
@@ -21,19 +22,26 @@ use std::collections::{HashMap, HashSet};
 use hostwell_proto::column::{self, Column};
 
 use self::predict::{Candidate, Plan, apply};
-pub(in crate::store) use self::read::{decode, plans, series};
+pub(in crate::store) use self::read::{decode, newest, plans, series};
 use self::steps::differences;
 use super::super::error::Fault;
 use super::parcel::{Parcel, put_runs};
 use super::varint;
 
 /// The first byte.
-pub(in crate::store) const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// The first byte of blocks whose columns begin with their oldest numbers.
+const VERSION_OLDEST_FIRST: u8 = 2;
 const CONSTANT: u8 = 0;
 const WHOLE: u8 = 1;
 const DOUBLES: u8 = 2;
 const SPARSE: u8 = 4;
 const IN_RUNS: u8 = 8;
+
+/// Whether bytes are a block of these formats.
+pub(in crate::store) fn is_ours(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(&(VERSION | VERSION_OLDEST_FIRST)))
+}
 
 /// A column made ready for writing.
 struct Prepared {
@@ -231,10 +239,10 @@ fn put_column(
     }
     let order = plan.order;
     let mut row = differences(own, order);
-    // The first numbers stand as they are: differences begin after them.
+    // The newest numbers stand as they are: whoever wants only these need not unpack the row.
     let mut heads = own.clone();
     for _ in 0..order {
-        if let Some(head) = heads.first() {
+        if let Some(head) = heads.last() {
             varint::put_signed(out, *head);
         }
         heads = differences(&heads, 1);

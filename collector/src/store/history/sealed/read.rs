@@ -6,11 +6,14 @@ use std::rc::Rc;
 use hostwell_proto::column::{self, Block, Column};
 
 use super::super::super::error::Fault;
-use super::super::parcel::{LIMITS, Parcel, take_runs};
+use super::super::parcel::{LIMITS, Newest, Parcel, take_runs};
 use super::super::varint::{self, Cursor};
 use super::predict::{Plan, apply};
-use super::steps::{differences, sums};
-use super::{CONSTANT, DOUBLES, IN_RUNS, Plans, SPARSE, VERSION, WHOLE, numbers, presence};
+use super::steps::{differences, sums, sums_to};
+use super::{
+    CONSTANT, DOUBLES, IN_RUNS, Plans, SPARSE, VERSION_OLDEST_FIRST, WHOLE, is_ours, numbers,
+    presence,
+};
 
 /// Reads the columns of the series that are `wanted`, of the ticks from the first to the last
 /// moment of a range; the parcel holds nothing else.
@@ -41,6 +44,33 @@ pub(in crate::store) fn decode(
         }
     }
     Ok(parcel)
+}
+
+/// The newest sample within a range of each series that is `wanted`.
+pub(in crate::store) fn newest(
+    bytes: &[u8],
+    wanted: impl Fn(i64) -> bool,
+    (from_ms, to_ms): (i64, i64),
+) -> Result<Vec<Newest>, Fault> {
+    let (series, times_ms, mut reading) = Reading::begin(bytes)?;
+    if times_ms.last().is_some_and(|last_ms| *last_ms > to_ms) {
+        // Somewhere in the middle: only reading all of it tells.
+        let parcel = decode(bytes, wanted, (from_ms, to_ms))?;
+        let mut found = Vec::new();
+        for column in &parcel.block.columns {
+            let newest = column.samples().last();
+            let id = parcel.series[column.number as usize];
+            found.extend(newest.map(|(tick, v)| (id, (parcel.block.times_ms[tick], v))));
+        }
+        return Ok(found);
+    }
+    let mut found = Vec::new();
+    for (place, id) in series.iter().enumerate().filter(|(_, id)| wanted(**id)) {
+        let newest = reading.newest(place)?;
+        let newest = newest.map(|(tick, value)| (*id, (times_ms[tick], value)));
+        found.extend(newest.filter(|(_, (time_ms, _))| *time_ms >= from_ms));
+    }
+    Ok(found)
 }
 
 /// The series of a block.
@@ -83,6 +113,8 @@ struct Opened<'a> {
 }
 
 struct Reading<'a> {
+    /// Whether columns begin with their oldest numbers, not with their newest.
+    oldest_first: bool,
     ticks: usize,
     bodies: Vec<&'a [u8]>,
     /// Whole numbers that were read already.
@@ -99,9 +131,10 @@ impl<'a> Reading<'a> {
     /// Reads everything but the columns: series, times, where each column is.
     fn begin(bytes: &'a [u8]) -> Result<(Vec<i64>, Vec<i64>, Reading<'a>), Fault> {
         let mut cursor = Cursor::new(bytes, "a block");
-        if cursor.byte()? != VERSION {
+        if !is_ours(bytes) {
             return Err(Fault::damaged("a block of unknown version"));
         }
+        let oldest_first = cursor.byte()? == VERSION_OLDEST_FIRST;
         let series = take_runs(&mut cursor)?;
         let times_ms = take_times(&mut cursor)?;
         let mut lengths = Vec::with_capacity(series.len().min(bytes.len()));
@@ -114,6 +147,7 @@ impl<'a> Reading<'a> {
         }
         cursor.end()?;
         let reading = Reading {
+            oldest_first,
             ticks: times_ms.len(),
             within: 0..times_ms.len(),
             read: vec![None; bodies.len()],
@@ -229,9 +263,7 @@ impl<'a> Reading<'a> {
         }
         let order = plan.order;
         self.charge(opened.count)?;
-        let heads = (0..order.min(opened.count))
-            .map(|_| body.signed())
-            .collect::<Result<Vec<_>, _>>()?;
+        let heads = take_heads(&mut body, order, opened.count)?;
         let count = opened.count - heads.len();
         let known = |source: usize| {
             let theirs = self.read[source]
@@ -244,9 +276,40 @@ impl<'a> Reading<'a> {
             // What the writer took away is added, and the other way round.
             apply(&mut row, &differences(known(*source)?, order), *added);
         }
-        self.read[place] = Some(Rc::new(sums(&heads, row)));
+        let numbers = match self.oldest_first {
+            true => sums(&heads, row),
+            false => sums_to(&heads, row),
+        };
+        self.read[place] = Some(Rc::new(numbers));
         Ok(None)
     }
+
+    /// The newest value of a column and its tick, none where it has no values.
+    fn newest(&mut self, place: usize) -> Result<Option<(usize, f64)>, Fault> {
+        let opened = self.open(place)?;
+        let tick = match &opened.present {
+            None => opened.count.checked_sub(1),
+            Some(present) => present.last().map(|tick| usize::from(*tick)),
+        };
+        let Some(tick) = tick else {
+            return Ok(None);
+        };
+        if opened.header & 3 == WHOLE && !self.oldest_first {
+            let mut body = opened.body;
+            let plan = take_plan(&mut body, place, self.bodies.len())?;
+            let heads = take_heads(&mut body, plan.order, opened.count)?;
+            if let Some(head) = heads.first() {
+                return Ok(Some((tick, column::decimal(*head, opened.header >> 4))));
+            }
+        }
+        let values = self.column(place, 0)?.values;
+        Ok(values.last().map(|value| (tick, *value)))
+    }
+}
+
+/// The numbers a column begins with.
+fn take_heads(body: &mut Cursor<'_>, order: usize, count: usize) -> Result<Vec<i64>, Fault> {
+    (0..order.min(count)).map(|_| body.signed()).collect()
 }
 
 fn take_plan(body: &mut Cursor<'_>, place: usize, columns: usize) -> Result<Plan, Fault> {

@@ -22,3 +22,17 @@ pub(in crate::store) fn sums(heads: &[i64], mut row: Vec<i64>) -> Vec<i64> {
     }
     row
 }
+
+/// The numbers whose differences, taken once for each head, are `row`; the heads are the last
+/// number, the last difference, and so on.
+pub(in crate::store) fn sums_to(heads: &[i64], mut row: Vec<i64>) -> Vec<i64> {
+    for head in heads.iter().rev() {
+        let mut next = *head;
+        row.push(next);
+        for number in row.iter_mut().rev().skip(1) {
+            next = next.wrapping_sub(*number);
+            *number = next;
+        }
+    }
+    row
+}

@@ -127,6 +127,23 @@ proptest! {
     }
 
     #[test]
+    fn the_newest_sample_of_a_range_is_what_reading_all_of_it_says(
+        parcel in any_parcel(), from in 0i64..140, length in 0i64..140
+    ) {
+        let range = (T0 + from * 10_000 - 1, T0 + (from + length) * 10_000);
+        let read = newest(&encoded(&parcel), |id| id != 101, range).unwrap();
+        let read: Vec<_> = read.into_iter().map(|(id, (time, v))| (id, time, v.to_bits())).collect();
+        let mut wanted: Vec<_> = bits(&parcel)
+            .into_iter()
+            .filter(|s| s.0 != 101 && (range.0..=range.1).contains(&s.1))
+            .collect();
+        wanted.reverse();
+        wanted.dedup_by_key(|s| s.0);
+        wanted.reverse();
+        prop_assert_eq!(read, wanted);
+    }
+
+    #[test]
     fn only_the_ticks_of_a_range_are_read(parcel in any_parcel(), from in 0i64..40, length in 0i64..40) {
         let range = (T0 + from * 10_000 - 1, T0 + (from + length) * 10_000);
         let read = decode(&encoded(&parcel), |_| true, range).unwrap();
@@ -141,6 +158,7 @@ proptest! {
         bytes[0] = VERSION;
         let _ = decode(&bytes, |_| true, ALL);
         let _ = decode(&bytes, |_| true, (0, 1));
+        let _ = newest(&bytes, |_| true, ALL);
         let _ = plans(&bytes);
     }
 
@@ -176,8 +194,12 @@ proptest! {
         numbers::put(&mut bytes, &numbers).unwrap();
         prop_assert_eq!(&numbers::read(&bytes, numbers.len()).unwrap(), &numbers);
         if numbers.len() > order {
+            let row = || differences(&numbers, order);
             let heads: Vec<i64> = (0..order).map(|o| differences(&numbers, o)[0]).collect();
-            prop_assert_eq!(steps::sums(&heads, differences(&numbers, order)), numbers);
+            prop_assert_eq!(&steps::sums(&heads, row()), &numbers);
+            let last = |order| *differences(&numbers, order).last().unwrap();
+            let heads: Vec<i64> = (0..order).map(last).collect();
+            prop_assert_eq!(&steps::sums_to(&heads, row()), &numbers);
         }
     }
 }
