@@ -15,6 +15,8 @@ pub use hours::{DAY_MS, HOUR_MS, Hours};
 pub use storage::storage;
 pub use usage::usage;
 
+use crate::series;
+
 /// What is expected, with a band that the truth lies in four times of five.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forecast {
@@ -71,15 +73,7 @@ fn median(values: &[f64]) -> f64 {
 
 /// By linear interpolation between the sorted values; 0 of none.
 fn quantile(values: &[f64], q: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let Some(last) = sorted.len().checked_sub(1) else {
-        return 0.0;
-    };
-    let at = q * last as f64;
-    let (below, part) = (at.floor() as usize, at.fract());
-    let above = (below + 1).min(last);
-    sorted[below] + (sorted[above] - sorted[below]) * part
+    series::quantile(&mut values.to_vec(), q).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ const AGENT: &[(&str, &[&str])] = &[
 const COLLECTOR: &[(&str, &[&str])] = &[
     ("words", &[]),
     ("series", &[]),
-    ("forecast", &[]),
+    ("forecast", &["series"]),
     ("indicators", &["series", "words"]),
     ("rules", &["series", "indicators", "words"]),
     ("plan", &["series", "indicators", "rules", "words"]),
