@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::ingest::{Door, Live};
 use crate::listen::{Bounds, Connection, Listener};
-use crate::store::{HostRecord, Keeping, Store, StoreError, StoreOptions};
+use crate::store::{HostRecord, Store, StoreError, StoreOptions};
 use crate::upkeep::Upkeep;
 use crate::web;
 
@@ -237,15 +237,11 @@ async fn open_listeners(
 async fn open_store(config: &ServerConfig) -> anyhow::Result<Store> {
     let options = StoreOptions {
         path: config.database(),
-        retention_ms: i64::from(config.retention.raw_days) * 86_400_000,
+        retention_ms: config.retention.raw_ms(),
         series_per_host_max: config.limits.series_per_host,
         hosts_max: config.limits.hosts,
     };
-    let keeping = Keeping {
-        tiers: config.retention.tiers()?,
-        bytes_max: Some(config.retention.max_bytes).filter(|bytes| *bytes > 0),
-    };
-    let store = Store::open_with(options, keeping);
+    let store = Store::open_with(options, config.retention.keeping()?);
     store.await.with_context(|| {
         let path = config.database();
         format!("open the database {}", path.display())

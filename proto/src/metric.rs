@@ -58,6 +58,34 @@ pub enum Family {
     Other = 8,
 }
 
+impl Family {
+    /// Every family.
+    pub const ALL: [Family; 8] = [
+        Family::Cpu,
+        Family::Memory,
+        Family::Network,
+        Family::Disk,
+        Family::Filesystem,
+        Family::System,
+        Family::Own,
+        Family::Other,
+    ];
+
+    /// The word for it in settings and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Family::Cpu => "cpu",
+            Family::Memory => "memory",
+            Family::Network => "network",
+            Family::Disk => "disk",
+            Family::Filesystem => "filesystem",
+            Family::System => "system",
+            Family::Own => "own",
+            Family::Other => "uncatalogued",
+        }
+    }
+}
+
 /// One row of the catalogue.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Descriptor {

@@ -57,7 +57,7 @@ pub(super) fn options(path: PathBuf) -> StoreOptions {
     let config = ServerConfig::default();
     StoreOptions {
         path,
-        retention_ms: i64::from(config.retention.raw_days) * 86_400_000,
+        retention_ms: config.retention.raw_ms(),
         series_per_host_max: config.limits.series_per_host,
         hosts_max: config.limits.hosts,
     }

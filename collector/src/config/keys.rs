@@ -2,10 +2,21 @@
 //! called in the environment. All derived from a configuration in which every setting is given.
 
 use anyhow::{Context, anyhow, bail};
+use hostwell_proto::metric::Family;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{ServerConfig, Tls};
+use super::{ClassRetention, Retention, ServerConfig, Tls};
+
+/// A class with terms of its own.
+fn of_class(family: Family) -> (String, ClassRetention) {
+    let defaults = Retention::default();
+    let terms = ClassRetention {
+        raw_days: Some(defaults.raw_days),
+        rollups: Some(defaults.rollups),
+    };
+    (family.name().to_owned(), terms)
+}
 
 /// A configuration in which every optional setting is given, as a table.
 fn complete() -> anyhow::Result<Table> {
@@ -14,6 +25,10 @@ fn complete() -> anyhow::Result<Table> {
             ca: Some("ca".into()),
             ..Tls::default()
         }),
+        retention: Retention {
+            class: Family::ALL.map(of_class).into(),
+            ..Retention::default()
+        },
         ..ServerConfig::default()
     };
     Table::try_from(config).context("list the known settings")
@@ -26,6 +41,17 @@ fn leaves(table: &Table, prefix: &str, out: &mut Vec<(String, Value)>) {
         match value {
             Value::Table(inner) => leaves(inner, &format!("{path}."), out),
             other => out.push((path, other.clone())),
+        }
+    }
+}
+
+/// Every section as a dotted path.
+fn sections(table: &Table, prefix: &str, out: &mut Vec<(String, Value)>) {
+    for (key, value) in table {
+        if let Value::Table(inner) = value {
+            let path = format!("{prefix}{key}");
+            sections(inner, &format!("{path}."), out);
+            out.push((path, value.clone()));
         }
     }
 }
@@ -70,8 +96,7 @@ fn nearest(path: &str) -> String {
     let mut known = Vec::new();
     if let Ok(table) = complete() {
         leaves(&table, "", &mut known);
-        let sections = table.iter().filter(|(_, v)| v.is_table());
-        known.extend(sections.map(|(k, v)| (k.clone(), v.clone())));
+        sections(&table, "", &mut known);
     }
     known
         .into_iter()

@@ -4,16 +4,18 @@
 //! suggestions for a misspelt key derive from the struct. `deploy/collector.toml` shows every one
 //! with its default.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use hostwell_proto::metric::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::Policy;
-use crate::store::Tier;
+use crate::store::{Class, Keeping, Tier};
 
 mod keys;
 
@@ -83,6 +85,20 @@ pub struct Retention {
     /// Most bytes of the database; above, the oldest of the finest tier goes first. 0: as much as
     /// there is room.
     pub max_bytes: u64,
+    /// Where the metrics of a family are kept otherwise: `[retention.class.network]`.
+    pub class: BTreeMap<String, ClassRetention>,
+}
+
+/// How long what is kept of the metrics of one family; what is not given is as for all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClassRetention {
+    /// Samples as they were taken, in days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_days: Option<u32>,
+    /// Rollups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollups: Option<Vec<String>>,
 }
 
 /// Bounds on what comes from outside; what is over one is refused and counted.
@@ -156,6 +172,7 @@ impl Default for Retention {
             raw_days: 15,
             rollups: Tier::DEFAULT.iter().map(tier).collect(),
             max_bytes: 0,
+            class: BTreeMap::new(),
         }
     }
 }
@@ -182,37 +199,87 @@ fn duration_ms(word: &str) -> Option<i64> {
 }
 
 impl Retention {
-    /// The rollups there are.
+    /// What the store keeps of rollups and in how much room.
     ///
     /// # Errors
-    /// Names the one that makes no sense, and why.
-    pub fn tiers(&self) -> anyhow::Result<Vec<Tier>> {
-        let mut tiers: Vec<Tier> = Vec::new();
-        for text in &self.rollups {
-            let words: Vec<Option<i64>> = text.split_whitespace().map(duration_ms).collect();
-            let [Some(step_ms), Some(age_ms)] = words[..] else {
-                bail!(
-                    "retention.rollups: {text:?} is not a length of a step and how long it is \
-                     kept, such as \"1h 761d\""
-                );
+    /// Names the setting that makes no sense, and why.
+    pub fn keeping(&self) -> anyhow::Result<Keeping> {
+        let mut classes = BTreeMap::new();
+        for (name, class) in &self.class {
+            let setting = format!("retention.class.{name}");
+            let family = Family::ALL.into_iter().find(|family| family.name() == name);
+            let family = family.with_context(|| format!("{setting}: there is no such class"))?;
+            let rollups = class.rollups.as_ref();
+            let tiers = rollups.map(|texts| tiers(&format!("{setting}.rollups"), texts));
+            let kept = Class {
+                samples_ms: class.raw_days.map(|days| i64::from(days) * DAY_MS),
+                tiers: tiers.transpose()?,
             };
-            if !(STEP_MIN_MS..=DAY_MS).contains(&step_ms) || DAY_MS % step_ms != 0 {
-                bail!(
-                    "retention.rollups: {text:?}: a day must be a whole number of steps of at \
-                     least 10 s"
-                );
-            }
-            if age_ms < DAY_MS {
-                bail!("retention.rollups: {text:?}: rollups are kept for at least a day");
-            }
-            if tiers.iter().any(|tier| tier.step_ms == step_ms) {
-                bail!("retention.rollups: {text:?}: there are steps of this length already");
-            }
-            tiers.push(Tier { step_ms, age_ms });
+            classes.insert(family, kept);
         }
-        within("retention.rollups", tiers.len(), 0..=TIERS_MAX)?;
-        Ok(tiers)
+        Ok(Keeping {
+            tiers: tiers("retention.rollups", &self.rollups)?,
+            classes,
+            bytes_max: Some(self.max_bytes).filter(|bytes| *bytes > 0),
+        })
     }
+
+    /// For how long samples are kept, where their class says nothing else.
+    pub fn raw_ms(&self) -> i64 {
+        i64::from(self.raw_days) * DAY_MS
+    }
+
+    /// For how long the samples are kept that are kept longest.
+    pub fn longest_raw_ms(&self) -> i64 {
+        let days = self.class.values().filter_map(|class| class.raw_days);
+        i64::from(days.chain([self.raw_days]).max().unwrap_or(self.raw_days)) * DAY_MS
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        within("retention.raw_days", self.raw_days, 1..=36_500)?;
+        for (name, class) in &self.class {
+            let days = class.raw_days.unwrap_or(1);
+            within(
+                &format!("retention.class.{name}.raw_days"),
+                days,
+                1..=36_500,
+            )?;
+        }
+        if self.max_bytes != 0 {
+            let max = i64::MAX as u64;
+            within("retention.max_bytes", self.max_bytes, BUDGET_MIN..=max)?;
+        }
+        self.keeping().map(drop)
+    }
+}
+
+/// The rollups of a setting.
+fn tiers(setting: &str, texts: &[String]) -> anyhow::Result<Vec<Tier>> {
+    let mut tiers: Vec<Tier> = Vec::new();
+    for text in texts {
+        let words: Vec<Option<i64>> = text.split_whitespace().map(duration_ms).collect();
+        let [Some(step_ms), Some(age_ms)] = words[..] else {
+            bail!(
+                "{setting}: {text:?} is not a length of a step and how long it is \
+                 kept, such as \"1h 761d\""
+            );
+        };
+        if !(STEP_MIN_MS..=DAY_MS).contains(&step_ms) || DAY_MS % step_ms != 0 {
+            bail!(
+                "{setting}: {text:?}: a day must be a whole number of steps of at \
+                 least 10 s"
+            );
+        }
+        if age_ms < DAY_MS {
+            bail!("{setting}: {text:?}: rollups are kept for at least a day");
+        }
+        if tiers.iter().any(|tier| tier.step_ms == step_ms) {
+            bail!("{setting}: {text:?}: there are steps of this length already");
+        }
+        tiers.push(Tier { step_ms, age_ms });
+    }
+    within(setting, tiers.len(), 0..=TIERS_MAX)?;
+    Ok(tiers)
 }
 
 impl Default for Limits {
@@ -298,16 +365,7 @@ impl ServerConfig {
     /// Names the setting, what is wrong with it, and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
         let l = &self.limits;
-        within("retention.raw_days", self.retention.raw_days, 1..=36_500)?;
-        self.retention.tiers()?;
-        if self.retention.max_bytes != 0 {
-            let max = i64::MAX as u64;
-            within(
-                "retention.max_bytes",
-                self.retention.max_bytes,
-                BUDGET_MIN..=max,
-            )?;
-        }
+        self.retention.check()?;
         within("limits.hosts", l.hosts, 1..=1_000_000)?;
         within("limits.series_per_host", l.series_per_host, 1..=60_000)?;
         within("limits.labels_per_series", l.labels_per_series, 1..=256)?;

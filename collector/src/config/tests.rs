@@ -168,9 +168,9 @@ fn a_file_that_is_not_there_is_named() {
 fn rollups_are_steps_of_a_day_and_how_long_they_are_kept() {
     let tiers = |text: &str| {
         let config = ServerConfig::parse(&format!("[retention]\nrollups = {text}"));
-        config.unwrap().retention.tiers()
+        config.unwrap().retention.keeping().map(|kept| kept.tiers)
     };
-    assert_eq!(Retention::default().tiers().unwrap(), Tier::DEFAULT);
+    assert_eq!(Retention::default().keeping().unwrap().tiers, Tier::DEFAULT);
     let found = tiers("[\"10m 30d\", \"24h 400d\"]").unwrap();
     let words: Vec<(i64, i64)> = found.iter().map(|t| (t.step_ms, t.age_ms)).collect();
     assert_eq!(words, [(600_000, 30 * DAY_MS), (DAY_MS, 400 * DAY_MS)]);
@@ -184,6 +184,52 @@ fn rollups_are_steps_of_a_day_and_how_long_they_are_kept() {
         ("[\"60m 9d\", \"1h 9d\"]", "already"),
     ] {
         let error = tiers(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_class_of_metrics_is_kept_by_its_own_terms_and_what_they_do_not_say_is_as_for_all() {
+    let text = "[retention]\nraw_days = 9\n[retention.class.network]\nraw_days = 3\n\
+                [retention.class.disk]\nrollups = [\"1h 40d\"]\nraw_days = 20\n\
+                [retention.class.cpu]\nrollups = []\n";
+    let retention = ServerConfig::parse(text).unwrap().retention;
+    let classes = retention.keeping().unwrap().classes;
+    assert_eq!(classes[&Family::Network].samples_ms, Some(3 * DAY_MS));
+    assert_eq!(classes[&Family::Network].tiers, None);
+    assert_eq!(classes[&Family::Cpu].tiers, Some(Vec::new()));
+    let of_disk = classes[&Family::Disk].tiers.as_ref().unwrap();
+    assert_eq!(of_disk.len(), 1);
+    assert_eq!(
+        (of_disk[0].step_ms, of_disk[0].age_ms),
+        (3_600_000, 40 * DAY_MS)
+    );
+    assert_eq!(retention.raw_ms(), 9 * DAY_MS);
+    assert_eq!(retention.longest_raw_ms(), 20 * DAY_MS);
+}
+
+#[test]
+fn a_class_that_there_is_not_and_terms_that_make_no_sense_are_named() {
+    for (text, expected) in [
+        (
+            "[retention.class.netwrk]\nraw_days = 3",
+            "retention.class.network",
+        ),
+        (
+            "[retention.class.disk]\nrollup = []",
+            "retention.class.disk.rollups",
+        ),
+        (
+            "[retention.class.disk]\nraw_days = 0",
+            "retention.class.disk.raw_days",
+        ),
+        (
+            "[retention.class.disk]\nrollups = [\"7m 9d\"]",
+            "retention.class.disk.rollups",
+        ),
+    ] {
+        let found = ServerConfig::parse(text).and_then(|config| config.check());
+        let error = format!("{:#}", found.unwrap_err());
         assert!(error.contains(expected), "{text}: {error}");
     }
 }

@@ -133,7 +133,7 @@ impl Door {
                 store,
                 clock,
                 limits: config.limits.clone(),
-                retention_ms: i64::from(config.retention.raw_days) * 86_400_000,
+                retention_ms: config.retention.longest_raw_ms(),
                 live,
                 waiting: Arc::new(Semaphore::new(config.limits.waiting_bytes as usize)),
                 shutdown,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,15 +75,24 @@ impl Store {
         }
         let merged = self.merge(Instant::now() + MERGE_TIME_MAX).await;
         let rolled = self.roll_up(now_ms, ROLL_UP_TIME_MAX).await;
-        let (retention_ms, keeping) = (writing.options.retention_ms, writing.keeping.clone());
+        let (retention_ms, keeping) = (writing.options.retention_ms, Arc::clone(&writing.keeping));
         let bytes_max = keeping.bytes_max;
+        let after = writing.pruned_host.load(Ordering::Relaxed);
         let pruned = self
             .write("drop what is past the retention", move |ledger| {
                 let kept = hosts::kept(&ledger.conn)?;
-                retention::prune(&ledger.conn, now_ms, (retention_ms, &keeping), &kept)
+                let wanted = retention::Wanted {
+                    samples_ms: retention_ms,
+                    keeping: &keeping,
+                    kept: &kept,
+                };
+                retention::prune(&ledger.conn, now_ms, &wanted, after)
             })
             .await;
         if let Ok(pruned) = &pruned {
+            writing
+                .pruned_host
+                .store(pruned.last_host, Ordering::Relaxed);
             if pruned.blocks > 0 {
                 tracing::info!(blocks = pruned.blocks, "dropped blocks past the retention");
             }

@@ -13,20 +13,10 @@ use super::types::{Census, CensusRow};
 
 /// The name of a number in the column `family`.
 fn family_name(number: i64) -> String {
-    let families = [
-        (Family::Cpu, "cpu"),
-        (Family::Memory, "memory"),
-        (Family::Network, "network"),
-        (Family::Disk, "disk"),
-        (Family::Filesystem, "filesystem"),
-        (Family::System, "system"),
-        (Family::Own, "own"),
-        (Family::Other, "uncatalogued"),
-    ];
-    let known = |number| families.iter().find(|(f, _)| *f as i64 == number);
+    let known = |number| Family::ALL.into_iter().find(|f| *f as i64 == number);
     match (known(number), known(number - DERIVED_FROM)) {
-        (Some((_, name)), _) => (*name).into(),
-        (_, Some((_, name))) => format!("{name}, derived"),
+        (Some(family), _) => family.name().into(),
+        (_, Some(family)) => format!("{}, derived", family.name()),
         _ if number == PRESENCE => "presence".into(),
         _ => format!("family {number}"),
     }

@@ -53,7 +53,7 @@ mod types;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostwell_proto::id::{HostId, SpoolId};
@@ -61,7 +61,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 pub use appender::{Appender, Done};
 pub use error::StoreError;
 pub use types::{
-    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Dropped, GapRecord,
+    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped, GapRecord,
     Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, Read, RollupDifference,
     RollupsChecked, RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under, WatchSpan,
     WindowQuery, Written,
@@ -102,7 +102,9 @@ struct Writing {
     writer: Writer,
     head: Arc<Head>,
     /// Tiers with the finest first.
-    keeping: Keeping,
+    keeping: Arc<Keeping>,
+    /// The host after which the next turn of retention begins.
+    pruned_host: AtomicI64,
     /// When it was last said that the disk budget is not held.
     complained_ms: Mutex<i64>,
     /// Whether it was looked whether there are new ones among them.
@@ -210,7 +212,9 @@ impl Store {
         options: StoreOptions,
         mut keeping: Keeping,
     ) -> Result<Store, StoreError> {
-        keeping.tiers.sort_by_key(|tier| tier.step_ms);
+        for tiers in keeping.lists_mut() {
+            tiers.sort_by_key(|tier| tier.step_ms);
+        }
         blocking("open the database", move || {
             let opened = open::writer(&options.path)?;
             let path = options.path.clone();
@@ -222,7 +226,8 @@ impl Store {
                 options,
                 writer,
                 head,
-                keeping,
+                keeping: Arc::new(keeping),
+                pruned_host: AtomicI64::new(i64::MIN),
                 complained_ms: Mutex::new(i64::MIN),
                 tiers_seen: AtomicBool::new(false),
                 sealing,

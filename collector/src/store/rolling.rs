@@ -1,6 +1,7 @@
 //! The handle's care of rollups: making them when a day is over, comparing them with the samples.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -11,30 +12,48 @@ use super::error::{Fault, StoreError};
 use super::history::retention;
 use super::history::rollup::{self, DAY_MS, roll};
 use super::registry::hosts;
-use super::types::{RollupDifference, RollupsChecked, Tier};
+use super::types::{Keeping, RollupDifference, RollupsChecked, Tier};
 
 /// What a recomputation found, by host and day.
 type Found = (u64, BTreeMap<roll::Due, Vec<String>>);
 
 /// Steps of these lengths, whatever their age.
-fn of_any_age(steps_ms: Vec<i64>) -> Vec<Tier> {
+fn of_any_age(steps_ms: Vec<i64>) -> Keeping {
     let tier = |step_ms| Tier {
         step_ms,
         age_ms: i64::MAX,
     };
-    steps_ms.into_iter().map(tier).collect()
+    Keeping {
+        tiers: steps_ms.into_iter().map(tier).collect(),
+        ..Keeping::default()
+    }
+}
+
+/// What is wanted, and of no age what else there is: it must not say what is not true any more.
+fn with_others(mut keeping: Keeping, steps_ms: &[i64]) -> Keeping {
+    for tiers in keeping.lists_mut() {
+        for step_ms in steps_ms {
+            if tiers.iter().all(|tier| tier.step_ms != *step_ms) {
+                tiers.push(Tier {
+                    step_ms: *step_ms,
+                    age_ms: 0,
+                });
+            }
+        }
+    }
+    keeping
 }
 
 /// Recomputes what can be; everything that differs.
 fn compare(conn: &Connection) -> Result<Found, Fault> {
-    let tiers = of_any_age(rollup::tiers(conn)?);
+    let keeping = of_any_age(rollup::tiers(conn)?);
     let (mut days, mut found) = (0, BTreeMap::new());
     for host in hosts::all(conn)?.rows() {
         let host = rollup::Whose {
             host: host.number,
             interval_ms: host.interval_ms,
         };
-        for task in rollup::recomputable(conn, host, &tiers)? {
+        for task in rollup::recomputable(conn, host, &keeping)? {
             days += 1;
             let different = roll::differences(conn, task)?;
             if !different.is_empty() {
@@ -54,9 +73,9 @@ impl Store {
         let begun = Instant::now();
         let writing = self.writing()?;
         if !writing.tiers_seen.swap(true, Ordering::Relaxed) {
-            let tiers = writing.keeping.tiers.clone();
+            let keeping = Arc::clone(&writing.keeping);
             let marked = self.write("look for new rollups", move |ledger| {
-                rollup::mark_for_new(&ledger.conn, &tiers)
+                rollup::mark_for_new(&ledger.conn, &keeping)
             });
             if marked.await? {
                 tracing::info!("steps of a new length: every day with samples is rolled up anew");
@@ -83,21 +102,16 @@ impl Store {
 
     async fn roll_up_day(&self, due: roll::Due, now_ms: i64) -> Result<(), StoreError> {
         let writing = self.writing()?;
-        let tiers = writing.keeping.tiers.clone();
+        let keeping = Arc::clone(&writing.keeping);
         let prepare = move |conn: &Connection| {
             let host = hosts::around(conn, due.host)?.row(due.host).cloned();
             let by_samples = retention::by_samples(conn, now_ms)?.unwrap_or(now_ms);
             let kept = host.as_ref().is_some_and(|h| h.kept);
-            let mut tiers = tiers;
-            for step_ms in rollup::tiers(conn)? {
-                if tiers.iter().all(|tier| tier.step_ms != step_ms) {
-                    tiers.push(Tier { step_ms, age_ms: 0 });
-                }
-            }
+            let keeping = with_others(Keeping::clone(&keeping), &rollup::tiers(conn)?);
             let task = roll::Task {
                 due,
                 interval_ms: host.map_or(10_000, |h| h.interval_ms),
-                tiers: &tiers,
+                keeping: &keeping,
                 raw_since_ms: i64::MIN,
                 now_ms: (!kept).then_some(by_samples),
             };
@@ -147,8 +161,8 @@ impl Store {
                     host: due.host,
                     interval_ms,
                 };
-                let tiers = of_any_age(rollup::tiers(conn)?);
-                let task = rollup::recomputable(conn, host, &tiers)?
+                let keeping = of_any_age(rollup::tiers(conn)?);
+                let task = rollup::recomputable(conn, host, &keeping)?
                     .into_iter()
                     .find(|task| task.due == due)
                     .ok_or_else(|| Fault::damaged("a day's samples went while it was repaired"))?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hostwell_proto::column::Packed;
 use hostwell_proto::id::{HostId, SpoolId};
+use hostwell_proto::metric::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::series::{Agg, Grid, Series, SeriesName};
@@ -62,6 +63,8 @@ impl Tier {
 pub struct Keeping {
     /// Rollups.
     pub tiers: Vec<Tier>,
+    /// Where it is otherwise.
+    pub classes: BTreeMap<Family, Class>,
     /// Most bytes of the file: above, the oldest of the finest tier goes first. None: as much as
     /// there is room.
     pub bytes_max: Option<u64>,
@@ -71,9 +74,56 @@ impl Default for Keeping {
     fn default() -> Self {
         Keeping {
             tiers: Tier::DEFAULT.to_vec(),
+            classes: BTreeMap::new(),
             bytes_max: None,
         }
     }
+}
+
+impl Keeping {
+    /// The rollups of a family, by its number.
+    pub(in crate::store) fn tiers_of(&self, family: i64) -> &[Tier] {
+        let own = self.class(family).and_then(|class| class.tiers.as_ref());
+        own.unwrap_or(&self.tiers)
+    }
+
+    /// How long samples of a family are kept, where those of others are kept for `retention_ms`.
+    pub(in crate::store) fn samples_ms(&self, family: i64, retention_ms: i64) -> i64 {
+        let own = self.class(family).and_then(|class| class.samples_ms);
+        own.unwrap_or(retention_ms)
+    }
+
+    fn class(&self, family: i64) -> Option<&Class> {
+        let mut classes = self.classes.iter();
+        let found = classes.find(|(of, _)| **of as i64 == family);
+        found.map(|(_, class)| class)
+    }
+
+    /// Every list of rollups that some family has.
+    pub(in crate::store) fn lists_mut(&mut self) -> impl Iterator<Item = &mut Vec<Tier>> {
+        let own = self.classes.values_mut();
+        own.filter_map(|class| class.tiers.as_mut())
+            .chain([&mut self.tiers])
+    }
+
+    /// How long the rollups are kept that are kept longest.
+    pub(in crate::store) fn longest_ms(&self) -> i64 {
+        let own = self
+            .classes
+            .values()
+            .filter_map(|class| class.tiers.as_deref());
+        let lists = own.chain([&self.tiers[..]]);
+        lists.map(Tier::longest_ms).max().unwrap_or(i64::MAX)
+    }
+}
+
+/// What is kept of the metrics of one family, where that is not what is kept of the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Class {
+    /// Samples.
+    pub samples_ms: Option<i64>,
+    /// Rollups.
+    pub tiers: Option<Vec<Tier>>,
 }
 
 /// What the disk budget took of one tier, before its age.

@@ -2,16 +2,20 @@
 
 use std::collections::HashSet;
 
+use hostwell_proto::metric::Family;
 use rusqlite::Connection;
 
 use super::super::error::Fault;
 use super::super::types::{Keeping, Tier};
 use super::budget::{self, Budget, Held};
-use super::series::FAMILIES;
+use super::rollup::roll::tiers_of;
+use super::rollup::{DERIVED_FROM, PRESENCE};
 use super::{rollup, spools};
 
 /// Most blocks dropped in one go: the writer is busy for milliseconds, not seconds.
 const BLOCKS_AT_ONCE: i64 = 256;
+/// Most hosts looked at in one go, where each is looked at by itself.
+const HOSTS_AT_ONCE: i64 = 256;
 /// Most pages given back in one go.
 const PAGES_AT_ONCE: i64 = 512;
 /// Free pages that are kept for new data instead of shrinking the file and growing it again: at
@@ -30,6 +34,16 @@ const ROLLED: &str = "(end_ms < ?2 OR NOT EXISTS (
     SELECT 1 FROM unrolled AS u WHERE u.host = block.host
       AND u.day BETWEEN block.start_ms / 86400000 AND block.end_ms / 86400000))";
 
+/// What is to stay.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Wanted<'a> {
+    /// Samples for so long, where a family has no terms of its own.
+    pub samples_ms: i64,
+    pub keeping: &'a Keeping,
+    /// Hosts whose history stays whatever its age.
+    pub kept: &'a HashSet<i64>,
+}
+
 /// What one call dropped.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Pruned {
@@ -37,43 +51,54 @@ pub(in crate::store) struct Pruned {
     pub blocks: usize,
     /// Before its age, for the disk budget.
     pub held: Held,
+    /// Where the next call goes on, hosts having their turns.
+    pub last_host: i64,
 }
 
 /// Drops what ended before the retention, counted back from `now_ms` or from the newest sample,
 /// whichever is earlier: a clock that jumps ahead must not delete the history. Then what the disk
-/// budget does not allow. The history of the hosts in `kept` stays.
+/// budget does not allow. Where not all hosts and families are alike, the hosts after `after` have
+/// their turn.
 pub(in crate::store) fn prune(
     conn: &Connection,
     now_ms: i64,
-    (retention_ms, keeping): (i64, &Keeping),
-    kept: &HashSet<i64>,
+    wanted: &Wanted<'_>,
+    after: i64,
 ) -> Result<Pruned, Fault> {
     let mut pruned = Pruned::default();
-    if let Some(until_ms) = by_samples(conn, now_ms)? {
-        let cutoff = until_ms.saturating_sub(retention_ms);
-        pruned.blocks = prune_blocks(conn, cutoff, kept)?;
+    let Some(until_ms) = by_samples(conn, now_ms)? else {
+        return Ok(pruned);
+    };
+    let keeping = wanted.keeping;
+    if wanted.kept.is_empty() && keeping.classes.is_empty() {
+        pruned.blocks = prune_blocks(conn, until_ms.saturating_sub(wanted.samples_ms))?;
         for step_ms in rollup::tiers(conn)? {
-            // Steps of a length that is not wanted any more are not lost by a slip of the hand.
-            let tiers = &keeping.tiers;
-            let age_ms = tiers
-                .iter()
-                .find(|tier| tier.step_ms == step_ms)
-                .map_or(Tier::longest_ms(tiers), |tier| tier.age_ms);
-            prune_tier(conn, Tier { step_ms, age_ms }, until_ms, kept)?;
+            let age_ms = age_of(step_ms, &keeping.tiers);
+            prune_tier(conn, Tier { step_ms, age_ms }, until_ms)?;
         }
-        spools::prune(conn, cutoff.saturating_sub(SPOOL_GRACE_MS))?;
-        if let Some(bytes_max) = keeping.bytes_max {
-            pruned.held = budget::hold(conn, Budget { bytes_max, now_ms }, kept)?;
-        }
-        give_back(conn, keeping.bytes_max)?;
+    } else {
+        pruned = prune_some(conn, until_ms, wanted, after)?;
     }
+    let families = Family::ALL.into_iter();
+    let kept_ms = families.map(|family| keeping.samples_ms(family as i64, wanted.samples_ms));
+    let cutoff = until_ms.saturating_sub(kept_ms.max().unwrap_or(wanted.samples_ms));
+    spools::prune(conn, cutoff.saturating_sub(SPOOL_GRACE_MS))?;
+    if let Some(bytes_max) = keeping.bytes_max {
+        pruned.held = budget::hold(conn, Budget { bytes_max, now_ms }, wanted.kept)?;
+    }
+    give_back(conn, keeping.bytes_max)?;
     Ok(pruned)
 }
 
-fn prune_blocks(conn: &Connection, cutoff: i64, kept: &HashSet<i64>) -> Result<usize, Fault> {
-    if !kept.is_empty() {
-        return prune_others(conn, cutoff, kept);
-    }
+/// How long steps of a length are kept. Those that are not wanted any more are not lost by a slip of
+/// the hand.
+fn age_of(step_ms: i64, tiers: &[Tier]) -> i64 {
+    let same = tiers.iter().find(|tier| tier.step_ms == step_ms);
+    let wanted = same.map(|tier| tier.age_ms).filter(|age_ms| *age_ms > 0);
+    wanted.unwrap_or_else(|| Tier::longest_ms(tiers))
+}
+
+fn prune_blocks(conn: &Connection, cutoff: i64) -> Result<usize, Fault> {
     let mut delete = conn.prepare_cached(&format!(
         "DELETE FROM block WHERE number IN
          (SELECT number FROM block WHERE end_ms < ?1 AND {ROLLED} ORDER BY end_ms LIMIT ?3)"
@@ -88,61 +113,98 @@ pub(in crate::store) fn by_samples(conn: &Connection, now_ms: i64) -> Result<Opt
 }
 
 /// Drops the steps of a tier that are past its age.
-fn prune_tier(
-    conn: &Connection,
-    tier: Tier,
-    now_ms: i64,
-    kept: &HashSet<i64>,
-) -> Result<(), Fault> {
-    let mut select = conn.prepare_cached(
-        "SELECT number, host FROM rollup WHERE tier_ms = ?1 AND end_ms < ?2 ORDER BY end_ms",
-    )?;
+fn prune_tier(conn: &Connection, tier: Tier, now_ms: i64) -> Result<(), Fault> {
     let cutoff = now_ms.saturating_sub(tier.age_ms);
-    let mut rows = select.query([tier.step_ms, cutoff])?;
-    let mut old: Vec<i64> = Vec::new();
-    while old.len() < BLOCKS_AT_ONCE as usize
-        && let Some(r) = rows.next()?
-    {
-        if !kept.contains(&r.get(1)?) {
-            old.push(r.get(0)?);
-        }
-    }
-    let mut delete = conn.prepare_cached("DELETE FROM rollup WHERE number = ?1")?;
-    for number in old {
-        delete.execute([number])?;
-    }
+    conn.prepare_cached(
+        "DELETE FROM rollup WHERE number IN
+         (SELECT number FROM rollup WHERE tier_ms = ?1 AND end_ms < ?2 ORDER BY end_ms LIMIT ?3)",
+    )?
+    .execute([tier.step_ms, cutoff, BLOCKS_AT_ONCE])?;
     Ok(())
 }
 
-/// Host by host: a walk over all old blocks would pass those that stay, again at every call.
-fn prune_others(conn: &Connection, cutoff: i64, kept: &HashSet<i64>) -> Result<usize, Fault> {
-    // One seek a host and family, however many blocks there are.
-    let mut select = conn.prepare_cached(
-        "WITH RECURSIVE of (host) AS (
-           SELECT min(host) FROM block
-           UNION ALL SELECT (SELECT min(host) FROM block WHERE host > of.host)
-           FROM of WHERE of.host IS NOT NULL)
-         SELECT host FROM of WHERE host IS NOT NULL",
-    )?;
-    let hosts = select.query_map([], |r| r.get(0))?;
+/// Host by host and family by family: a walk over everything that is old would pass what stays,
+/// again at every call.
+fn prune_some(
+    conn: &Connection,
+    until_ms: i64,
+    wanted: &Wanted<'_>,
+    after: i64,
+) -> Result<Pruned, Fault> {
+    let mut select =
+        conn.prepare_cached("SELECT number FROM host WHERE number > ?1 ORDER BY number LIMIT ?2")?;
+    let hosts = select.query_map([after, HOSTS_AT_ONCE], |r| r.get(0))?;
     let hosts: Vec<i64> = hosts.collect::<Result<_, _>>()?;
+    let mut pruned = Pruned {
+        // The last turn is followed by the first.
+        last_host: match hosts.last() {
+            Some(last) if hosts.len() == HOSTS_AT_ONCE as usize => *last,
+            _ => i64::MIN,
+        },
+        ..Pruned::default()
+    };
+    let steps_ms = rollup::tiers(conn)?;
+    for host in hosts.into_iter().filter(|host| !wanted.kept.contains(host)) {
+        pruned.blocks += prune_host(conn, host, until_ms, wanted)?;
+        for family in Family::ALL {
+            let family = family as i64;
+            for of in [family, family + DERIVED_FROM] {
+                prune_steps(conn, (host, of, until_ms), &steps_ms, wanted)?;
+            }
+        }
+        prune_steps(conn, (host, PRESENCE, until_ms), &steps_ms, wanted)?;
+        if pruned.blocks as i64 >= BLOCKS_AT_ONCE {
+            // Whoever comes first has more of it, perhaps: it is looked at again.
+            pruned.last_host = host - 1;
+            break;
+        }
+    }
+    Ok(pruned)
+}
+
+/// The blocks of one host, each family for its time.
+fn prune_host(
+    conn: &Connection,
+    host: i64,
+    until_ms: i64,
+    wanted: &Wanted<'_>,
+) -> Result<usize, Fault> {
     let mut delete = conn.prepare_cached(&format!(
         "DELETE FROM block WHERE number IN
          (SELECT number FROM block WHERE host = ?3 AND family = ?4 AND end_ms < ?1 AND {ROLLED}
           ORDER BY end_ms LIMIT ?5)"
     ))?;
     let mut dropped = 0;
-    for host in hosts.into_iter().filter(|host| !kept.contains(host)) {
-        for family in FAMILIES {
-            let room = BLOCKS_AT_ONCE - dropped as i64;
-            if room <= 0 {
-                return Ok(dropped);
-            }
-            let grace = cutoff - UNROLLED_GRACE_MS;
-            dropped += delete.execute([cutoff, grace, host, family, room])?;
-        }
+    for family in Family::ALL {
+        let family = family as i64;
+        let kept_ms = wanted.keeping.samples_ms(family, wanted.samples_ms);
+        let cutoff = until_ms.saturating_sub(kept_ms);
+        let grace = cutoff.saturating_sub(UNROLLED_GRACE_MS);
+        let room = BLOCKS_AT_ONCE - dropped as i64;
+        dropped += delete.execute([cutoff, grace, host, family, room.max(0)])?;
     }
     Ok(dropped)
+}
+
+/// The steps of one family of a host, each tier for its time.
+fn prune_steps(
+    conn: &Connection,
+    (host, family, until_ms): (i64, i64, i64),
+    steps_ms: &[i64],
+    wanted: &Wanted<'_>,
+) -> Result<(), Fault> {
+    let tiers = tiers_of(family, wanted.keeping);
+    // What ends before has begun before: the index knows the latter.
+    let mut delete = conn.prepare_cached(
+        "DELETE FROM rollup WHERE number IN
+         (SELECT number FROM rollup WHERE host = ?1 AND family = ?2 AND tier_ms = ?3
+            AND start_ms < ?4 AND end_ms < ?4 ORDER BY start_ms LIMIT ?5)",
+    )?;
+    for step_ms in steps_ms {
+        let cutoff = until_ms.saturating_sub(age_of(*step_ms, &tiers));
+        delete.execute([host, family, *step_ms, cutoff, BLOCKS_AT_ONCE])?;
+    }
+    Ok(())
 }
 
 fn newest_sample(conn: &Connection) -> Result<Option<i64>, Fault> {

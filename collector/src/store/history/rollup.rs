@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
-use super::super::types::Tier;
+use super::super::types::Keeping;
 use super::seal::HOLE_MS;
 use super::series::FAMILIES;
 use crate::series::presence::PRESENCE_STEP_MS;
@@ -51,15 +51,40 @@ pub(in crate::store) fn tiers(conn: &Connection) -> Result<Vec<i64>, Fault> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Whether steps are wanted of a family that has none of their length, though it has samples.
+fn lacks_steps(conn: &Connection, wanted: &Keeping) -> Result<bool, Fault> {
+    // A seek a host, however many rows there are.
+    let mut rolled = conn.prepare_cached(
+        "SELECT 1 FROM host WHERE EXISTS
+           (SELECT 1 FROM rollup WHERE host = host.number AND family = ?1 AND tier_ms = ?2) LIMIT 1",
+    )?;
+    let mut sampled = conn.prepare_cached(
+        "SELECT 1 FROM host WHERE EXISTS
+           (SELECT 1 FROM block WHERE host = host.number AND family = ?1) LIMIT 1",
+    )?;
+    for (family, class) in &wanted.classes {
+        let family = *family as i64;
+        for tier in class.tiers.iter().flatten() {
+            if !rolled.exists([family, tier.step_ms])? && sampled.exists([family])? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Marks every day that has samples where steps of a new length are wanted: what was rolled up
 /// before knows nothing of them. Answers whether there were any.
-pub(in crate::store) fn mark_for_new(conn: &Connection, wanted: &[Tier]) -> Result<bool, Fault> {
+pub(in crate::store) fn mark_for_new(conn: &Connection, wanted: &Keeping) -> Result<bool, Fault> {
     let known = tiers(conn)?;
-    let is_new = |tier: &Tier| !known.contains(&tier.step_ms);
+    let is_new = wanted
+        .tiers
+        .iter()
+        .any(|tier| !known.contains(&tier.step_ms));
     let presence = conn
         .prepare_cached("SELECT 1 FROM rollup WHERE family = ?1 AND tier_ms = ?2 LIMIT 1")?
         .exists([PRESENCE, PRESENCE_STEP_MS])?;
-    if known.is_empty() || (presence && !wanted.iter().any(is_new)) {
+    if known.is_empty() || (presence && !is_new && !lacks_steps(conn, wanted)?) {
         return Ok(false);
     }
     conn.execute(
@@ -97,7 +122,7 @@ pub(in crate::store) struct Whose {
 pub(in crate::store) fn recomputable<'a>(
     conn: &Connection,
     Whose { host, interval_ms }: Whose,
-    tiers: &'a [Tier],
+    keeping: &'a Keeping,
 ) -> Result<Vec<roll::Task<'a>>, Fault> {
     let mut oldest =
         conn.prepare_cached("SELECT min(start_ms) FROM block WHERE host = ?1 AND family = ?2")?;
@@ -119,7 +144,7 @@ pub(in crate::store) fn recomputable<'a>(
     let task = |day| roll::Task {
         due: roll::Due { host, day },
         interval_ms,
-        tiers,
+        keeping,
         // What was dropped of the oldest day went with its blocks.
         raw_since_ms: first_ms + DAY_MS,
         now_ms: None,

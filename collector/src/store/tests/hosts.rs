@@ -265,7 +265,7 @@ async fn series_of_which_no_sample_is_left_make_room_when_the_host_introduces_it
     };
     let keeping = Keeping {
         tiers: vec![tier],
-        bytes_max: None,
+        ..Keeping::default()
     };
     let store = Store::open_with(options, keeping).await.unwrap();
     store.greet(greeting(1, "web"), T0).await.unwrap();

@@ -76,7 +76,7 @@ async fn apply(
             };
             let keeping = Keeping {
                 tiers: lengths.iter().map(tier).collect(),
-                bytes_max: None,
+                ..Keeping::default()
             };
             return Store::open_with(options(folder), keeping).await.unwrap();
         }

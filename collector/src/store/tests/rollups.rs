@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::series::{Agg, Grid};
+use hostwell_proto::metric::Family;
 use rusqlite::Connection;
 
 pub(super) const MINUTE: i64 = 60_000;
@@ -423,7 +424,7 @@ async fn steps_of_another_length_are_made_of_what_is_there_and_the_old_ones_stay
     };
     let keeping = Keeping {
         tiers: vec![ten_minutes],
-        bytes_max: None,
+        ..Keeping::default()
     };
     let store = Store::open_with(options(folder.path()), keeping)
         .await
@@ -436,6 +437,76 @@ async fn steps_of_another_length_are_made_of_what_is_there_and_the_old_ones_stay
     fill(&store, &ids, 2, (DAY0 + 40 * DAY, DAY0 + 40 * DAY + HOUR)).await;
     store.upkeep(DAY0 + 40 * DAY + 2 * HOUR).await.unwrap();
     assert_eq!(rows(folder.path(), 1, HOUR).1, 0);
+}
+
+#[tokio::test]
+async fn a_class_of_metrics_is_kept_and_rolled_up_by_its_own_terms() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || StoreOptions {
+        retention_ms: 3 * DAY,
+        ..options(folder.path())
+    };
+    let tier = |step_ms, days: i64| Tier {
+        step_ms,
+        age_ms: days * DAY,
+    };
+    let of_memory = |tiers| Keeping {
+        tiers: vec![tier(HOUR, 30)],
+        classes: [(
+            Family::Memory,
+            Class {
+                samples_ms: Some(9 * DAY),
+                tiers: Some(tiers),
+            },
+        )]
+        .into(),
+        bytes_max: None,
+    };
+    let kept = of_memory(vec![tier(10 * MINUTE, 5)]);
+    let store = Store::open_with(options(), kept).await.unwrap();
+    let ids = with_series(&store).await;
+    fill(&store, &ids, 1, (DAY0, DAY0 + DAY)).await;
+    store.upkeep(DAY0 + DAY + 7 * HOUR).await.unwrap();
+    // CPU by the hour, memory and what is derived from it by ten minutes.
+    assert_eq!(rows(folder.path(), 1, HOUR), (2 * DAY / MINUTE, 1));
+    assert_eq!(rows(folder.path(), 1, 10 * MINUTE).1, 0);
+    assert_eq!(rows(folder.path(), 2, 10 * MINUTE), (2 * DAY / MINUTE, 1));
+    assert_eq!(rows(folder.path(), 102, 10 * MINUTE).1, 1);
+    assert_eq!(rows(folder.path(), 2, HOUR).1, 0);
+    // When the host was there is kept as long as anything.
+    assert_eq!(rows(folder.path(), 100, HOUR).1, 1);
+    let of_first_day = |table: &str, family| {
+        let count = format!("SELECT count(*) FROM {table} WHERE family = ?1 AND start_ms < ?2");
+        let conn = connect(folder.path());
+        let is_there = conn.query_row(&count, [family, DAY0 + DAY], |r| r.get::<_, i64>(0));
+        is_there.unwrap() > 0
+    };
+    let day = |n: i64| (DAY0 + n * DAY, DAY0 + n * DAY + HOUR);
+    // Samples of CPU, those of memory, steps of memory.
+    for (n, left) in [
+        (5, [false, true, true]),
+        (7, [false, true, false]),
+        (11, [false, false, false]),
+    ] {
+        fill(&store, &ids, n as u64, day(n)).await;
+        store.seal_all().await.unwrap();
+        store.upkeep(day(n).1).await.unwrap();
+        let tables = [("block", 1), ("block", 2), ("rollup", 2)];
+        let there = tables.map(|(table, family)| of_first_day(table, family));
+        assert_eq!(there, left, "day {n}");
+    }
+    assert_eq!(
+        rows(folder.path(), 1, HOUR).0,
+        2 * DAY / MINUTE + 2 * 2 * 60
+    );
+    is_sound(&store).await;
+    store.close().await.unwrap();
+    // Steps that others of the same length have already are made for a class too.
+    let store = Store::open_with(options(), of_memory(vec![tier(HOUR, 30)]));
+    let store = store.await.unwrap();
+    store.upkeep(DAY0 + 12 * DAY).await.unwrap();
+    assert!(rows(folder.path(), 2, HOUR).1 > 0);
+    is_sound(&store).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::super::error::{Fault, Trouble};
-use super::super::super::types::Tier;
+use super::super::super::types::{Keeping, Tier};
 use super::super::super::writer::Ledger;
 use super::super::names::Names;
 use super::super::seal::{HOLE_MS, each_block, settle};
@@ -42,8 +42,8 @@ pub(in crate::store) struct Task<'a> {
     pub due: Due,
     /// The host's declared interval.
     pub interval_ms: i64,
-    /// Those of no age are made only where they are already.
-    pub tiers: &'a [Tier],
+    /// Tiers of no age are made only where they are already.
+    pub keeping: &'a Keeping,
     /// Samples before may be gone already: for comparing.
     pub raw_since_ms: i64,
     /// Steps that end before are too old for their tier; `None` for a host that is kept.
@@ -93,7 +93,7 @@ pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rol
     let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
     let mut rows = Vec::new();
     for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
-        for tier in tiers_of(family, task.tiers) {
+        for tier in tiers_of(family, task.keeping) {
             let too_old = |now_ms: i64| end_ms < now_ms.saturating_sub(tier.age_ms);
             let wanted = tier.age_ms > 0 && !task.now_ms.is_some_and(too_old);
             let of = (host, family, tier.step_ms);
@@ -114,15 +114,20 @@ pub(in crate::store) fn prepare(conn: &Connection, task: Task<'_>) -> Result<Rol
     })
 }
 
-/// Presence has steps of its own, whatever is configured for samples.
-fn tiers_of(family: i64, tiers: &[Tier]) -> Vec<Tier> {
-    match family {
-        PRESENCE => vec![Tier {
+/// Presence has steps of its own, whatever is configured for samples; what is derived is kept like
+/// what it is derived from.
+pub(in crate::store) fn tiers_of(family: i64, keeping: &Keeping) -> Vec<Tier> {
+    if family == PRESENCE {
+        return vec![Tier {
             step_ms: PRESENCE_STEP_MS,
-            age_ms: Tier::longest_ms(tiers),
-        }],
-        _ => tiers.to_vec(),
+            age_ms: keeping.longest_ms(),
+        }];
     }
+    let number = match family > DERIVED_FROM {
+        true => family - DERIVED_FROM,
+        false => family,
+    };
+    keeping.tiers_of(number).to_vec()
 }
 
 fn samples(lines: &[Line]) -> u64 {
@@ -436,7 +441,7 @@ pub(in crate::store) fn differences(
     let (from_ms, end_ms) = (day * DAY_MS, (day + 1) * DAY_MS);
     let mut found = Vec::new();
     for (family, window) in families(conn, host, (from_ms, end_ms), task.interval_ms)? {
-        for tier in tiers_of(family, task.tiers) {
+        for tier in tiers_of(family, task.keeping) {
             let which = format!("family {family}, steps of {} s", tier.step_ms / 1000);
             let wanted = lines(&window, tier.step_ms);
             let of = (host, family, tier.step_ms);
