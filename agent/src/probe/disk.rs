@@ -3,7 +3,7 @@
 use hostwell_proto::metric::Metric;
 
 use super::kept::{KeptFile, KeptTable};
-use super::scan::{self, Malformed};
+use super::scan::{self, Fields, Line, Malformed};
 use super::select::Selection;
 use super::{Probe, ProbeError, ProbeOptions};
 use crate::sample::Readings;
@@ -44,8 +44,33 @@ const COLUMNS_MIN: usize = 11;
 /// Partitions of kernels before 2.6.25 have only four columns.
 const COLUMNS_OLD_PARTITION: usize = 4;
 
-/// Calls `each` with every device and the columns it has.
-fn parse<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &[u64])) -> Result<(), Malformed> {
+/// The rest of a device's line: most devices are partitions and loops, whose numbers nobody reads.
+struct Counters<'a> {
+    line: Line<'a>,
+    fields: Fields<'a>,
+}
+
+impl Counters<'_> {
+    /// The columns that there are, and how many; nothing for a partition of an old kernel.
+    fn read(self) -> Result<([u64; COLUMNS.len()], usize), Malformed> {
+        let (mut columns, mut count) = ([0; COLUMNS.len()], 0);
+        for (column, field) in columns.iter_mut().zip(self.fields) {
+            *column = self.line.number(Some(field), "expected a counter")?;
+            count += 1;
+        }
+        match count {
+            COLUMNS_OLD_PARTITION => Ok((columns, 0)),
+            COLUMNS_MIN.. => Ok((columns, count)),
+            _ => Err(self.line.malformed("expected at least eleven counters")),
+        }
+    }
+}
+
+/// Calls `each` with every device and its counters.
+fn parse<'a>(
+    text: &'a [u8],
+    mut each: impl FnMut(&'a [u8], Counters<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     for line in scan::lines(text) {
         let mut fields = line.fields();
         for what in ["expected a major number", "expected a minor number"] {
@@ -53,16 +78,7 @@ fn parse<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &[u64])) -> Result<(
         }
         let name = fields.next();
         let name = name.ok_or_else(|| line.malformed("expected the name of a device"))?;
-        let (mut columns, mut count) = ([0; COLUMNS.len()], 0);
-        for (column, field) in columns.iter_mut().zip(fields) {
-            *column = line.number(Some(field), "expected a counter")?;
-            count += 1;
-        }
-        match count {
-            COLUMNS_OLD_PARTITION => continue,
-            COLUMNS_MIN.. => each(name, &columns[..count]),
-            _ => return Err(line.malformed("expected at least eleven counters")),
-        }
+        each(name, Counters { line, fields })?;
     }
     Ok(())
 }
@@ -106,7 +122,7 @@ impl Probe for Disk {
     fn read(&mut self, source: &Source, out: &mut Readings<'_>) -> Result<(), ProbeError> {
         let disks = &self.disks;
         self.table.read(source, |text, rows| {
-            parse(text, |name, columns| {
+            parse(text, |name, counters| {
                 let numbers = rows.numbers(name, || {
                     let name = scan::label(name);
                     let wanted = disks.includes(&name) || !is_part_or_toy(&name);
@@ -115,7 +131,12 @@ impl Probe for Disk {
                     }
                     COLUMNS.map(|(m, _)| out.table.number(m, &[&name])).to_vec()
                 });
-                for ((number, (_, scale)), value) in numbers.iter().zip(COLUMNS).zip(columns) {
+                if numbers.is_empty() {
+                    return Ok(());
+                }
+                let (columns, count) = counters.read()?;
+                let values = columns.iter().take(count);
+                for ((number, (_, scale)), value) in numbers.iter().zip(COLUMNS).zip(values) {
                     let value = *value as f64;
                     let value = match scale {
                         Scale::Plain => value,
@@ -124,6 +145,7 @@ impl Probe for Disk {
                     };
                     out.readings.push((*number, value));
                 }
+                Ok(())
             })
         })
     }
@@ -137,8 +159,12 @@ mod tests {
 
     fn parsed(text: &str) -> Result<Vec<(String, Vec<u64>)>, Malformed> {
         let mut found = Vec::new();
-        parse(text.as_bytes(), |name, columns| {
-            found.push((scan::label(name).into_owned(), columns.to_vec()));
+        parse(text.as_bytes(), |name, counters| {
+            let (columns, count) = counters.read()?;
+            if count > 0 {
+                found.push((scan::label(name).into_owned(), columns[..count].to_vec()));
+            }
+            Ok(())
         })
         .map(|()| found)
     }
@@ -191,7 +217,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let _ = parse(&bytes, |_, _| ());
+            let _ = parse(&bytes, |_, counters| counters.read().map(drop));
         }
 
         #[test]

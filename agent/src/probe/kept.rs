@@ -23,6 +23,8 @@ enum Shape {
 
 const PAGE_BYTES_MIN: usize = 4096;
 const BUFFER_BYTES: usize = 4096;
+/// Counters grow: by so much the wanted rows may get longer until two pieces are read again.
+const ROOM_BYTES: usize = 128;
 /// The largest kernel file read (a host with thousands of CPUs or interfaces stays far below).
 const BUFFER_BYTES_MAX: usize = 8 << 20;
 
@@ -33,6 +35,9 @@ pub(super) struct KeptFile {
     shape: Shape,
     /// Nothing after the row that begins with this is wanted.
     last_word: Option<&'static [u8]>,
+    /// Where that row ended last time, and some room: no more is asked for, because the kernel
+    /// writes no more rows than are asked for.
+    first_bytes: usize,
     file: Option<File>,
     buffer: Vec<u8>,
 }
@@ -44,6 +49,7 @@ impl KeptFile {
             path,
             shape: Shape::Whole,
             last_word: None,
+            first_bytes: usize::MAX,
             file: None,
             buffer: Vec::new(),
         }
@@ -59,8 +65,8 @@ impl KeptFile {
         }
     }
 
-    /// The same, read no further than the piece with the row that begins with `word`: for some
-    /// files every piece costs the kernel as much as all of them. Where no row does, all is read.
+    /// The same, read no further than the row that begins with `word`: for some files every piece
+    /// costs the kernel as much as all of them. Where no row does, all is read.
     pub(super) fn rows_until(
         path: &'static str,
         row_bytes_max: usize,
@@ -96,14 +102,23 @@ impl KeptFile {
         }
     }
 
-    /// Whether a piece has the last row that is wanted, to its end: what is not a kernel's may be
-    /// cut anywhere.
-    fn is_enough(&self, piece: &[u8]) -> bool {
-        let Some(word) = self.last_word else {
-            return false;
+    /// Where the last row that is wanted ends, if it has come whole: a piece may be cut anywhere.
+    fn enough(&self, filled: usize, piece: usize) -> Option<usize> {
+        let word = self.last_word?;
+        // Its row may have begun in the piece before.
+        let from = match filled == piece {
+            true => 0,
+            false => (filled - piece).saturating_sub(PAGE_BYTES_MIN),
         };
-        let whole = piece.iter().rposition(|b| *b == b'\n').unwrap_or(0);
-        scan::lines(&piece[..whole]).any(|line| line.bytes.starts_with(word))
+        let text = &self.buffer[..filled];
+        let mut at = from;
+        while let Some(length) = scan::newline(&text[at..]) {
+            if text[at..].starts_with(word) {
+                return Some(at + length + 1);
+            }
+            at += length + 1;
+        }
+        None
     }
 
     fn fill(&mut self) -> std::io::Result<usize> {
@@ -118,14 +133,22 @@ impl KeptFile {
                 }
                 self.buffer.resize((filled * 2).max(BUFFER_BYTES), 0);
             }
-            let got = file.read_at(&mut self.buffer[filled..], filled as u64)?;
+            let limit = match filled {
+                0 => self.buffer.len().min(self.first_bytes),
+                _ => self.buffer.len(),
+            };
+            let got = file.read_at(&mut self.buffer[filled..limit], filled as u64)?;
             filled += got;
-            let room = filled < self.buffer.len();
+            let room = filled < limit;
             let last = match self.shape {
                 Shape::Whole => room,
                 Shape::Rows { bytes_max } => room && got.saturating_add(bytes_max) < PAGE_BYTES_MIN,
             };
-            if got == 0 || last || self.is_enough(&self.buffer[filled - got..filled]) {
+            if let Some(end) = self.enough(filled, got) {
+                self.first_bytes = end + ROOM_BYTES;
+                return Ok(end);
+            }
+            if got == 0 || last {
                 return Ok(filled);
             }
         }
@@ -208,6 +231,23 @@ mod tests {
             let mut file = KeptFile::rows_until("table", 64, b"last ");
             let read = file.read(&source).unwrap().len();
             assert_eq!(read.div_ceil(BUFFER_BYTES), pieces, "{word}: {read} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_read_ends_with_the_last_word_wherever_it_moves() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Source::live(dir.path());
+        let mut file = KeptFile::rows_until("table", 64, b"last ");
+        for before in [10, 11, 600, 5, 900, 0] {
+            let wanted = format!("{}last 7\n", "counter 123\n".repeat(before));
+            let text = format!("{wanted}{}", "padding 3\n".repeat(2000));
+            // The descriptor stays: the file is written over, as the kernel's changes.
+            std::fs::write(dir.path().join("table"), text).unwrap();
+            for _ in 0..2 {
+                let read = file.read(&source).unwrap();
+                assert_eq!(read, wanted.as_bytes(), "after {before} rows");
+            }
         }
     }
 

@@ -51,10 +51,11 @@ fn parse<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], u64)) -> Result<(), 
         let Some((word, rest)) = scan::split_once(line.bytes, b':') else {
             return Err(line.malformed("expected `word: number`"));
         };
-        let mut fields = scan::fields(rest);
-        let value = line.number(fields.next(), "expected a number")?;
-        let bytes = match fields.next() {
-            Some(b"kB") => value
+        let found = scan::leading_number(rest.trim_ascii_start());
+        let found = found.filter(|(_, unit)| matches!(unit.first(), None | Some(b' ' | b'\t')));
+        let (value, unit) = found.ok_or_else(|| line.malformed("expected a number"))?;
+        let bytes = match unit.trim_ascii() {
+            b"kB" => value
                 .checked_mul(KIB)
                 .ok_or_else(|| line.malformed("expected a sane amount of memory"))?,
             _ => value,

@@ -3,7 +3,7 @@
 use hostwell_proto::metric::Metric;
 
 use super::kept::{KeptFile, KeptTable};
-use super::scan::{self, Malformed};
+use super::scan::{self, Line, Malformed};
 use super::select::Selection;
 use super::{Probe, ProbeError, ProbeOptions};
 use crate::sample::Readings;
@@ -30,10 +30,28 @@ const READ: [(usize, Metric); 14] = [
     (14, Metric::NetTransmitCarrier),
 ];
 
+/// The rest of an interface's line: those of containers are read by nobody.
+struct Counters<'a> {
+    line: Line<'a>,
+    text: &'a [u8],
+}
+
+impl Counters<'_> {
+    fn read(&self) -> Result<[u64; COLUMNS], Malformed> {
+        let mut counters = [0; COLUMNS];
+        let mut fields = scan::fields(self.text);
+        for counter in &mut counters {
+            let field = fields.next();
+            *counter = self.line.number(field, "expected sixteen counters")?;
+        }
+        Ok(counters)
+    }
+}
+
 /// Calls `each` with every interface and its counters.
 fn parse<'a>(
     text: &'a [u8],
-    mut each: impl FnMut(&'a [u8], &[u64; COLUMNS]),
+    mut each: impl FnMut(&'a [u8], Counters<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
     for line in scan::lines(text).filter(|line| line.number > HEADER_LINES) {
         // The last colon: an alias has one in its name, a number never.
@@ -43,12 +61,8 @@ fn parse<'a>(
         if name.is_empty() {
             return Err(line.malformed("expected the name of an interface"));
         }
-        let mut counters = [0; COLUMNS];
-        let mut fields = scan::fields(&line.bytes[colon + 1..]);
-        for counter in &mut counters {
-            *counter = line.number(fields.next(), "expected sixteen counters")?;
-        }
-        each(name, &counters);
+        let text = &line.bytes[colon + 1..];
+        each(name, Counters { line, text })?;
     }
     Ok(())
 }
@@ -82,9 +96,14 @@ impl Probe for Network {
                     }
                     READ.map(|(_, m)| out.table.number(m, &[&name])).to_vec()
                 });
+                if numbers.is_empty() {
+                    return Ok(());
+                }
+                let counters = counters.read()?;
                 for (number, (column, _)) in numbers.iter().zip(READ) {
                     out.readings.push((*number, counters[column] as f64));
                 }
+                Ok(())
             })
         })
     }
@@ -101,7 +120,8 @@ mod tests {
     fn parsed(text: &str) -> Result<Vec<(String, [u64; COLUMNS])>, Malformed> {
         let mut found = Vec::new();
         parse(text.as_bytes(), |name, counters| {
-            found.push((scan::label(name).into_owned(), *counters));
+            found.push((scan::label(name).into_owned(), counters.read()?));
+            Ok(())
         })
         .map(|()| found)
     }
@@ -134,7 +154,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let _ = parse(&bytes, |_, _| ());
+            let _ = parse(&bytes, |_, counters| counters.read().map(drop));
         }
 
         #[test]

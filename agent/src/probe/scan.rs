@@ -42,7 +42,7 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
 
 /// Where the first newline is, eight bytes at a time: most of a tick's bytes are in lines that
 /// nobody reads.
-fn newline(text: &[u8]) -> Option<usize> {
+pub(super) fn newline(text: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let (chunks, tail) = text.as_chunks::<8>();
     for (i, chunk) in chunks.iter().enumerate() {
@@ -68,7 +68,7 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// The words between spaces and tabs.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub(super) fn fields(&self) -> Fields<'a> {
         fields(self.bytes)
     }
 
@@ -91,26 +91,49 @@ impl<'a> Line<'a> {
 }
 
 /// The words between spaces and tabs.
-pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes
-        .split(|b| *b == b' ' || *b == b'\t')
-        .filter(|field| !field.is_empty())
+pub(super) fn fields(bytes: &[u8]) -> Fields<'_> {
+    Fields { rest: bytes }
+}
+
+/// What [`fields`] walks over.
+#[derive(Clone, Debug)]
+pub(super) struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+fn is_blank(byte: &u8) -> bool {
+    *byte == b' ' || *byte == b'\t'
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = self.rest.iter().position(|b| !is_blank(b))?;
+        let rest = &self.rest[start..];
+        let end = rest.iter().position(is_blank).unwrap_or(rest.len());
+        self.rest = &rest[end..];
+        Some(&rest[..end])
+    }
 }
 
 /// A decimal number without sign; `None` for anything else and past 2^64.
 pub(super) fn number(field: &[u8]) -> Option<u64> {
-    if field.is_empty() {
-        return None;
-    }
+    let (value, rest) = leading_number(field)?;
+    rest.is_empty().then_some(value)
+}
+
+/// The number that a text begins with, and what follows its digits.
+pub(super) fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0u64;
-    for byte in field {
+    for (at, byte) in text.iter().enumerate() {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return None;
+            return (at > 0).then(|| (value, &text[at..]));
         }
         value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
-    Some(value)
+    (!text.is_empty()).then_some((value, &[]))
 }
 
 /// A finite decimal fraction such as `0.15`.
