@@ -6,6 +6,7 @@
 //! nothing itself.
 
 mod doctor;
+mod forecast;
 mod host;
 mod hosts;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use doctor::{Check, Health};
+pub use forecast::{Ahead, Dates, ForecastLine, ForecastQuestion, Outlook, PastAccuracy, Resource};
 pub use host::{Filesystem, HostInDepth, Interface};
 pub use hosts::{HostLine, HostState, IndicatorLine, Worst};
 pub use query::{SampleQuestion, SampleSeries, Samples};
@@ -70,6 +72,8 @@ pub enum Question {
     },
     /// Samples by selector.
     Query(SampleQuestion),
+    /// Where resources will be, and when they run out.
+    Forecast(ForecastQuestion),
     /// The register of risks.
     Risks(RiskQuestion),
     /// The planning report.
@@ -125,6 +129,11 @@ pub enum Body {
     Host(Box<HostInDepth>),
     /// To [`Question::Query`].
     Samples(Samples),
+    /// To [`Question::Forecast`].
+    Forecasts {
+        /// What runs out first first.
+        forecasts: Vec<ForecastLine>,
+    },
     /// To [`Question::Risks`].
     Risks(Risks),
     /// To [`Question::Report`].
@@ -174,6 +183,9 @@ pub async fn answer(
             Body::Host(Box::new(found))
         }
         Question::Query(question) => Body::Samples(query::samples(store, question, now_ms).await?),
+        Question::Forecast(question) => Body::Forecasts {
+            forecasts: forecast::forecasts(store, question, now_ms).await?,
+        },
         Question::Risks(question) => Body::Risks(risks::risks(store, question, now_ms).await?),
         Question::Report(question) => {
             Body::Report(report::report(store, setup, question, now_ms).await?)

@@ -13,6 +13,7 @@ mod config;
 mod console;
 mod doctor;
 mod export;
+mod forecast;
 mod host;
 mod hosts;
 mod import;
@@ -80,6 +81,7 @@ enum Command {
     Host(host::HostArgs),
     Query(query::QueryArgs),
     Risks(risks::RisksArgs),
+    Forecast(forecast::ForecastArgs),
     Report(report::ReportArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
@@ -147,6 +149,7 @@ async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exi
         Command::Host(args) => host::run(args, console).await,
         Command::Query(args) => query::run(args, console).await,
         Command::Risks(args) => risks::run(args, console).await,
+        Command::Forecast(args) => forecast::run(args, console).await,
         Command::Report(args) => report::run(args, console).await,
         Command::Export(args) => export::run(args, console).await,
         Command::Import(args) => import::run(args, console).await,

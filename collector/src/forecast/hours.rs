@@ -70,6 +70,13 @@ impl Hours {
         self.medians.range(from..to.max(from)).copied()
     }
 
+    /// The medians of the two months that end at `now_ms`: (end of the day, median), oldest first.
+    pub fn past_days(&self, now_ms: i64) -> Vec<(i64, f64)> {
+        let days = self.days(now_ms, 60).into_iter();
+        days.map(|(ago, median)| (now_ms - i64::from(ago) * DAY_MS, median))
+            .collect()
+    }
+
     /// The medians of the `count` days that end at `now_ms`: (days ago, median), oldest first. Days
     /// with few hours are left out.
     pub(super) fn days(&self, now_ms: i64, count: u16) -> Vec<(u16, f64)> {

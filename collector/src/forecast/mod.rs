@@ -7,11 +7,13 @@
 
 mod fill;
 mod hours;
+mod outlook;
 mod storage;
 mod usage;
 
 pub use fill::{Alarm, Filling, filling};
 pub use hours::{DAY_MS, HOUR_MS, Hours};
+pub use outlook::{Class, Meets, Record, Trust, meets, record};
 pub use storage::storage;
 pub use usage::usage;
 
@@ -28,12 +30,33 @@ pub struct Forecast {
     pub high80: f64,
 }
 
-impl Forecast {
-    fn around(value: f64, half_width: f64) -> Forecast {
+/// How a level goes on from a moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// The median of the last day.
+    pub level: f64,
+    /// Expected change of a day.
+    pub a_day: f64,
+    /// Daily changes that the band is taken from.
+    pub changes: usize,
+    /// Half the band of a random walk after one day.
+    pub walk: f64,
+    /// At least so much on both sides.
+    pub half_min: f64,
+}
+
+impl Fit {
+    /// The level after `horizon_ms`. The band of a random walk widens with `√(d (1 + d / n))`, where
+    /// `d` is the horizon in days and `n` the number of daily changes: the drift is not known either.
+    pub fn at(&self, horizon_ms: i64) -> Forecast {
+        let ahead = horizon_ms.max(0) as f64 / DAY_MS as f64;
+        let spread = (ahead * (1.0 + ahead / self.changes.max(1) as f64)).sqrt();
+        let half = (self.walk * spread).max(self.half_min);
+        let value = self.level + self.a_day * ahead;
         Forecast {
             value,
-            low80: value - half_width,
-            high80: value + half_width,
+            low80: value - half,
+            high80: value + half,
         }
     }
 }

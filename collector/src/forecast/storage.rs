@@ -6,8 +6,7 @@
 //! that beats a straight line through the level, which a single step bends, and Theil-Sen's slope
 //! (docs/forecast.md has the figures).
 
-use super::{DAYS_MIN, Forecast, Hours, deviation, median, student_90};
-use crate::forecast::hours::DAY_MS;
+use super::{DAYS_MIN, Fit, Hours, deviation, median, student_90};
 
 /// Days that are looked back.
 const DAYS: u16 = 60;
@@ -22,11 +21,9 @@ const BAND_DAYS: usize = 30;
 /// What the band of a drift must be widened by to cover 80 %, learned on real stores.
 const BAND_FACTOR: f64 = 1.2;
 
-/// The level at `now_ms + horizon_ms`; `None` where too few days are known.
-///
-/// The band is that of a random walk with drift: `t₉₀ · sd · √(d (1 + d / n))`, where `d` is the
-/// horizon in days and `n` the number of daily changes.
-pub fn storage(hours: &Hours, now_ms: i64, horizon_ms: i64) -> Option<Forecast> {
+/// How the level goes on from `now_ms`; `None` where too few days are known. The band is that of a
+/// random walk with drift.
+pub fn storage(hours: &Hours, now_ms: i64) -> Option<Fit> {
     let days = hours.days(now_ms, DAYS);
     let (ago, level) = *days.last()?;
     if days.len() < DAYS_MIN || ago > 0 {
@@ -39,18 +36,17 @@ pub fn storage(hours: &Hours, now_ms: i64, horizon_ms: i64) -> Option<Forecast> 
             (f64::from(pair[1].0), (pair[1].1 - pair[0].1) / apart)
         })
         .collect();
-    let a_day = typical(&changes);
     let newest: Vec<f64> = changes[changes.len().saturating_sub(BAND_DAYS)..]
         .iter()
         .map(|(_, change)| *change)
         .collect();
-    let (ahead, n) = (
-        horizon_ms.max(0) as f64 / DAY_MS as f64,
-        newest.len() as f64,
-    );
-    let spread = (ahead * (1.0 + ahead / n)).sqrt();
-    let half = BAND_FACTOR * student_90(newest.len() - 1) * deviation(&newest) * spread;
-    Some(Forecast::around(level + a_day * ahead, half))
+    Some(Fit {
+        level,
+        a_day: typical(&changes),
+        changes: newest.len(),
+        walk: BAND_FACTOR * student_90(newest.len() - 1) * deviation(&newest),
+        half_min: 0.0,
+    })
 }
 
 /// The typical change of a day, of (days ago, change).
@@ -71,7 +67,7 @@ fn typical(changes: &[(f64, f64)]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::hours::HOUR_MS;
+    use crate::forecast::hours::{DAY_MS, HOUR_MS};
 
     /// Hours of so many days, by a function of the day.
     fn history(days: i64, level: impl Fn(f64) -> f64) -> (Hours, i64) {
@@ -82,7 +78,7 @@ mod tests {
     #[test]
     fn steady_growth_goes_on() {
         let (hours, now_ms) = history(30, |day| 100.0 + 2.0 * day);
-        let week = storage(&hours, now_ms, 7 * DAY_MS).unwrap();
+        let week = storage(&hours, now_ms).unwrap().at(7 * DAY_MS);
         let last_day = 100.0 + 2.0 * (29.0 + 11.5 / 24.0);
         assert!((week.value - (last_day + 14.0)).abs() < 1e-9, "{week:?}");
         assert!(week.high80 - week.low80 < 1e-9, "it never wavered");
@@ -92,7 +88,7 @@ mod tests {
     fn a_clean_up_is_no_trend() {
         let clean = |day: f64| 100.0 + day + if day >= 20.0 { -60.0 } else { 0.0 };
         let (hours, now_ms) = history(30, clean);
-        let week = storage(&hours, now_ms, 7 * DAY_MS).unwrap();
+        let week = storage(&hours, now_ms).unwrap().at(7 * DAY_MS);
         let grows = week.value - clean(29.48);
         assert!((6.5..7.5).contains(&grows), "{grows} in a week");
     }
@@ -102,7 +98,7 @@ mod tests {
         let wavers = |by: f64| move |day: f64| 100.0 + day + by * (day.floor() * 2.4).sin();
         let width = |by: f64, ahead: i64| {
             let (hours, now_ms) = history(30, wavers(by));
-            let f = storage(&hours, now_ms, ahead * DAY_MS).unwrap();
+            let f = storage(&hours, now_ms).unwrap().at(ahead * DAY_MS);
             f.high80 - f.low80
         };
         assert!(width(1.0, 7) > 2.0 * width(1.0, 1));
@@ -112,16 +108,16 @@ mod tests {
     #[test]
     fn a_few_days_or_a_silent_last_day_give_no_forecast() {
         let (hours, now_ms) = history(3, |day| day);
-        assert_eq!(storage(&hours, now_ms, DAY_MS), None);
+        assert_eq!(storage(&hours, now_ms), None);
         let (hours, now_ms) = history(30, |day| day);
-        assert_eq!(storage(&hours, now_ms + 2 * DAY_MS, DAY_MS), None);
+        assert_eq!(storage(&hours, now_ms + 2 * DAY_MS), None);
     }
 
     #[test]
     fn samples_of_the_future_change_nothing() {
         let (past, now_ms) = history(30, |day| 3.0 * day);
         let (more, _) = history(40, |day| if day < 30.0 { 3.0 * day } else { 0.0 });
-        let ahead = |hours| storage(hours, now_ms, 7 * DAY_MS);
+        let ahead = |hours| storage(hours, now_ms);
         assert_eq!(ahead(&past), ahead(&more));
     }
 }

@@ -40,10 +40,12 @@ pub(crate) fn forecasts(data: &Path) -> String {
         for row in rows {
             let moment = (whole(row[origin]).unwrap(), whole(row[horizon]).unwrap());
             let found = match row[class] {
-                "A" => storage(&hours, moment.0, moment.1),
-                _ => usage(&hours, moment.0, moment.1),
+                "A" => storage(&hours, moment.0),
+                _ => usage(&hours, moment.0),
             };
-            let Some(forecast) = found else { continue };
+            let Some(forecast) = found.map(|fit| fit.at(moment.1)) else {
+                continue;
+            };
             let line = json!({
                 "host": row[host], "metric": name,
                 "made_at_ms": moment.0, "horizon_ms": moment.1,

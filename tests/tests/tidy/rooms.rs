@@ -56,6 +56,7 @@ const COLLECTOR: &[(&str, &[&str])] = &[
         &[
             "store",
             "series",
+            "forecast",
             "indicators",
             "rules",
             "plan",
