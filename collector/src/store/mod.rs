@@ -61,10 +61,10 @@ use hostwell_proto::id::{HostId, SpoolId};
 pub use appender::{Appender, Done};
 pub use error::StoreError;
 pub use types::{
-    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped, GapRecord,
-    Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, Read, RollupDifference,
-    RollupsChecked, RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under, WatchSpan,
-    WindowQuery, Written,
+    AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped,
+    GapRecord, Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, Read,
+    RollupDifference, RollupsChecked, RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under,
+    WatchSpan, WindowQuery, Written,
 };
 
 use crate::rules::Finding;

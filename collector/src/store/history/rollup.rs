@@ -11,7 +11,7 @@ use super::super::error::Fault;
 use super::super::types::Keeping;
 use super::seal::HOLE_MS;
 use super::series::FAMILIES;
-use crate::series::presence::PRESENCE_STEP_MS;
+use crate::series::presence::{PRESENCE_METRICS, PRESENCE_STEP_MS};
 
 /// Days are UTC's.
 pub(in crate::store) const DAY_MS: i64 = 86_400_000;
@@ -81,10 +81,16 @@ pub(in crate::store) fn mark_for_new(conn: &Connection, wanted: &Keeping) -> Res
         .tiers
         .iter()
         .any(|tier| !known.contains(&tier.step_ms));
+    // Files of before presence was rolled up have none; nor have hosts that tell no presence.
     let presence = conn
         .prepare_cached("SELECT 1 FROM rollup WHERE family = ?1 AND tier_ms = ?2 LIMIT 1")?
         .exists([PRESENCE, PRESENCE_STEP_MS])?;
-    if known.is_empty() || (presence && !is_new && !lacks_steps(conn, wanted)?) {
+    let mut told = conn.prepare_cached("SELECT 1 FROM metric WHERE name = ?1")?;
+    let mut lacks_presence = false;
+    for metric in PRESENCE_METRICS {
+        lacks_presence |= !presence && told.exists([metric])?;
+    }
+    if known.is_empty() || !(lacks_presence || is_new || lacks_steps(conn, wanted)?) {
         return Ok(false);
     }
     conn.execute(

@@ -448,6 +448,28 @@ async fn steps_of_another_length_are_made_of_what_is_there_and_the_old_ones_stay
 }
 
 #[tokio::test]
+async fn hosts_that_tell_no_presence_are_not_rolled_up_anew_at_each_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    store.greet(greeting(1, "web"), DAY0).await.unwrap();
+    let names = ["custom_a", "custom_b", "custom_c", "custom_d"].map(gauge);
+    let ids = store.series_ids(host(1), names.to_vec()).await.unwrap();
+    fill(&store, &ids, 1, (DAY0, DAY0 + 2 * DAY)).await;
+    let later = DAY0 + 3 * DAY;
+    upkeep(&store, later).await;
+    store.close().await.unwrap();
+    let rolled = unrolled(folder.path());
+    let store = open(folder.path()).await;
+    // So little time that nothing marked could be rolled up again.
+    store
+        .roll_up(later, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(unrolled(folder.path()), rolled);
+    assert_eq!(rolled, Vec::<i64>::new());
+}
+
+#[tokio::test]
 async fn a_class_of_metrics_is_kept_and_rolled_up_by_its_own_terms() {
     let folder = tempfile::tempdir().unwrap();
     let options = || StoreOptions {
