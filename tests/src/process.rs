@@ -1,6 +1,7 @@
 //! What a process costs.
 
 use std::path::Path;
+use std::time::Duration;
 
 /// CPU nanoseconds, user and system, of all threads a process ever had; `None` when it is gone.
 pub fn cpu_spent_ns(pid: u32) -> Option<u64> {
@@ -24,6 +25,17 @@ pub fn cpu_spent_ns(pid: u32) -> Option<u64> {
 #[track_caller]
 pub fn cpu_ns(pid: u32) -> u64 {
     cpu_spent_ns(pid).expect("the process runs")
+}
+
+/// Waits until a process has nothing to do of its own: it used less than a fiftieth of a CPU for two
+/// seconds. Answers whether that came within two minutes.
+pub fn rests(pid: u32) -> bool {
+    const LOOK: Duration = Duration::from_secs(2);
+    (0..60).any(|_| {
+        let before = cpu_ns(pid);
+        crate::wait::pass(LOOK);
+        ((cpu_ns(pid) - before) as u128) < LOOK.as_nanos() / 50
+    })
 }
 
 /// Proportional set size in MiB.

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use hostwell::api::Client;
 use hostwell::auth::ClientTls;
-use hostwell_tests::process::{cpu_ns, cpu_spent_ns, folder_bytes, median, peak_mib, rss_mib};
+use hostwell_tests::process::{
+    cpu_ns, cpu_spent_ns, folder_bytes, median, peak_mib, rests, rss_mib,
+};
 use hostwell_tests::program::{command, run};
 use hostwell_tests::site::Collector;
 use hostwell_tests::wait::seconds;
@@ -95,6 +97,10 @@ pub(crate) fn measure(folder: &Path, samples: &Samples, ticks: u64) -> Result<Co
     let settled = stop(&mut collector);
     let bytes = folder_bytes(&folder.join("data"));
     collector.start_again();
+    // What a start does once is no part of a question.
+    if !rests(collector.program.pid()) {
+        return Err("it does not come to rest after its start".to_owned());
+    }
     let questions = ALL.map(|ask| (ask, question(&collector, ask, samples)));
     let latency = &summary["latency"];
     Ok(Cost {

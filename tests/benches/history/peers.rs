@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hostwell_tests::process::{cpu_ns, folder_bytes, median, peak_mib, rss_mib};
+use hostwell_tests::process::{cpu_ns, folder_bytes, median, peak_mib, rests, rss_mib};
 use hostwell_tests::program::{Program, command, find, free_address};
 use hostwell_tests::wait::{pass, seconds, until_true};
 
@@ -196,6 +196,8 @@ pub(crate) fn measure(
     peer.flush();
     let merged = peer.merge();
     let settled = cpu_ns(peer.pid());
+    // A peer that never rests is asked all the same.
+    let _ = rests(peer.pid());
     let questions = ALL.map(|ask| (ask, peer.ask(ask, samples)));
     Cost {
         name: kind.name(),
