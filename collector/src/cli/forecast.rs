@@ -20,10 +20,10 @@ use crate::words::{percent, share};
 /// Show when disks, memory, CPU and network run out, with the band and the method's own past accuracy
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-File systems go on growing by their typical day; CPU, memory and network stay where they are, with the
-band of their last weeks: on real hosts, what looked like a trend there turned back more often than
-not. The truth lies in the band four times of five. The same method is replayed on each level's own
-past; where that went badly or could not be tried, no date is given.
+File systems go on growing by their typical day; CPU, memory and network stay where they are, with
+the band of their last weeks: on real hosts, what looked like a trend there turned back more often
+than not. The truth lies in the band four times of five. The same method is replayed on each level's
+own past; where that went badly or could not be tried, no date is given.
 
 Examples:
   hostwell forecast

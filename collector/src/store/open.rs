@@ -73,9 +73,11 @@ fn prepare(path: &Path) -> Result<(Connection, Head), Fault> {
     schema::migrate(&mut conn, found)?;
     quick_check(&conn)?;
     let head = Head::default();
-    journal::each(&conn, |host, entry| {
-        head.extend(vec![(host, entry)]);
-        Ok(())
+    head.fill(|put| {
+        journal::each(&conn, |host, entry| {
+            put(host, entry);
+            Ok(())
+        })
     })?;
     Ok((conn, head))
 }

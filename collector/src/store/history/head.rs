@@ -8,10 +8,13 @@
 mod fold;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 
 /// So many batches of a host are folded into one.
 const FOLDED_AT: usize = 32;
+/// Hosts that may wait to be folded while the journal is read: more, and reading waits.
+const HOSTS_WAITING_MAX: usize = 64;
 
 /// A committed batch, or several that were folded.
 #[derive(Debug)]
@@ -38,6 +41,14 @@ struct Shelf {
 }
 
 impl Shelf {
+    /// Adds a batch; answers whether it is time to fold. A fold takes all there is: those that come
+    /// while one is made are folded by the next.
+    fn push(&mut self, entry: Entry) -> bool {
+        self.bytes += entry.payload.len();
+        self.entries.push(Arc::new(entry));
+        (self.entries.len() - self.folded).is_multiple_of(FOLDED_AT)
+    }
+
     fn count(&mut self) {
         self.bytes = self.entries.iter().map(|e| e.payload.len()).sum();
     }
@@ -73,15 +84,38 @@ impl Head {
         let mut many = Vec::new();
         let mut shelves = self.write();
         for (host, entry) in entries {
-            let shelf = shelves.entry(host).or_default();
-            shelf.bytes += entry.payload.len();
-            shelf.entries.push(Arc::new(entry));
-            if shelf.entries.len() - shelf.folded == FOLDED_AT {
+            if shelves.entry(host).or_default().push(entry) {
                 many.push(host);
             }
         }
         drop(shelves);
         many.into_iter().for_each(|host| self.fold(host));
+    }
+
+    /// Adds what `each` visits, the journal at a start. Hosts are folded on all processors meanwhile.
+    pub(in crate::store) fn fill<E>(
+        &self,
+        each: impl FnOnce(&mut dyn FnMut(i64, Entry)) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (many, hosts) = mpsc::sync_channel::<i64>(HOSTS_WAITING_MAX);
+        let hosts = Mutex::new(hosts);
+        let next = || hosts.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let folds = || std::iter::from_fn(|| next().ok());
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| folds().for_each(|host| self.fold(host)));
+            }
+            let filled = each(&mut |host, entry| {
+                let is_much = self.write().entry(host).or_default().push(entry);
+                if is_much {
+                    // Only fails once nobody folds any more, which costs memory and nothing else.
+                    let _ = many.send(host);
+                }
+            });
+            drop(many);
+            filled
+        })
     }
 
     /// Folds the newest entries of a host. Readers are not kept waiting for it.
