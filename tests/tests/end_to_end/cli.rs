@@ -46,10 +46,10 @@ fn ask_everything(name: &str, source: [&str; 2], folder: &Path) {
     assert!(load.to_string().contains("node_load1"), "{load}");
     let risks = ask(&["risks", "-o", "json"]);
     json(&risks);
-    // Nobody's history is four days long yet: each resource says so.
+    // Nobody's history is four days long yet: each resource that was sampled says so.
     let forecasts = json(&ask(&["forecast", "-o", "json"]));
+    assert_eq!(forecasts["kind"], "forecasts");
     let lines = forecasts["forecasts"].as_array().unwrap();
-    assert!(lines.len() >= 3, "{forecasts}");
     assert!(lines.iter().all(|l| l["why"].is_string()), "{forecasts}");
     stdout(&ask(&["doctor"]));
 
