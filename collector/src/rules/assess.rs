@@ -284,6 +284,7 @@ impl Host<'_> {
                 };
                 return (verdict, before.map(|finding| self.closed(finding)));
             }
+            Condition::Unknown => return (Verdict::NotEnoughData, before.cloned()),
             Condition::Holds(hold) => hold,
         };
         let silenced = subject

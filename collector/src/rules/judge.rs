@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use super::course::Course;
 use super::level::{Band, Grade, Hold, Moment, held_since, hold};
 use super::{Evidence, Finding, Policy, RuleInput, Severity, State};
 use crate::series::Series;
@@ -56,6 +57,24 @@ pub(crate) struct Subject {
 pub(crate) enum Condition {
     Clear,
     Holds(Hold),
+    /// Cannot be said now; a finding about it stays what it was.
+    Unknown,
+}
+
+/// What was measured of one subject over time, the levels for it, and the words.
+pub(crate) struct Measured<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) course: Course,
+    /// (severity, levels, seconds it must hold), the mildest first.
+    pub(crate) grades: &'a [(Severity, Band, i64)],
+    /// What the value is, in words, and its unit: see [`Evidence`].
+    pub(crate) what: &'a str,
+    pub(crate) unit: &'a str,
+    pub(crate) selector: String,
+    /// The sentence about the newest value.
+    pub(crate) words: &'a dyn Fn(f64) -> String,
+    pub(crate) advice: String,
+    pub(crate) silenced_by: &'static [&'static str],
 }
 
 impl Case<'_> {
@@ -130,6 +149,57 @@ impl Case<'_> {
             })
             .collect();
         self.condition(&grades)
+    }
+
+    /// A subject for each of these series that reports; `absent` says why a host that has none of
+    /// them is not judged.
+    pub(crate) fn each<'s>(
+        &self,
+        all: impl IntoIterator<Item = &'s Series>,
+        absent: &str,
+        subject: impl Fn(&'s Series) -> Subject,
+    ) -> Judged {
+        let (mut subjects, mut seen) = (Vec::new(), false);
+        for series in all {
+            seen = true;
+            if self.current(series).is_some() {
+                subjects.push(subject(series));
+            }
+        }
+        match (subjects.is_empty(), seen) {
+            (false, _) => Judged::Subjects(subjects),
+            (true, true) => Judged::NotEnoughData("it has not been reported lately".into()),
+            (true, false) => Judged::NotApplicable(absent.to_owned()),
+        }
+    }
+
+    /// Holds a course against its levels.
+    pub(crate) fn measured(&self, measured: Measured<'_>) -> Subject {
+        let Measured { name, course, .. } = measured;
+        let raise = measured.grades.first().map(|(_, band, _)| band.raise);
+        let (condition, summary, evidence) = match course.now {
+            Some(now) => (
+                self.against(name, &course.points, measured.grades),
+                (measured.words)(now),
+                vec![Evidence {
+                    threshold: raise,
+                    ..Evidence::new(measured.what, now, measured.unit, measured.selector)
+                }],
+            ),
+            None => {
+                let whose = if name.is_empty() { "" } else { " of " };
+                let summary = format!("Too few samples{whose}{name} lately to judge it.");
+                (Condition::Unknown, summary, Vec::new())
+            }
+        };
+        Subject {
+            name: name.to_owned(),
+            condition,
+            summary,
+            evidence,
+            advice: measured.advice,
+            silenced_by: measured.silenced_by,
+        }
     }
 
     /// The condition that grades make.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
+use crate::series::Series;
 
 /// A level at which a condition begins to hold, and one below which it is over. Between the two
 /// it stays what it was, so that a value that trembles around one level does not flap.
@@ -51,6 +52,23 @@ impl Moment {
             ..self
         }
     }
+}
+
+/// What a state means that only counts where it began while we looked: what has been so from the
+/// start is meant to be so.
+pub(crate) fn turned(series: &Series, is_bad: impl Fn(f64) -> bool) -> Vec<Moment> {
+    let mut was_good = false;
+    let moments = series.points().map(|(time_ms, value)| {
+        let keep = is_bad(value);
+        let raise = keep && was_good;
+        was_good |= !keep;
+        Moment {
+            time_ms,
+            raise,
+            keep,
+        }
+    });
+    moments.collect()
 }
 
 /// Since when a condition has held at the last of these moments (ascending). `before_ms` tells

@@ -10,15 +10,22 @@
 //! and one that stays silent in `testdata/rules/`, and `docs/rules.md` printed anew.
 
 mod assess;
+mod course;
+mod disks;
 mod docs;
 mod judge;
 mod level;
 mod policy;
 
 mod clock_off;
+mod cpu_iowait;
 mod cpu_saturation;
 mod cpu_steal;
+mod disk_busy;
 mod disk_full;
+mod disk_queue;
+mod disk_slow;
+mod filesystem_readonly;
 mod filesystem_stuck;
 pub mod host_down;
 mod inodes_full;
@@ -78,15 +85,20 @@ pub struct Doc {
 pub static RULES: &[Rule] = &[
     host_down::RULE,
     filesystem_stuck::RULE,
+    filesystem_readonly::RULE,
     disk_full::RULE,
     inodes_full::RULE,
     raid_degraded::RULE,
+    disk_slow::RULE,
+    disk_queue::RULE,
+    disk_busy::RULE,
     memory_low::RULE,
     oom_kill::RULE,
     swap_thrashing::RULE,
     cpu_saturation::RULE,
     cpu_steal::RULE,
     pressure_high::RULE,
+    cpu_iowait::RULE,
     load_high::RULE,
     clock_off::RULE,
 ];

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RULES, clock_off, cpu_saturation, cpu_steal, disk_full, filesystem_stuck, host_down,
-    inodes_full, load_high, memory_low, oom_kill, pressure_high, raid_degraded, swap_thrashing,
+    RULES, clock_off, cpu_iowait, cpu_saturation, cpu_steal, disk_busy, disk_full, disk_queue,
+    disk_slow, filesystem_readonly, filesystem_stuck, host_down, inodes_full, load_high,
+    memory_low, oom_kill, pressure_high, raid_degraded, swap_thrashing,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -19,12 +20,20 @@ pub struct Policy {
     pub host_down: host_down::Levels,
     /// Filesystem does not answer.
     pub filesystem_stuck: filesystem_stuck::Levels,
+    /// Filesystem has become read-only.
+    pub filesystem_readonly: filesystem_readonly::Levels,
     /// Filesystem almost full.
     pub disk_full: disk_full::Levels,
     /// Filesystem almost out of inodes.
     pub inodes_full: inodes_full::Levels,
     /// RAID array degraded.
     pub raid_degraded: raid_degraded::Levels,
+    /// Disk answers slowly.
+    pub disk_slow: disk_slow::Levels,
+    /// Queue before a disk.
+    pub disk_queue: disk_queue::Levels,
+    /// Disk never idle.
+    pub disk_busy: disk_busy::Levels,
     /// Memory almost used up.
     pub memory_low: memory_low::Levels,
     /// Processes killed for lack of memory.
@@ -37,6 +46,8 @@ pub struct Policy {
     pub cpu_steal: cpu_steal::Levels,
     /// Tasks wait for a resource.
     pub pressure_high: pressure_high::Levels,
+    /// CPU idle because work waits for disks.
+    pub cpu_iowait: cpu_iowait::Levels,
     /// Load above what the cores can take.
     pub load_high: load_high::Levels,
     /// Clock wrong or not synchronised.

@@ -22,7 +22,8 @@ pub(super) const RULE: Rule = Rule {
                lack of memory more than 10 % of the time (critical 40 %), closes below 5 and 20 \
                %. Disks: when all tasks stood still for a disk more than 40 % of the time, closes \
                below 25 %. Pressure on CPU and memory keeps silent while cpu_saturation, \
-               cpu_steal, memory_low or swap_thrashing have the same host: they name the cause. \
+               cpu_steal, memory_low or swap_thrashing have the same host, pressure on disks while \
+               disk_slow or disk_queue have it: they name the cause. \
                Kernels without pressure figures are judged by load_high.",
         why: "This is what users feel: time in which work could go on and does not.",
         todo: "CPU: see who computes (`top`) and spread it. Memory: see who holds it (`ps aux \
@@ -111,7 +112,7 @@ fn judge(case: &Case<'_>) -> Judged {
             sentence: "All tasks stood still for a disk",
             advice: "See who reads and writes (iotop -o, pidstat -d 5), and whether the device is \
                      slow or merely asked too much.",
-            silenced_by: &[],
+            silenced_by: &["disk_slow", "disk_queue"],
         },
     ];
     if resources

@@ -37,10 +37,22 @@ pub fn share_since(shares: &[Share], from_ms: i64) -> Option<f64> {
 /// At the end of each share: part over whole of the `span_ms` before it. Moments with less than
 /// `covered_min_ms` of data behind them are left out: an average of nothing is no average.
 pub fn trailing(shares: &[Share], span_ms: i64, covered_min_ms: i64) -> Vec<(i64, f64)> {
-    let mut points = Vec::with_capacity(shares.len());
+    trailing_of(shares, span_ms, covered_min_ms, f64::MIN_POSITIVE)
+        .filter_map(|(time_ms, ratio)| Some((time_ms, ratio?)))
+        .collect()
+}
+
+/// The same, and nothing in place of a ratio where the whole is below `whole_min`: two errors
+/// among three packets are no share.
+pub fn trailing_of(
+    shares: &[Share],
+    span_ms: i64,
+    covered_min_ms: i64,
+    whole_min: f64,
+) -> impl Iterator<Item = (i64, Option<f64>)> + '_ {
     let mut start = 0;
     let (mut part, mut whole, mut covered_ms) = (0.0, 0.0, 0);
-    for (i, share) in shares.iter().enumerate() {
+    shares.iter().enumerate().filter_map(move |(i, share)| {
         part += share.part;
         whole += share.whole;
         covered_ms += share.to_ms - share.from_ms;
@@ -50,11 +62,9 @@ pub fn trailing(shares: &[Share], span_ms: i64, covered_min_ms: i64) -> Vec<(i64
             covered_ms -= shares[start].to_ms - shares[start].from_ms;
             start += 1;
         }
-        if covered_ms >= covered_min_ms && whole > 0.0 {
-            points.push((share.to_ms, (part / whole).max(0.0)));
-        }
-    }
-    points
+        let ratio = (whole >= whole_min).then(|| (part / whole).max(0.0));
+        (covered_ms >= covered_min_ms).then_some((share.to_ms, ratio))
+    })
 }
 
 /// Smallest, mean and largest share of each step of a grid; nothing where nothing was measured.
@@ -178,6 +188,24 @@ pub fn time_shares(series: &Series, interval_ms: i64) -> Vec<Share> {
             to_ms: pair.to_ms,
             part: pair.increase,
             whole: pair.seconds(),
+        })
+        .collect()
+}
+
+/// What part of one counter's growth another's is, pair by pair: errors of packets, seconds of
+/// operations. Unlike elsewhere the whole may be 0: see [`trailing_of`].
+pub fn growth_shares(part: &Series, whole: &Series, interval_ms: i64) -> Vec<Share> {
+    let mut wholes = whole.pairs(i64::MIN, i64::MAX, interval_ms).peekable();
+    part.pairs(i64::MIN, i64::MAX, interval_ms)
+        .filter_map(|pair| {
+            while wholes.next_if(|of| of.from_ms < pair.from_ms).is_some() {}
+            let of = wholes.next_if(|of| (of.from_ms, of.to_ms) == (pair.from_ms, pair.to_ms))?;
+            (!pair.hole && pair.to_ms > pair.from_ms).then_some(Share {
+                from_ms: pair.from_ms,
+                to_ms: pair.to_ms,
+                part: pair.increase,
+                whole: of.increase,
+            })
         })
         .collect()
 }

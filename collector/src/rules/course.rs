@@ -1,0 +1,97 @@
+//! How a value went: what the rules hold against their levels. Rates and parts are averages over a
+//! trailing span, so that a peak is not a risk.
+
+use super::judge::Case;
+use crate::series::Series;
+use crate::series::derived::{Share, growth_shares, time_shares, trailing, trailing_of};
+
+/// A value over time.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    /// Ascending.
+    pub(crate) points: Vec<(i64, f64)>,
+    /// The newest value; nothing where it rests on too little, or is stale.
+    pub(crate) now: Option<f64>,
+}
+
+impl Course {
+    /// The larger of two at each moment: the busier direction, the hottest sensor.
+    pub(crate) fn worse(self, other: Course) -> Course {
+        let mut points = Vec::with_capacity(self.points.len().max(other.points.len()));
+        let mut rest = other.points.iter().copied().peekable();
+        for (time_ms, value) in self.points {
+            while let Some(earlier) = rest.next_if(|(t, _)| *t < time_ms) {
+                points.push(earlier);
+            }
+            let same = rest.next_if(|(t, _)| *t == time_ms);
+            points.push((time_ms, same.map_or(value, |(_, v)| v.max(value))));
+        }
+        points.extend(rest);
+        Course {
+            points,
+            now: match (self.now, other.now) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            },
+        }
+    }
+}
+
+impl Case<'_> {
+    /// How much a counter grew each second, averaged over a span of which at least half must be
+    /// known. Of a counter of seconds that is the part of the time.
+    pub(crate) fn rates(&self, series: &Series, span_seconds: i64) -> Course {
+        let shares = time_shares(series, self.input.window.interval_ms);
+        self.averages(series, &shares, span_seconds)
+    }
+
+    /// Shares of something, averaged the same way; `series` says how often they come.
+    pub(crate) fn averages(&self, series: &Series, shares: &[Share], span_seconds: i64) -> Course {
+        let span_ms = span_seconds * 1000;
+        self.course(series, trailing(shares, span_ms, span_ms / 2))
+    }
+
+    /// What part of one counter's growth over a span another's is; 0 while the whole is below
+    /// `whole_min`, which is too little to say.
+    pub(crate) fn parts(
+        &self,
+        part: &Series,
+        whole: &Series,
+        span_seconds: i64,
+        whole_min: f64,
+    ) -> Course {
+        let shares = growth_shares(part, whole, self.input.window.interval_ms);
+        let span_ms = span_seconds * 1000;
+        let points = trailing_of(&shares, span_ms, span_ms / 2, whole_min);
+        let points = points.map(|(t, ratio)| (t, ratio.unwrap_or(0.0)));
+        self.course(part, points.collect())
+    }
+
+    fn course(&self, series: &Series, points: Vec<(i64, f64)>) -> Course {
+        let stale_ms = series.stale_ms(self.input.window.interval_ms);
+        let newest = points.iter().rfind(|(time_ms, _)| *time_ms <= self.now_ms);
+        let now = newest
+            .filter(|(time_ms, _)| self.now_ms - time_ms <= stale_ms)
+            .map(|(_, value)| *value);
+        Course { points, now }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worse_of_two_courses_has_the_moments_of_both() {
+        let course = |points: &[(i64, f64)]| Course {
+            points: points.to_vec(),
+            now: points.last().map(|(_, v)| *v),
+        };
+        let both =
+            course(&[(1, 5.0), (3, 1.0)]).worse(course(&[(0, 2.0), (1, 4.0), (3, 2.0), (4, 0.0)]));
+        assert_eq!(both.points, [(0, 2.0), (1, 5.0), (3, 2.0), (4, 0.0)]);
+        assert_eq!(both.now, Some(1.0));
+        let one = course(&[]).worse(course(&[(1, 1.0)]));
+        assert_eq!((one.points.len(), one.now), (1, Some(1.0)));
+    }
+}
