@@ -71,6 +71,12 @@ pub fn bytes_per_second(value: f64) -> String {
     scaled(value, 1000.0, &["B/s", "kB/s", "MB/s", "GB/s", "TB/s"])
 }
 
+/// "1 Gbit/s": the speed of a line, given in bytes a second, as it is sold.
+pub fn bits_per_second(bytes_per_second: f64) -> String {
+    let units = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"];
+    scaled(bytes_per_second * 8.0, 1000.0, &units)
+}
+
 /// "1.25", "3": up to two decimals.
 pub fn number(value: f64) -> String {
     trimmed(value, 2)
@@ -161,6 +167,7 @@ mod tests {
             (bytes_of(13.6 * GIB, 23.5 * GIB), "13.6 of 23.5 GiB"),
             (bytes_of(0.5 * GIB, 23.5 * GIB), "512 MiB of 23.5 GiB"),
             (bytes_per_second(1_440_000.0), "1.4 MB/s"),
+            (bits_per_second(1.25e8), "1 Gbit/s"),
             (number(1.999), "2"),
             (number(-0.001), "0"),
             (count(1_234_567.0), "1,234,567"),

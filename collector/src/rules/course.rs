@@ -3,7 +3,7 @@
 
 use super::judge::Case;
 use crate::series::Series;
-use crate::series::derived::{Share, growth_shares, time_shares, trailing, trailing_of};
+use crate::series::derived::{Share, growth_shares, sibling, time_shares, trailing, trailing_of};
 
 /// A value over time.
 #[derive(Debug, Default)]
@@ -15,6 +15,15 @@ pub(crate) struct Course {
 }
 
 impl Course {
+    /// Each value changed: scaled, turned around.
+    pub(crate) fn map(mut self, change: impl Fn(f64) -> f64) -> Course {
+        for (_, value) in &mut self.points {
+            *value = change(*value);
+        }
+        self.now = self.now.map(change);
+        self
+    }
+
     /// The larger of two at each moment: the busier direction, the hottest sensor.
     pub(crate) fn worse(self, other: Course) -> Course {
         let mut points = Vec::with_capacity(self.points.len().max(other.points.len()));
@@ -35,6 +44,15 @@ impl Course {
             },
         }
     }
+}
+
+/// Two counters of which one counts a part of what the other counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) part: &'static str,
+    pub(crate) whole: &'static str,
+    /// Less than this over the span is too little to say anything.
+    pub(crate) whole_min: f64,
 }
 
 impl Case<'_> {
@@ -65,6 +83,39 @@ impl Case<'_> {
         let points = trailing_of(&shares, span_ms, span_ms / 2, whole_min);
         let points = points.map(|(t, ratio)| (t, ratio.unwrap_or(0.0)));
         self.course(part, points.collect())
+    }
+
+    /// The worst of several parts of one device (reading and writing, both directions of a line),
+    /// and which metric that is, as a selector. `of` is any series with the device's labels.
+    pub(crate) fn worst_part(
+        &self,
+        of: &Series,
+        parts: &[Part],
+        span_seconds: i64,
+    ) -> (Course, String) {
+        let (mut worst, mut selector) = (Course::default(), of.name.to_string());
+        for Part {
+            part,
+            whole,
+            whole_min,
+        } in parts
+        {
+            let find = |metric| sibling(&self.input.window, metric, of);
+            let (Some(part), Some(whole)) = (find(part), find(whole)) else {
+                continue;
+            };
+            let course = self.parts(part, whole, span_seconds, *whole_min);
+            if course.now > worst.now {
+                selector = part.name.to_string();
+            }
+            worst = worst.worse(course);
+        }
+        (worst, selector)
+    }
+
+    /// A gauge as it is.
+    pub(crate) fn values(&self, series: &Series) -> Course {
+        self.course(series, series.points().collect())
     }
 
     fn course(&self, series: &Series, points: Vec<(i64, f64)>) -> Course {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::disks::{self, device, disks};
+use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured};
 use super::{Band, Doc, Rule, Severity};
 use crate::words;
@@ -54,7 +54,7 @@ impl Default for Levels {
 
 fn judge(case: &Case<'_>) -> Judged {
     let levels = &case.policy.disk_queue;
-    case.each(disks(case, WEIGHTED), disks::NONE, |series| {
+    case.each(disks(case, WEIGHTED), devices::NO_DISK, |series| {
         let device = device(series);
         case.measured(Measured {
             name: device,

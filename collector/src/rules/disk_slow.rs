@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::disks::{self, device, disks};
+use super::course::Part;
+use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured, Subject};
 use super::{Band, Doc, Rule, Severity};
 use crate::series::Series;
-use crate::series::derived::sibling;
 use crate::words;
 
 const READ_TIME: &str = "node_disk_read_time_seconds_total";
@@ -65,7 +65,7 @@ impl Default for Levels {
 }
 
 fn judge(case: &Case<'_>) -> Judged {
-    case.each(disks(case, READ_TIME), disks::NONE, |reads| {
+    case.each(disks(case, READ_TIME), devices::NO_DISK, |reads| {
         subject(case, reads)
     })
 }
@@ -73,22 +73,17 @@ fn judge(case: &Case<'_>) -> Judged {
 fn subject(case: &Case<'_>, read_time: &Series) -> Subject {
     let levels = &case.policy.disk_slow;
     let span = levels.average_seconds;
+    let whole_min = levels.operations_min * span as f64;
+    let directions = [(READ_TIME, READS), (WRITE_TIME, WRITES)].map(|(part, whole)| Part {
+        part,
+        whole,
+        whole_min,
+    });
     let device = device(read_time);
-    let course = |time, operations| {
-        let time = sibling(&case.input.window, time, read_time)?;
-        let operations = sibling(&case.input.window, operations, read_time)?;
-        let least = levels.operations_min * span as f64;
-        Some(case.parts(time, operations, span, least))
-    };
-    let reads = course(READ_TIME, READS).unwrap_or_default();
-    let writes = course(WRITE_TIME, WRITES).unwrap_or_default();
-    let slower = match writes.now > reads.now {
-        true => WRITE_TIME,
-        false => READ_TIME,
-    };
+    let (course, selector) = case.worst_part(read_time, &directions, span);
     case.measured(Measured {
         name: device,
-        course: reads.worse(writes),
+        course,
         grades: &[(
             Severity::Warning,
             levels.warning_seconds,
@@ -96,7 +91,7 @@ fn subject(case: &Case<'_>, read_time: &Series) -> Subject {
         )],
         what: "time an operation takes",
         unit: "seconds",
-        selector: format!("{slower}{{device=\"{device}\"}}"),
+        selector,
         words: &|taken| match taken {
             0.0 => format!("{device} has too little to do to be slow."),
             taken => format!(

@@ -11,12 +11,13 @@
 
 mod assess;
 mod course;
-mod disks;
+mod devices;
 mod docs;
 mod judge;
 mod level;
 mod policy;
 
+mod bond_degraded;
 mod clock_off;
 mod cpu_iowait;
 mod cpu_saturation;
@@ -29,6 +30,11 @@ mod filesystem_readonly;
 mod filesystem_stuck;
 pub mod host_down;
 mod inodes_full;
+mod interface_drops;
+mod interface_errors;
+mod link_busy;
+mod link_degraded;
+mod listen_overflows;
 mod load_high;
 mod memory_low;
 mod oom_kill;
@@ -36,6 +42,7 @@ mod pressure_high;
 mod raid_degraded;
 pub mod script;
 mod swap_thrashing;
+mod tcp_retransmits;
 
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +107,13 @@ pub static RULES: &[Rule] = &[
     pressure_high::RULE,
     cpu_iowait::RULE,
     load_high::RULE,
+    link_degraded::RULE,
+    bond_degraded::RULE,
+    link_busy::RULE,
+    interface_errors::RULE,
+    interface_drops::RULE,
+    tcp_retransmits::RULE,
+    listen_overflows::RULE,
     clock_off::RULE,
 ];
 

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RULES, clock_off, cpu_iowait, cpu_saturation, cpu_steal, disk_busy, disk_full, disk_queue,
-    disk_slow, filesystem_readonly, filesystem_stuck, host_down, inodes_full, load_high,
-    memory_low, oom_kill, pressure_high, raid_degraded, swap_thrashing,
+    RULES, bond_degraded, clock_off, cpu_iowait, cpu_saturation, cpu_steal, disk_busy, disk_full,
+    disk_queue, disk_slow, filesystem_readonly, filesystem_stuck, host_down, inodes_full,
+    interface_drops, interface_errors, link_busy, link_degraded, listen_overflows, load_high,
+    memory_low, oom_kill, pressure_high, raid_degraded, swap_thrashing, tcp_retransmits,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -50,6 +51,20 @@ pub struct Policy {
     pub cpu_iowait: cpu_iowait::Levels,
     /// Load above what the cores can take.
     pub load_high: load_high::Levels,
+    /// Line lost, or slower than before.
+    pub link_degraded: link_degraded::Levels,
+    /// Bond without all of its lines.
+    pub bond_degraded: bond_degraded::Levels,
+    /// Line almost full.
+    pub link_busy: link_busy::Levels,
+    /// Interface breaks packets.
+    pub interface_errors: interface_errors::Levels,
+    /// Interface drops packets.
+    pub interface_drops: interface_drops::Levels,
+    /// TCP sends much again.
+    pub tcp_retransmits: tcp_retransmits::Levels,
+    /// Connections lost before they were accepted.
+    pub listen_overflows: listen_overflows::Levels,
     /// Clock wrong or not synchronised.
     pub clock_off: clock_off::Levels,
 }

@@ -10,6 +10,9 @@ const NEVER_RUN: &str = concat!("#[", "ignore");
 
 const LINES_MAX: usize = 800;
 
+/// Printed from the code: as long as what they tell of.
+const PRINTED: &[&str] = &["docs/metrics.md", "docs/rules.md"];
+
 /// Folders that people wrote; fixtures and goldens are data.
 const WRITTEN: &[&str] = &["proto", "agent", "collector", "tests", "deploy", "docs"];
 
@@ -61,7 +64,7 @@ fn written() -> Vec<(String, String)> {
 fn problems(path: &str, content: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let lines = content.lines().count();
-    if lines > LINES_MAX && path != "docs/metrics.md" {
+    if lines > LINES_MAX && !PRINTED.contains(&path) {
         problems.push(format!("{path}: {lines} lines, at most {LINES_MAX}"));
     }
     for (number, line) in content.lines().enumerate() {
