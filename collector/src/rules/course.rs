@@ -3,7 +3,9 @@
 
 use super::judge::Case;
 use crate::series::Series;
-use crate::series::derived::{Share, growth_shares, sibling, time_shares, trailing, trailing_of};
+use crate::series::derived::{
+    Share, gauge_shares, growth_shares, sibling, time_shares, trailing, trailing_of,
+};
 
 /// A value over time.
 #[derive(Debug, Default)]
@@ -61,6 +63,13 @@ impl Case<'_> {
     pub(crate) fn rates(&self, series: &Series, span_seconds: i64) -> Course {
         let shares = time_shares(series, self.input.window.interval_ms);
         self.averages(series, &shares, span_seconds)
+    }
+
+    /// A gauge, averaged the same way.
+    pub(crate) fn means(&self, series: &Series, span_seconds: i64) -> Course {
+        let hole_ms = series.hole_ms(self.input.window.interval_ms);
+        let points: Vec<(i64, f64)> = series.points().collect();
+        self.averages(series, &gauge_shares(&points, hole_ms), span_seconds)
     }
 
     /// Shares of something, averaged the same way; `series` says how often they come.

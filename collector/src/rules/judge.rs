@@ -6,7 +6,7 @@ use super::course::Course;
 use super::level::{Band, Grade, Hold, Moment, held_since, hold};
 use super::{Evidence, Finding, Policy, RuleInput, Severity, State};
 use crate::series::Series;
-use crate::series::derived::{CpuTime, cpu_times};
+use crate::series::derived::{CpuTime, Memory, cpu_times, memory};
 
 /// One host before one rule.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(crate) struct Case<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Derived {
     cpu_times: OnceCell<Vec<CpuTime>>,
+    memory: OnceCell<Vec<Memory>>,
 }
 
 /// What a rule says about a host.
@@ -83,6 +84,12 @@ impl Case<'_> {
         self.derived
             .cpu_times
             .get_or_init(|| cpu_times(&self.input.window))
+    }
+
+    /// Memory at every sample.
+    pub(crate) fn memory(&self) -> &[Memory] {
+        let window = &self.input.window;
+        self.derived.memory.get_or_init(|| memory(window))
     }
 
     /// A series' newest value, unless it is stale.

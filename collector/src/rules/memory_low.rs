@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Judged, Subject};
 use super::level::KEEP_BYTES;
 use super::{Band, Doc, Evidence, Rule, Severity};
-use crate::series::derived::{Memory, memory};
+use crate::series::derived::Memory;
 use crate::words;
 
 const TOTAL: &str = "node_memory_MemTotal_bytes";
@@ -71,7 +71,7 @@ impl Default for Levels {
 
 fn judge(case: &Case<'_>) -> Judged {
     let window = &case.input.window;
-    let points = memory(window);
+    let points = case.memory();
     let Some(now) = points.last() else {
         return Judged::NotEnoughData("memory is not reported".into());
     };

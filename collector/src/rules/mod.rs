@@ -15,10 +15,12 @@ mod devices;
 mod docs;
 mod judge;
 mod level;
+mod limits;
 mod policy;
 
 mod bond_degraded;
 mod clock_off;
+mod conntrack_full;
 mod cpu_iowait;
 mod cpu_saturation;
 mod cpu_steal;
@@ -26,6 +28,7 @@ mod disk_busy;
 mod disk_full;
 mod disk_queue;
 mod disk_slow;
+mod file_handles_full;
 mod filesystem_readonly;
 mod filesystem_stuck;
 pub mod host_down;
@@ -36,13 +39,18 @@ mod link_busy;
 mod link_degraded;
 mod listen_overflows;
 mod load_high;
+mod major_faults;
 mod memory_low;
 mod oom_kill;
+mod pids_full;
 mod pressure_high;
 mod raid_degraded;
 pub mod script;
+mod swap_full;
 mod swap_thrashing;
+mod tasks_blocked;
 mod tcp_retransmits;
+mod temperature_high;
 
 use serde::{Deserialize, Serialize};
 
@@ -102,10 +110,13 @@ pub static RULES: &[Rule] = &[
     memory_low::RULE,
     oom_kill::RULE,
     swap_thrashing::RULE,
+    swap_full::RULE,
+    major_faults::RULE,
     cpu_saturation::RULE,
     cpu_steal::RULE,
     pressure_high::RULE,
     cpu_iowait::RULE,
+    tasks_blocked::RULE,
     load_high::RULE,
     link_degraded::RULE,
     bond_degraded::RULE,
@@ -114,6 +125,10 @@ pub static RULES: &[Rule] = &[
     interface_drops::RULE,
     tcp_retransmits::RULE,
     listen_overflows::RULE,
+    conntrack_full::RULE,
+    file_handles_full::RULE,
+    pids_full::RULE,
+    temperature_high::RULE,
     clock_off::RULE,
 ];
 

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RULES, bond_degraded, clock_off, cpu_iowait, cpu_saturation, cpu_steal, disk_busy, disk_full,
-    disk_queue, disk_slow, filesystem_readonly, filesystem_stuck, host_down, inodes_full,
-    interface_drops, interface_errors, link_busy, link_degraded, listen_overflows, load_high,
-    memory_low, oom_kill, pressure_high, raid_degraded, swap_thrashing, tcp_retransmits,
+    RULES, bond_degraded, clock_off, conntrack_full, cpu_iowait, cpu_saturation, cpu_steal,
+    disk_busy, disk_full, disk_queue, disk_slow, file_handles_full, filesystem_readonly,
+    filesystem_stuck, host_down, inodes_full, interface_drops, interface_errors, link_busy,
+    link_degraded, listen_overflows, load_high, major_faults, memory_low, oom_kill, pids_full,
+    pressure_high, raid_degraded, swap_full, swap_thrashing, tasks_blocked, tcp_retransmits,
+    temperature_high,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -41,6 +43,10 @@ pub struct Policy {
     pub oom_kill: oom_kill::Levels,
     /// Swapping hard.
     pub swap_thrashing: swap_thrashing::Levels,
+    /// Swap almost used up.
+    pub swap_full: swap_full::Levels,
+    /// Programs wait for their memory to be read from disk.
+    pub major_faults: major_faults::Levels,
     /// CPU busy for long.
     pub cpu_saturation: cpu_saturation::Levels,
     /// CPU stolen by other guests.
@@ -49,6 +55,8 @@ pub struct Policy {
     pub pressure_high: pressure_high::Levels,
     /// CPU idle because work waits for disks.
     pub cpu_iowait: cpu_iowait::Levels,
+    /// Tasks stuck waiting for input or output.
+    pub tasks_blocked: tasks_blocked::Levels,
     /// Load above what the cores can take.
     pub load_high: load_high::Levels,
     /// Line lost, or slower than before.
@@ -65,6 +73,14 @@ pub struct Policy {
     pub tcp_retransmits: tcp_retransmits::Levels,
     /// Connections lost before they were accepted.
     pub listen_overflows: listen_overflows::Levels,
+    /// Firewall's table of connections almost full.
+    pub conntrack_full: conntrack_full::Levels,
+    /// Almost out of file handles.
+    pub file_handles_full: file_handles_full::Levels,
+    /// Almost out of process numbers.
+    pub pids_full: pids_full::Levels,
+    /// Hardware too hot.
+    pub temperature_high: temperature_high::Levels,
     /// Clock wrong or not synchronised.
     pub clock_off: clock_off::Levels,
 }
