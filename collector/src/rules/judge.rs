@@ -158,6 +158,17 @@ impl Case<'_> {
         self.condition(&grades)
     }
 
+    /// What a counter counted in the span before now, holes included, and when it first did.
+    pub(crate) fn happened(&self, series: &Series, span_ms: i64) -> (f64, Option<i64>) {
+        let interval_ms = self.input.window.interval_ms;
+        let pairs = series.pairs(self.now_ms - span_ms, self.now_ms, interval_ms);
+        pairs
+            .filter(|pair| pair.increase > 0.0)
+            .fold((0.0, None), |(sum, first_ms), pair| {
+                (sum + pair.increase, first_ms.or(Some(pair.to_ms)))
+            })
+    }
+
     /// A subject for each of these series that reports; `absent` says why a host that has none of
     /// them is not judged.
     pub(crate) fn each<'s>(

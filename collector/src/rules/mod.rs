@@ -10,6 +10,7 @@
 //! and one that stays silent in `testdata/rules/`, and `docs/rules.md` printed anew.
 
 mod assess;
+mod boots;
 mod course;
 mod devices;
 mod docs;
@@ -18,12 +19,15 @@ mod level;
 mod limits;
 mod policy;
 
+mod agent_over_budget;
 mod bond_degraded;
 mod clock_off;
+mod clone_suspected;
 mod conntrack_full;
 mod cpu_iowait;
 mod cpu_saturation;
 mod cpu_steal;
+mod data_gaps;
 mod disk_busy;
 mod disk_full;
 mod disk_queue;
@@ -31,10 +35,12 @@ mod disk_slow;
 mod file_handles_full;
 mod filesystem_readonly;
 mod filesystem_stuck;
+mod flapping;
 pub mod host_down;
 mod inodes_full;
 mod interface_drops;
 mod interface_errors;
+mod kernel_changed;
 mod link_busy;
 mod link_degraded;
 mod listen_overflows;
@@ -45,6 +51,7 @@ mod oom_kill;
 mod pids_full;
 mod pressure_high;
 mod raid_degraded;
+mod reboot;
 pub mod script;
 mod swap_full;
 mod swap_thrashing;
@@ -55,6 +62,7 @@ mod temperature_high;
 use serde::{Deserialize, Serialize};
 
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
+pub use boots::wants_day;
 pub use docs::markdown;
 pub use level::Band;
 pub use policy::Policy;
@@ -62,6 +70,13 @@ pub use policy::Policy;
 /// How much of the past the rules look at: fill [`RuleInput::window`] with this much, up to
 /// [`FUTURE_MS`] after now.
 pub const WINDOW_MS: i64 = 3_600_000;
+
+/// The metric of which some rules want more, where [`wants_day`] says so of a window: over
+/// [`DAY_MS`].
+pub const DAY_METRIC: &str = "hostwell_uptime_seconds";
+
+/// How much of [`DAY_METRIC`].
+pub const DAY_MS: i64 = 86_400_000;
 
 /// How far ahead of the collector's clock samples may lie: hosts whose clock is fast are judged
 /// by their own clock.
@@ -99,6 +114,10 @@ pub struct Doc {
 /// Every rule, causes before their symptoms.
 pub static RULES: &[Rule] = &[
     host_down::RULE,
+    clone_suspected::RULE,
+    reboot::RULE,
+    flapping::RULE,
+    kernel_changed::RULE,
     filesystem_stuck::RULE,
     filesystem_readonly::RULE,
     disk_full::RULE,
@@ -130,6 +149,8 @@ pub static RULES: &[Rule] = &[
     pids_full::RULE,
     temperature_high::RULE,
     clock_off::RULE,
+    data_gaps::RULE,
+    agent_over_budget::RULE,
 ];
 
 /// The rule of this name.

@@ -64,14 +64,7 @@ fn judge(case: &Case<'_>) -> Judged {
 
 fn subject(case: &Case<'_>, name: &str, series: &Series) -> Subject {
     let span_ms = case.policy.oom_kill.last_seconds * 1000;
-    let interval_ms = case.input.window.interval_ms;
-    let (mut kills, mut since_ms) = (0.0, None);
-    for pair in series.pairs(case.now_ms - span_ms, case.now_ms, interval_ms) {
-        kills += pair.increase;
-        if pair.increase > 0.0 {
-            since_ms = since_ms.or(Some(pair.to_ms));
-        }
-    }
+    let (kills, since_ms) = case.happened(series, span_ms);
     let condition = since_ms.map_or(Condition::Clear, |since_ms| {
         Condition::Holds(Hold {
             severity: Severity::Warning,

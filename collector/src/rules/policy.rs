@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RULES, bond_degraded, clock_off, conntrack_full, cpu_iowait, cpu_saturation, cpu_steal,
-    disk_busy, disk_full, disk_queue, disk_slow, file_handles_full, filesystem_readonly,
-    filesystem_stuck, host_down, inodes_full, interface_drops, interface_errors, link_busy,
-    link_degraded, listen_overflows, load_high, major_faults, memory_low, oom_kill, pids_full,
-    pressure_high, raid_degraded, swap_full, swap_thrashing, tasks_blocked, tcp_retransmits,
-    temperature_high,
+    RULES, agent_over_budget, bond_degraded, clock_off, clone_suspected, conntrack_full,
+    cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full, disk_queue, disk_slow,
+    file_handles_full, filesystem_readonly, filesystem_stuck, flapping, host_down, inodes_full,
+    interface_drops, interface_errors, kernel_changed, link_busy, link_degraded, listen_overflows,
+    load_high, major_faults, memory_low, oom_kill, pids_full, pressure_high, raid_degraded, reboot,
+    swap_full, swap_thrashing, tasks_blocked, tcp_retransmits, temperature_high,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -21,6 +21,14 @@ pub struct Policy {
     pub disabled: Vec<String>,
     /// Host silent.
     pub host_down: host_down::Levels,
+    /// Two machines send as one host.
+    pub clone_suspected: clone_suspected::Levels,
+    /// Host has booted.
+    pub reboot: reboot::Levels,
+    /// Host boots again and again.
+    pub flapping: flapping::Levels,
+    /// Other kernel than before.
+    pub kernel_changed: kernel_changed::Levels,
     /// Filesystem does not answer.
     pub filesystem_stuck: filesystem_stuck::Levels,
     /// Filesystem has become read-only.
@@ -83,6 +91,10 @@ pub struct Policy {
     pub temperature_high: temperature_high::Levels,
     /// Clock wrong or not synchronised.
     pub clock_off: clock_off::Levels,
+    /// Samples are missing.
+    pub data_gaps: data_gaps::Levels,
+    /// Agent takes more than it should.
+    pub agent_over_budget: agent_over_budget::Levels,
 }
 
 impl Policy {

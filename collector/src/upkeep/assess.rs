@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::rules::{self, FUTURE_MS, Finding, Policy, RuleInput, State, WINDOW_MS};
+use crate::rules::{
+    self, DAY_METRIC, DAY_MS, FUTURE_MS, Finding, Policy, RuleInput, State, WINDOW_MS,
+};
 use crate::series::Window;
 use crate::store::{HostRecord, Store, StoreError, WindowQuery};
 
 /// Samples held in memory at a time, about 4 MB; hosts are judged in parts of that size.
 const SAMPLES_PART: i64 = 250_000;
 /// What a host is expected to have of the series that rules watch.
-const SERIES_EXPECTED: i64 = 150;
+const SERIES_EXPECTED: i64 = 200;
 /// What a part may hold, where hosts have more than was expected, before the store refuses it.
 const SAMPLES_MAX: usize = 40_000_000;
 /// How far back the beginning of the current watch is looked for.
@@ -93,7 +95,41 @@ async fn windows(
         samples_max: SAMPLES_MAX,
     };
     let windows = store.windows(query).await?;
-    Ok(windows.into_iter().map(|w| (w.host.clone(), w)).collect())
+    let mut windows = windows.into_iter().map(|w| (w.host.clone(), w)).collect();
+    lengthen(store, &mut windows, now_ms).await?;
+    Ok(windows)
+}
+
+/// Gives the hosts that have booted lately the day that rules about boots look at.
+async fn lengthen(
+    store: &Store,
+    windows: &mut BTreeMap<String, Window>,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let booted = windows.values().filter(|w| rules::wants_day(w));
+    let hosts: Vec<String> = booted.map(|w| w.host.clone()).collect();
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let query = WindowQuery {
+        hosts,
+        metrics: vec![DAY_METRIC.to_owned()],
+        from_ms: now_ms - DAY_MS,
+        to_ms: now_ms + FUTURE_MS,
+        samples_max: SAMPLES_MAX,
+    };
+    for long in store.windows(query).await? {
+        let Some(window) = windows.get_mut(&long.host) else {
+            continue;
+        };
+        for series in long.series {
+            let found = window.series.iter_mut().find(|s| s.name == series.name);
+            if let Some(found) = found {
+                *found = series;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is known of a host that has sent nothing.

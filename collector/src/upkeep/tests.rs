@@ -16,6 +16,7 @@ struct House {
     folder: tempfile::TempDir,
     upkeep: Upkeep,
     now_ms: i64,
+    booted_ms: i64,
     sequence: u64,
 }
 
@@ -36,6 +37,7 @@ impl House {
             upkeep: open(&folder).await,
             folder,
             now_ms: START_MS,
+            booted_ms: START_MS - 864_000_000,
             sequence: 0,
         }
     }
@@ -54,7 +56,7 @@ impl House {
         };
         store.greet(greeting, self.now_ms).await.unwrap();
         let name = SeriesName {
-            metric: "node_load1".to_owned(),
+            metric: "hostwell_uptime_seconds".to_owned(),
             labels: Vec::new(),
         };
         let series = store
@@ -65,7 +67,7 @@ impl House {
         let column = Column {
             number: 0,
             ticks: None,
-            values: vec![1.0],
+            values: vec![(self.now_ms - self.booted_ms) as f64 / 1000.0],
         };
         let append = Append {
             host_id: HOST,
@@ -100,12 +102,16 @@ impl House {
         self.upkeep = open(&self.folder).await;
     }
 
-    async fn down(&self) -> Option<Finding> {
+    async fn open(&self, rule: &str) -> Option<Finding> {
         let findings = self.upkeep.store.findings(None).await.unwrap();
-        let mut down = findings
+        let mut open = findings
             .into_iter()
-            .filter(|f| f.rule == "host_down" && f.state == State::Open);
-        down.next()
+            .filter(|f| f.rule == rule && f.state == State::Open);
+        open.next()
+    }
+
+    async fn down(&self) -> Option<Finding> {
+        self.open("host_down").await
     }
 }
 
@@ -146,6 +152,19 @@ async fn a_restart_forgets_no_outage() {
     house.pass(15, false).await;
     let after = house.down().await.unwrap();
     assert_eq!((after.id, after.since_ms), (before.id, before.since_ms));
+}
+
+#[tokio::test]
+async fn boots_are_counted_over_a_day_although_rules_see_an_hour() {
+    let mut house = House::new().await;
+    house.pass(60, true).await;
+    for boots in 1..=3 {
+        house.now_ms += 3 * 3_600_000;
+        house.booted_ms = house.now_ms;
+        house.pass(60, true).await;
+        assert!(house.open("reboot").await.is_some(), "boot {boots}");
+        assert_eq!(house.open("flapping").await.is_some(), boots == 3);
+    }
 }
 
 #[tokio::test]

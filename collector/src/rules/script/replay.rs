@@ -1,7 +1,7 @@
 //! Plays a script's samples to the rules, the way a collector would.
 
 use super::{RUNS_MAX, Script};
-use crate::rules::{Finding, Outcome, RuleInput, State, WINDOW_MS, assess};
+use crate::rules::{DAY_METRIC, DAY_MS, Finding, Outcome, RuleInput, State, WINDOW_MS, assess};
 use crate::series::{Series, Window};
 
 /// Where the script's 0 is: a round moment, so that steps fall on round times.
@@ -63,6 +63,10 @@ fn input(script: &Script, now_ms: i64) -> RuleInput {
     let mut series = Vec::new();
     for whole in &script.series {
         let (mut times_ms, mut values) = (Vec::new(), Vec::new());
+        let kept_ms = match whole.name.metric == DAY_METRIC {
+            true => DAY_MS,
+            false => WINDOW_MS,
+        };
         for (taken_ms, value) in whole.points().take_while(|(t, _)| *t <= now_ms) {
             let Some(arrival_ms) = script.arrival_ms(taken_ms).filter(|at| *at <= now_ms) else {
                 continue;
@@ -70,7 +74,7 @@ fn input(script: &Script, now_ms: i64) -> RuleInput {
             let stamped_ms = START_MS + taken_ms + script.skew_ms;
             last_sample_ms = last_sample_ms.max(Some(stamped_ms));
             last_received_ms = last_received_ms.max(Some(START_MS + arrival_ms));
-            if now_ms - taken_ms <= WINDOW_MS {
+            if now_ms - taken_ms <= kept_ms {
                 times_ms.push(stamped_ms);
                 values.push(value);
             }

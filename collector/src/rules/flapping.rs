@@ -1,0 +1,74 @@
+//! A host that boots again and again.
+
+use serde::{Deserialize, Serialize};
+
+use super::boots::{boots, uptime};
+use super::judge::{Case, Judged, Subject};
+use super::{Band, DAY_METRIC, DAY_MS, Doc, Evidence, Rule, Severity};
+use crate::series::Series;
+use crate::words;
+
+pub(super) const RULE: Rule = Rule {
+    name: "flapping",
+    title: "Host boots again and again",
+    watches: &[DAY_METRIC],
+    doc: Doc {
+        what: "Opens as a warning when a host has booted 3 times within 24 hours; closes after 24 \
+               hours without a boot. Keeps silent while clone_suspected has the same host.",
+        why: "Whatever makes it boot makes it boot again: a power supply, memory, a watchdog, a \
+              kernel that panics. Between two boots it looks healthy.",
+        todo: "Compare the ends of the logs before the boots (`journalctl --list-boots`, \
+               `journalctl -b -1 -e`, `journalctl -b -2 -e`), read what the hardware noted \
+               (`ipmitool sel list`), test the memory. Take it out of service until it is known.",
+        example: "It has booted 4 times within 24 h.",
+        source: "3 boots in 24 hours: the labels of Hostwell's reference data. That a restart is to \
+                 be told at all: Netdata and Zabbix.",
+    },
+    judge,
+};
+
+/// When boots are too many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Levels {
+    /// Boots within 24 hours.
+    pub warning: Band,
+}
+
+impl Default for Levels {
+    fn default() -> Levels {
+        Levels {
+            warning: Band::new(3.0, 1.0),
+        }
+    }
+}
+
+fn judge(case: &Case<'_>) -> Judged {
+    let absent = "it does not say how long it has been up";
+    case.each(uptime(case), absent, |uptime| subject(case, uptime))
+}
+
+fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
+    let band = case.policy.flapping.warning;
+    let boots = boots(case, uptime);
+    let count = |now_ms: i64| {
+        let recent = |boot_ms: &&i64| (now_ms - DAY_MS..=now_ms).contains(*boot_ms);
+        boots.iter().filter(recent).count() as f64
+    };
+    let moments = boots.iter().copied().chain([case.now_ms]);
+    let moments = moments.map(|time_ms| band.at(time_ms, count(time_ms)));
+    let grade = case.grade("", Severity::Warning, 0, moments);
+    let now = count(case.now_ms);
+    let times = if now == 1.0 { "time" } else { "times" };
+    Subject {
+        name: String::new(),
+        condition: case.condition(&[grade]),
+        summary: format!("It has booted {} {times} within 24 h.", words::count(now)),
+        evidence: vec![Evidence::new("boots", now, "count", DAY_METRIC).against(band.raise)],
+        advice:
+            "Compare the ends of the logs before the boots (journalctl --list-boots; journalctl \
+                 -b -1 -e), read what the hardware noted (ipmitool sel list), test the memory."
+                .into(),
+        silenced_by: &["clone_suspected"],
+    }
+}
