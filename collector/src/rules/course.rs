@@ -61,6 +61,9 @@ impl Case<'_> {
     /// How much a counter grew each second, averaged over a span of which at least half must be
     /// known. Of a counter of seconds that is the part of the time.
     pub(crate) fn rates(&self, series: &Series, span_seconds: i64) -> Course {
+        if let Some(still) = self.stood_still(series, span_seconds) {
+            return still;
+        }
         let shares = time_shares(series, self.input.window.interval_ms);
         self.averages(series, &shares, span_seconds)
     }
@@ -87,6 +90,9 @@ impl Case<'_> {
         span_seconds: i64,
         whole_min: f64,
     ) -> Course {
+        if let Some(still) = self.stood_still(part, span_seconds) {
+            return still;
+        }
         let shares = growth_shares(part, whole, self.input.window.interval_ms);
         let span_ms = span_seconds * 1000;
         let points = trailing_of(&shares, span_ms, span_ms / 2, whole_min);
@@ -120,6 +126,15 @@ impl Case<'_> {
             worst = worst.worse(course);
         }
         (worst, selector)
+    }
+
+    /// A counter that has not moved in all that is known of it, which most counters of trouble
+    /// have not: 0, without asking what it is a part of.
+    fn stood_still(&self, series: &Series, span_seconds: i64) -> Option<Course> {
+        let (first_ms, last_ms) = (*series.times_ms.first()?, series.latest(self.now_ms)?.0);
+        let is_known = last_ms - first_ms >= span_seconds * 500;
+        let moved = || series.values.windows(2).any(|w| w[0] != w[1]);
+        (is_known && !moved()).then(|| self.course(series, vec![(last_ms, 0.0)]))
     }
 
     /// A gauge as it is.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
-use crate::series::derived::{Share, trailing};
+use super::judge::{Case, Judged, Measured};
+use super::{Band, Doc, Rule, Severity};
+use crate::series::derived::Share;
 use crate::words;
 
 const CPU: &str = "node_cpu_seconds_total";
@@ -48,32 +48,29 @@ impl Default for Levels {
 
 fn judge(case: &Case<'_>) -> Judged {
     let levels = &case.policy.cpu_steal;
-    let span_ms = levels.average_seconds * 1000;
-    let shares: Vec<Share> = case
-        .cpu_times()
-        .iter()
-        .map(|cpu| cpu.share(|cpu| cpu.steal))
-        .collect();
-    let points = trailing(&shares, span_ms, span_ms / 2);
-    let Some(stolen) = case.fresh(&points) else {
-        return Judged::NotEnoughData(format!(
-            "fewer than {} of samples",
-            words::duration(span_ms / 2)
-        ));
-    };
-    Judged::Subjects(vec![Subject {
-        name: String::new(),
-        condition: case.against("", &points, &[(Severity::Warning, levels.warning, 0)]),
-        summary: format!(
-            "{} of CPU time was stolen by other guests over the last {}.",
-            words::share(stolen),
-            words::duration(span_ms)
-        ),
-        evidence: vec![
-            Evidence::new("steal", stolen, "ratio", format!("{CPU}{{mode=\"steal\"}}"))
-                .against(levels.warning.raise),
-        ],
-        advice: "Ask the provider for a move to another machine or for reserved cores.".into(),
-        silenced_by: &[],
-    }])
+    let steals = case.input.window.find(CPU, &[("mode", "steal")]);
+    case.each(steals, "its system does not tell this time", |series| {
+        let shares: Vec<Share> = case
+            .cpu_times()
+            .iter()
+            .map(|cpu| cpu.share(|cpu| cpu.steal))
+            .collect();
+        case.measured(Measured {
+            name: "",
+            course: case.averages(series, &shares, levels.average_seconds),
+            grades: &[(Severity::Warning, levels.warning, 0)],
+            what: "steal",
+            unit: "ratio",
+            selector: format!("{CPU}{{mode=\"steal\"}}"),
+            words: &|stolen| {
+                format!(
+                    "{} of CPU time was stolen by other guests over the last {}.",
+                    words::share(stolen),
+                    words::duration(levels.average_seconds * 1000)
+                )
+            },
+            advice: "Ask the provider for a move to another machine or for reserved cores.".into(),
+            silenced_by: &[],
+        })
+    })
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::judge::{Case, Judged, Measured};
+use super::{Band, Doc, Rule, Severity};
 
 const STUCK: &str = "hostwell_filesystem_stuck";
 
@@ -39,40 +39,25 @@ impl Default for Levels {
 }
 
 fn judge(case: &Case<'_>) -> Judged {
-    let levels = &case.policy.filesystem_stuck;
-    let always = Band::new(1.0, 1.0);
-    let subjects: Vec<Subject> = case
-        .input
-        .window
-        .all(STUCK)
-        .iter()
-        .filter_map(|series| Some((series, case.current(series)?)))
-        .map(|(series, stuck)| {
-            let mountpoint = series.label("mountpoint").unwrap_or("");
-            let points: Vec<(i64, f64)> = series.points().collect();
-            let summary = if stuck >= 1.0 {
-                format!("{mountpoint} does not answer: whatever touches it hangs.")
-            } else {
-                format!("{mountpoint} answers.")
-            };
-            Subject {
-                name: mountpoint.to_owned(),
-                condition: case.against(
-                    mountpoint,
-                    &points,
-                    &[(Severity::Critical, always, levels.for_seconds)],
-                ),
-                summary,
-                evidence: vec![Evidence::new("stuck", stuck, "count", &series.name).against(1.0)],
-                advice: "A network filesystem: bring its server back or unmount it (umount -l). A \
-                         local one: look for disk errors (dmesg -T | tail)."
-                    .into(),
-                silenced_by: &[],
-            }
+    let for_seconds = case.policy.filesystem_stuck.for_seconds;
+    let all = case.input.window.all(STUCK);
+    case.each(all, "no filesystem is reported", |series| {
+        let mountpoint = series.label("mountpoint").unwrap_or("");
+        case.measured(Measured {
+            name: mountpoint,
+            course: case.values(series),
+            grades: &[(Severity::Critical, Band::new(1.0, 1.0), for_seconds)],
+            what: "stuck",
+            unit: "count",
+            selector: series.name.to_string(),
+            words: &|stuck| match stuck >= 1.0 {
+                true => format!("{mountpoint} does not answer: whatever touches it hangs."),
+                false => format!("{mountpoint} answers."),
+            },
+            advice: "A network filesystem: bring its server back or unmount it (umount -l). A \
+                     local one: look for disk errors (dmesg -T | tail)."
+                .into(),
+            silenced_by: &[],
         })
-        .collect();
-    if subjects.is_empty() {
-        return Judged::NotApplicable("no filesystem is reported".into());
-    }
-    Judged::Subjects(subjects)
+    })
 }

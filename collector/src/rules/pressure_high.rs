@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
-use crate::series::derived::{time_shares, trailing};
+use super::judge::{Case, Judged, Measured, Subject};
+use super::{Band, Doc, Rule, Severity};
 use crate::words;
 
 const CPU: &str = "node_pressure_cpu_waiting_seconds_total";
@@ -123,38 +122,29 @@ fn judge(case: &Case<'_>) -> Judged {
             "this kernel does not report pressure; load_high judges instead".into(),
         );
     }
-    let subjects: Vec<Subject> = resources.iter().filter_map(|r| subject(case, r)).collect();
-    if subjects.is_empty() {
-        let needed = words::duration(levels.average_seconds * 500);
-        return Judged::NotEnoughData(format!("fewer than {needed} of samples"));
-    }
+    let subjects = resources.iter().filter_map(|r| subject(case, r)).collect();
     Judged::Subjects(subjects)
 }
 
 fn subject(case: &Case<'_>, resource: &Resource<'_>) -> Option<Subject> {
-    let window = &case.input.window;
-    let span_ms = case.policy.pressure_high.average_seconds * 1000;
-    let series = window.find(resource.metric, &[])?;
-    let shares = time_shares(series, window.interval_ms);
-    let points = trailing(&shares, span_ms, span_ms / 2);
-    let waited = case.fresh(&points)?.min(1.0);
-    let raise = resource
-        .grades
-        .first()
-        .map_or(1.0, |(_, band, _)| band.raise);
-    Some(Subject {
-        name: resource.name.to_owned(),
-        condition: case.against(resource.name, &points, resource.grades),
-        summary: format!(
-            "{} {} of the time over the last {}.",
-            resource.sentence,
-            words::share(waited),
-            words::duration(span_ms)
-        ),
-        evidence: vec![
-            Evidence::new("share of time", waited, "ratio", resource.metric).against(raise),
-        ],
+    let average_seconds = case.policy.pressure_high.average_seconds;
+    let series = case.input.window.find(resource.metric, &[])?;
+    Some(case.measured(Measured {
+        name: resource.name,
+        course: case.rates(series, average_seconds),
+        grades: resource.grades,
+        what: "share of time",
+        unit: "ratio",
+        selector: resource.metric.into(),
+        words: &|waited| {
+            format!(
+                "{} {} of the time over the last {}.",
+                resource.sentence,
+                words::share(waited.min(1.0)),
+                words::duration(average_seconds * 1000)
+            )
+        },
         advice: resource.advice.to_owned(),
         silenced_by: resource.silenced_by,
-    })
+    }))
 }

@@ -36,6 +36,12 @@ fn every_rule_has_a_script_that_fires_and_one_that_stays_silent() {
             assert_eq!(fires, kind == "fires", "{name} is about {}", rule.name);
             let silences = script.silences().any(|silent| silent == rule.name);
             assert!(silences, "{name} never expects no {}", rule.name);
+            let last = script.expectations.iter().max_by_key(|e| e.at_ms);
+            let is_over = last.is_some_and(|e| matches!(&e.what, What::No(of) if *of == rule.name));
+            assert!(
+                kind == "silent" || is_over,
+                "{name}: clear must follow raise"
+            );
             expected.insert(name);
         }
     }
@@ -235,6 +241,77 @@ fn a_filesystem_that_is_gone_leaves_no_finding_behind() {
     );
 }
 
+/// A host of which everything is the same all the time: each resource at this part of its warning
+/// level. What there is of everything (packets, connections, bytes) can be scaled.
+fn busy_host(part: f64, of: f64, scale: f64) -> String {
+    let all = of * scale;
+    let mut text = String::from("every 30m\ninterval 1m\n");
+    let mut gauge =
+        |series: &str, value: f64| text.push_str(&format!("load 1m {series} {value}x240\n"));
+    for (used, limit, level) in [
+        (
+            "node_nf_conntrack_entries",
+            "node_nf_conntrack_entries_limit",
+            0.75,
+        ),
+        ("node_filefd_allocated", "node_filefd_maximum", 0.7),
+        ("node_processes_pids", "node_processes_max_processes", 0.9),
+    ] {
+        gauge(used, part * level * all);
+        gauge(limit, all);
+    }
+    gauge("node_network_speed_bytes{device=\"eth0\"}", all);
+    gauge("node_memory_MemTotal_bytes", all);
+    gauge(
+        "node_memory_MemAvailable_bytes",
+        all * (1.0 - 0.69 * part).max(0.0),
+    );
+    gauge("node_memory_SwapTotal_bytes", all);
+    gauge(
+        "node_memory_SwapFree_bytes",
+        all * (1.0 - 0.9 * part).max(0.0),
+    );
+    let mut counter = |series: &str, rate: f64| {
+        let step = rate * 60.0;
+        text.push_str(&format!("load 1m {series} 0+{step}x240\n"));
+    };
+    let packets = all * 100.0;
+    for (series, rate) in [
+        (
+            "node_network_receive_bytes_total{device=\"eth0\"}",
+            0.9 * all,
+        ),
+        (
+            "node_network_transmit_bytes_total{device=\"eth0\"}",
+            0.5 * all,
+        ),
+        ("node_disk_io_time_seconds_total{device=\"sda\"}", 0.98),
+        (
+            "node_disk_io_time_weighted_seconds_total{device=\"sda\"}",
+            10.0,
+        ),
+        (
+            "node_network_receive_errs_total{device=\"eth0\"}",
+            0.01 * packets,
+        ),
+        (
+            "node_network_receive_drop_total{device=\"eth0\"}",
+            0.02 * packets,
+        ),
+        ("node_netstat_Tcp_RetransSegs", 0.05 * packets),
+        ("node_vmstat_pgmajfault", 500.0),
+    ] {
+        // Just below the level where everything is at it.
+        counter(series, 0.999 * part * rate);
+    }
+    counter(
+        "node_network_receive_packets_total{device=\"eth0\"}",
+        packets,
+    );
+    counter("node_netstat_Tcp_OutSegs", packets);
+    text
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -255,6 +332,30 @@ proptest! {
             100.0 * (1.0 - used), 16.0 * (1.0 - memory), 60.0 * busy, 60.0 * (1.0 - busy),
         ));
         prop_assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    #[test]
+    fn constant_rates_within_their_levels_never_alarm(
+        part in 0.0..1.0f64, of in 1.0..1e6f64,
+    ) {
+        let failures = run(&format!(
+            "{}at 2h expect nothing\nat 4h expect nothing\n",
+            busy_host(part, of, 1.0)
+        ));
+        prop_assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    #[test]
+    fn scaling_units_changes_no_verdict(part in 0.0..1.5f64, of in 1e3..1e6f64, scale in 1.0..1e3f64) {
+        let verdicts = |scale: f64| {
+            let mut last = Vec::new();
+            let script = Script::parse(&(busy_host(part, of, scale) + "at 4h expect nothing\n"));
+            replay::run(&script.unwrap(), |_, _, outcomes| {
+                last = outcomes.iter().map(|o| (o.rule.clone(), o.verdict)).collect();
+            });
+            last
+        };
+        prop_assert_eq!(verdicts(1.0), verdicts(scale));
     }
 
     #[test]
