@@ -22,8 +22,8 @@ const SKEW_MIN_MS: i64 = 60_000;
 pub struct RuleInput {
     /// 32 hexadecimal digits.
     pub host_id: String,
-    /// The last [`super::WINDOW_MS`] of the metrics in [`metrics`], and a day of
-    /// [`super::DAY_METRIC`] where [`super::wants_day`]; its `host` is the host's name.
+    /// The last [`super::WINDOW_MS`] of the metrics in [`metrics`], and
+    /// [`super::LONG_MS`] of [`super::LONG_METRIC`] where [`super::wants_long`]; its `host` is the host's name.
     pub window: Window,
     /// First sample or greeting, collector's clock, milliseconds since the Unix epoch.
     pub first_seen_ms: i64,

@@ -1,42 +1,62 @@
 //! When a host booted, by how long it says it runs.
 
 use super::judge::Case;
-use super::{DAY_METRIC, DAY_MS};
+use super::{LONG_METRIC, LONG_MS, WINDOW_MS};
 use crate::series::{Series, Window};
 
+/// Boots are counted over this long, and told after a span of two of them.
+pub(super) const DAY_MS: i64 = LONG_MS / 2;
+
 /// An uptime that falls or leaps by less than this is the clocks' doing.
-const MARGIN_MS: i64 = 60_000;
+pub(super) const MARGIN_MS: i64 = 60_000;
+
+/// A boot, by the host's clock.
+#[derive(Clone, Copy)]
+pub(super) struct Boot {
+    pub(super) at_ms: i64,
+    /// The first sample after it.
+    pub(super) seen_ms: i64,
+}
 
 /// How long a host runs, if it says so.
 pub(super) fn uptime<'a>(case: &Case<'a>) -> Option<&'a Series> {
-    case.input.window.find(DAY_METRIC, &[])
+    case.input.window.find(LONG_METRIC, &[])
 }
 
-/// Whether a host booted so lately that [`DAY_METRIC`] is wanted over [`DAY_MS`].
-pub fn wants_day(window: &Window) -> bool {
-    let uptime = window.find(DAY_METRIC, &[]);
+/// Whether a host booted so lately that [`LONG_METRIC`] is wanted over [`LONG_MS`].
+pub fn wants_long(window: &Window) -> bool {
+    let uptime = window.find(LONG_METRIC, &[]);
     let newest = uptime.and_then(|series| series.values.last());
     newest.is_some_and(|seconds| *seconds < DAY_MS as f64 / 1000.0)
 }
 
-/// Moments at which a host booted, ascending, as far as the samples reach. The boot before which
-/// nobody knew the host is its beginning and not among them.
-pub(super) fn boots(case: &Case<'_>, uptime: &Series) -> Vec<i64> {
+/// The boots of a host, ascending, as far as its samples reach. The boot before which nobody knew
+/// the host is its beginning and not among them.
+pub(super) fn boots(case: &Case<'_>, uptime: &Series) -> Vec<Boot> {
     let known_since_ms = case.input.first_seen_ms + case.input.skew_ms();
+    // A boot that samples could have been seen after has been seen before, unless they begin here.
+    let reach_ms = match wants_long(&case.input.window) {
+        true => LONG_MS,
+        false => WINDOW_MS,
+    };
+    let unseen_since_ms = known_since_ms.max(case.now_ms - reach_ms);
     let mut boots = Vec::new();
     // The newest boot so far, and the uptime before. A boot is later than all others: two machines
     // that take turns do not boot each time. And the uptime falls: a clock that is set is no boot.
     let mut before: Option<(i64, f64)> = None;
     for (time_ms, seconds) in uptime.points().take_while(|(t, _)| *t <= case.now_ms) {
-        let boot_ms = time_ms - (seconds * 1000.0) as i64;
+        let at_ms = time_ms - (seconds * 1000.0) as i64;
         let (newest_ms, has_fallen) = match before {
             Some((newest_ms, earlier)) => (newest_ms, seconds < earlier),
-            None => (known_since_ms, true),
+            None => (unseen_since_ms, true),
         };
-        if has_fallen && boot_ms > newest_ms + MARGIN_MS {
-            boots.push(boot_ms);
+        if has_fallen && at_ms > newest_ms + MARGIN_MS {
+            boots.push(Boot {
+                at_ms,
+                seen_ms: time_ms,
+            });
         }
-        let newest_ms = before.map_or(boot_ms, |(newest_ms, _)| newest_ms.max(boot_ms));
+        let newest_ms = before.map_or(at_ms, |(newest_ms, _)| newest_ms.max(at_ms));
         before = Some((newest_ms, seconds));
     }
     boots

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::boots::{leaps, uptime};
 use super::judge::{Case, Judged, Subject};
-use super::{Band, DAY_METRIC, Doc, Evidence, Rule, Severity, WINDOW_MS};
+use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity, WINDOW_MS};
 use crate::series::Series;
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "clone_suspected",
     title: "Two machines send as one host",
-    watches: &[DAY_METRIC],
+    watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens as a warning when within an hour a host's uptime grew 3 times by more than the \
                time that passed: two machines with different uptimes take turns. Closes when that \
@@ -64,7 +64,7 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
         name: String::new(),
         condition: case.condition(&[grade]),
         summary,
-        evidence: vec![Evidence::new("leaps", leaps, "count", DAY_METRIC).against(band.raise)],
+        evidence: vec![Evidence::new("leaps", leaps, "count", LONG_METRIC).against(band.raise)],
         advice: "Find the machine that was copied with its agent's state folder, stop its agent, \
                  remove that folder, start it again."
             .into(),

@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boots::{boots, uptime};
+use super::boots::{Boot, DAY_MS, boots, uptime};
 use super::judge::{Case, Judged, Subject};
-use super::{Band, DAY_METRIC, DAY_MS, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity};
 use crate::series::Series;
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "flapping",
     title: "Host boots again and again",
-    watches: &[DAY_METRIC],
+    watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens as a warning when a host has booted 3 times within 24 hours; closes after 24 \
                hours without a boot. Keeps silent while clone_suspected has the same host.",
@@ -52,10 +52,14 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
     let band = case.policy.flapping.warning;
     let boots = boots(case, uptime);
     let count = |now_ms: i64| {
-        let recent = |boot_ms: &&i64| (now_ms - DAY_MS..=now_ms).contains(*boot_ms);
+        let recent = |boot: &&Boot| (now_ms - DAY_MS..=now_ms).contains(&boot.at_ms);
         boots.iter().filter(recent).count() as f64
     };
-    let moments = boots.iter().copied().chain([case.now_ms]);
+    // A day ago and later is known for certain. A day without a boot may end before the next one.
+    let lately = boots.iter().map(|boot| boot.at_ms);
+    let lately = lately.filter(|at_ms| case.now_ms - at_ms < DAY_MS);
+    let moments = lately.flat_map(|at_ms| [at_ms - 1, at_ms]);
+    let moments = moments.chain([case.now_ms]);
     let moments = moments.map(|time_ms| band.at(time_ms, count(time_ms)));
     let grade = case.grade("", Severity::Warning, 0, moments);
     let now = count(case.now_ms);
@@ -64,7 +68,7 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
         name: String::new(),
         condition: case.condition(&[grade]),
         summary: format!("It has booted {} {times} within 24 h.", words::count(now)),
-        evidence: vec![Evidence::new("boots", now, "count", DAY_METRIC).against(band.raise)],
+        evidence: vec![Evidence::new("boots", now, "count", LONG_METRIC).against(band.raise)],
         advice:
             "Compare the ends of the logs before the boots (journalctl --list-boots; journalctl \
                  -b -1 -e), read what the hardware noted (ipmitool sel list), test the memory."

@@ -62,7 +62,7 @@ mod temperature_high;
 use serde::{Deserialize, Serialize};
 
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
-pub use boots::wants_day;
+pub use boots::wants_long;
 pub use docs::markdown;
 pub use level::Band;
 pub use policy::Policy;
@@ -71,12 +71,12 @@ pub use policy::Policy;
 /// [`FUTURE_MS`] after now.
 pub const WINDOW_MS: i64 = 3_600_000;
 
-/// The metric of which some rules want more, where [`wants_day`] says so of a window: over
-/// [`DAY_MS`].
-pub const DAY_METRIC: &str = "hostwell_uptime_seconds";
+/// The metric of which the rules about boots want more, where [`wants_long`] says so of a window:
+/// over [`LONG_MS`].
+pub const LONG_METRIC: &str = "hostwell_uptime_seconds";
 
-/// How much of [`DAY_METRIC`].
-pub const DAY_MS: i64 = 86_400_000;
+/// How much of [`LONG_METRIC`]: two days.
+pub const LONG_MS: i64 = 172_800_000;
 
 /// How far ahead of the collector's clock samples may lie: hosts whose clock is fast are judged
 /// by their own clock.

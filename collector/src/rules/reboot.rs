@@ -2,21 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boots::{boots, uptime};
+use super::boots::{Boot, MARGIN_MS, boots, uptime};
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{DAY_METRIC, Doc, Evidence, Rule, Severity};
+use super::{Doc, Evidence, LONG_METRIC, Rule, Severity};
 use crate::series::Series;
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "reboot",
     title: "Host has booted",
-    watches: &[DAY_METRIC],
+    watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens for information when a host that was known before has booted; closes 10 \
-               minutes after the boot. A host that is seen for the first time after its boot is \
-               new. Keeps silent while clone_suspected has the same host.",
+               minutes after that was seen, which is later where it could not send. A host that is \
+               seen for the first time after its boot is new. Keeps silent while clone_suspected \
+               has the same host.",
         why: "A planned one is no risk. One that nobody planned is a crash, a power failure or \
               somebody who should not be there, and whatever does not start by itself is gone.",
         todo: "If nobody planned it: read the end of the log before it (`journalctl -b -1 -e`), who \
@@ -33,7 +34,7 @@ pub(super) const RULE: Rule = Rule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Levels {
-    /// For this long after it.
+    /// For this long after it was seen.
     pub last_seconds: i64,
 }
 
@@ -50,9 +51,17 @@ fn judge(case: &Case<'_>) -> Judged {
 
 fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
     let last_ms = case.policy.reboot.last_seconds * 1000;
-    let boot_ms = boots(case, uptime)
+    let boot = boots(case, uptime)
         .pop()
-        .filter(|boot_ms| case.now_ms - boot_ms < last_ms);
+        .filter(|boot| case.now_ms - boot.seen_ms < last_ms);
+    // Another boot is another finding: the one before closes first.
+    let is_another = |boot: &Boot| {
+        case.previous("").is_some_and(|finding| {
+            let since_ms = finding.since_ms + case.input.skew_ms();
+            (since_ms - boot.at_ms).abs() > MARGIN_MS
+        })
+    };
+    let boot_ms = boot.filter(|boot| !is_another(boot)).map(|boot| boot.at_ms);
     let seconds = case.current(uptime).unwrap_or(0.0);
     let (condition, summary) = match boot_ms {
         None => (
@@ -83,7 +92,7 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
         condition,
         summary,
         evidence: vec![
-            Evidence::new("uptime", seconds, "seconds", DAY_METRIC)
+            Evidence::new("uptime", seconds, "seconds", LONG_METRIC)
                 .against(last_ms as f64 / 1000.0),
         ],
         advice:

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     watches: &[AGAIN, SENT],
     doc: Doc {
         what: "Opens as a warning when in the last 10 minutes more than 5 in 100 TCP segments had to \
-               be sent again, and that for 10 minutes; closes below 3. Only with at least 1,000 \
+               be sent again, and that for 10 minutes; closes below 3. Only with at least 10,000 \
                segments sent in those 10 minutes. Keeps silent while interface_errors, \
                interface_drops, link_busy or link_degraded have the same host: they say why.",
         why: "Each of them is a wait of a fifth of a second or more for somebody. The network \
@@ -24,7 +24,8 @@ pub(super) const RULE: Rule = Rule {
                to it. All: look at this host's line, its switch port, its firewall.",
         example: "TCP sent 6.2 % of its segments again in the last 10 min.",
         source: "The signal: the USE method's saturation of the network. The levels are our own: \
-                 below 1 % is usual, and none of the accepted rule sets has one.",
+                 below 1 % is usual, and none of the accepted rule sets has one. The least number \
+                 is Netdata's for dropped packets.",
     },
     judge,
 };
@@ -49,7 +50,7 @@ impl Default for Levels {
             warning: Band::new(0.05, 0.03),
             average_seconds: 600,
             for_seconds: 600,
-            segments_min: 1000.0,
+            segments_min: 10_000.0,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::rules::{
-    self, DAY_METRIC, DAY_MS, FUTURE_MS, Finding, Policy, RuleInput, State, WINDOW_MS,
+    self, FUTURE_MS, Finding, LONG_METRIC, LONG_MS, Policy, RuleInput, State, WINDOW_MS,
 };
 use crate::series::Window;
 use crate::store::{HostRecord, Store, StoreError, WindowQuery};
@@ -100,21 +100,21 @@ async fn windows(
     Ok(windows)
 }
 
-/// Gives the hosts that have booted lately the day that rules about boots look at.
+/// Gives the hosts that have booted lately what rules about boots look at.
 async fn lengthen(
     store: &Store,
     windows: &mut BTreeMap<String, Window>,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let booted = windows.values().filter(|w| rules::wants_day(w));
+    let booted = windows.values().filter(|w| rules::wants_long(w));
     let hosts: Vec<String> = booted.map(|w| w.host.clone()).collect();
     if hosts.is_empty() {
         return Ok(());
     }
     let query = WindowQuery {
         hosts,
-        metrics: vec![DAY_METRIC.to_owned()],
-        from_ms: now_ms - DAY_MS,
+        metrics: vec![LONG_METRIC.to_owned()],
+        from_ms: now_ms - LONG_MS,
         to_ms: now_ms + FUTURE_MS,
         samples_max: SAMPLES_MAX,
     };

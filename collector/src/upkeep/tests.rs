@@ -155,7 +155,7 @@ async fn a_restart_forgets_no_outage() {
 }
 
 #[tokio::test]
-async fn boots_are_counted_over_a_day_although_rules_see_an_hour() {
+async fn boots_are_counted_over_a_day_although_other_rules_see_an_hour() {
     let mut house = House::new().await;
     house.pass(60, true).await;
     for boots in 1..=3 {

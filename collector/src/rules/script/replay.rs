@@ -1,7 +1,7 @@
 //! Plays a script's samples to the rules, the way a collector would.
 
 use super::{RUNS_MAX, Script};
-use crate::rules::{DAY_METRIC, DAY_MS, Finding, Outcome, RuleInput, State, WINDOW_MS, assess};
+use crate::rules::{Finding, LONG_METRIC, LONG_MS, Outcome, RuleInput, State, WINDOW_MS, assess};
 use crate::series::{Series, Window};
 
 /// Where the script's 0 is: a round moment, so that steps fall on round times.
@@ -63,8 +63,8 @@ fn input(script: &Script, now_ms: i64) -> RuleInput {
     let mut series = Vec::new();
     for whole in &script.series {
         let (mut times_ms, mut values) = (Vec::new(), Vec::new());
-        let kept_ms = match whole.name.metric == DAY_METRIC {
-            true => DAY_MS,
+        let kept_ms = match whole.name.metric == LONG_METRIC {
+            true => LONG_MS,
             false => WINDOW_MS,
         };
         for (taken_ms, value) in whole.points().take_while(|(t, _)| *t <= now_ms) {
