@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::host_down;
 use super::judge::{Case, Condition, Derived, Judged, Subject};
 use super::level::Hold;
-use super::{Finding, Policy, RULES, Rule, Severity, State};
+use super::{Finding, Policy, RULES, Rule, Severity, State, clone_suspected, data_gaps, host_down};
 use crate::series::Window;
 use crate::words;
 
 /// A skew below this is the network's and the batches' doing, not the clock's.
 const SKEW_MIN_MS: i64 = 60_000;
+
+/// Rules whose findings cast doubt on all that a host sends.
+const DOUBTS: &[&str] = &[clone_suspected::RULE.name, data_gaps::RULE.name];
 
 /// A host as the rules see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +73,8 @@ pub enum Verdict {
     NotApplicable,
     /// Cannot be judged now.
     NotEnoughData,
-    /// Judged, nothing found, and the data is doubtful (the host's clock is wrong).
+    /// Judged, nothing found, and the data is doubtful: the host's clock is wrong, two machines
+    /// send as one, or too much is missing.
     DataSuspect,
     /// Another finding explains why this rule cannot say anything or need not.
     Silenced,
@@ -279,9 +282,9 @@ impl Host<'_> {
     ) -> (Verdict, Option<Finding>) {
         let hold = match subject.condition {
             Condition::Clear => {
-                let verdict = match self.input.skew_ms() {
-                    0 => Verdict::Ok,
-                    _ => Verdict::DataSuspect,
+                let verdict = match self.is_suspect(causes) {
+                    true => Verdict::DataSuspect,
+                    false => Verdict::Ok,
                 };
                 return (verdict, before.map(|finding| self.closed(finding)));
             }
@@ -298,6 +301,11 @@ impl Host<'_> {
             _ => Verdict::Risk,
         };
         (verdict, Some(finding))
+    }
+
+    /// Whether what the host sends is doubtful.
+    fn is_suspect(&self, causes: &[String]) -> bool {
+        self.input.skew_ms() != 0 || causes.iter().any(|cause| DOUBTS.contains(&cause.as_str()))
     }
 
     fn finding(

@@ -11,8 +11,9 @@ Printed from the rules themselves; `UPDATE_GENERATED=1 cargo test -p hostwell ru
 
 Every rule has a raise and a clear level and a time for which its condition must hold. A finding is
 *pending* until it has, then *open*, then *closed*. For each host and rule the outcome is one of:
-ok, risk, not enough data, not applicable, data suspect (the host's clock is wrong), silenced
-(another finding explains it). The levels below are the defaults; a policy changes them by name.
+ok, risk, not enough data, not applicable, data suspect (the host's clock is wrong, two machines
+send as one, or too much is missing), silenced (another finding explains it). The levels below are
+the defaults; a policy changes them by name.
 ";
 
 /// The documentation of all rules, in Markdown.

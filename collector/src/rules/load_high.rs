@@ -29,8 +29,8 @@ pub(super) const RULE: Rule = Rule {
                core for 15 minutes; closes below 1.5. Where the kernel reports pressure, only while \
                tasks really waited for CPU, memory or disks at least 10 % of the last 10 minutes: \
                the load average also counts tasks that sleep in the kernel and harm nobody. Keeps \
-               silent while cpu_saturation, cpu_steal, memory_low or pressure_high have the same \
-               host: they say why.",
+               silent while disk_slow, disk_queue, memory_low, cpu_saturation, cpu_steal, pressure_high, \
+               cpu_iowait or tasks_blocked have the same host: they say why.",
         why: "Every task waits for its turn; answers take a multiple of their time.",
         todo: "See whether tasks want the CPU (state R) or wait for disks (state D): `ps -eo \
                state,pid,comm | grep '^[RD]'`.",
@@ -108,7 +108,16 @@ fn judge(case: &Case<'_>) -> Judged {
         advice: "See whether tasks want the CPU (state R) or wait for disks (state D): ps -eo \
                  state,pid,comm | grep '^[RD]'."
             .into(),
-        silenced_by: &["cpu_saturation", "cpu_steal", "memory_low", "pressure_high"],
+        silenced_by: &[
+            "disk_slow",
+            "disk_queue",
+            "memory_low",
+            "cpu_saturation",
+            "cpu_steal",
+            "pressure_high",
+            "cpu_iowait",
+            "tasks_blocked",
+        ],
     }])
 }
 

@@ -115,6 +115,7 @@ pub struct Doc {
 pub static RULES: &[Rule] = &[
     host_down::RULE,
     clone_suspected::RULE,
+    data_gaps::RULE,
     reboot::RULE,
     flapping::RULE,
     kernel_changed::RULE,
@@ -149,7 +150,6 @@ pub static RULES: &[Rule] = &[
     pids_full::RULE,
     temperature_high::RULE,
     clock_off::RULE,
-    data_gaps::RULE,
     agent_over_budget::RULE,
 ];
 
