@@ -86,7 +86,7 @@ fn subject(case: &Case<'_>, up: &Series) -> Subject {
     let mut evidence = vec![Evidence::new("up", is_up, "count", &up.name).against(1.0)];
     if let Some(Speed { now, before }) = speed {
         let selector = format!("{SPEED}{{device=\"{device}\"}}");
-        let told = |what, value| Evidence::new(what, value, "bytes a second", &selector);
+        let told = |what, value| Evidence::new(what, value, "bytes_per_second", &selector);
         evidence.extend(now.map(|now| told("speed", now).against(before)));
         evidence.push(told(SPEED_BEFORE, before));
     }

@@ -61,8 +61,8 @@ fn judge(case: &Case<'_>) -> Judged {
                 (Severity::Warning, levels.warning, 0),
                 (Severity::Critical, levels.critical, 0),
             ],
-            what: "connections lost a second",
-            unit: "count",
+            what: "connections lost",
+            unit: "per_second",
             selector: OVERFLOWS.into(),
             words: &|lost| {
                 format!(

@@ -57,8 +57,8 @@ fn judge(case: &Case<'_>) -> Judged {
             name: "",
             course: case.rates(series, levels.average_seconds),
             grades: &[(Severity::Warning, levels.warning, levels.for_seconds)],
-            what: "faults a second",
-            unit: "count",
+            what: "major page faults",
+            unit: "per_second",
             selector: FAULTS.into(),
             words: &|faults| {
                 format!(

@@ -46,6 +46,7 @@ mod link_degraded;
 mod listen_overflows;
 mod load_high;
 mod major_faults;
+mod memory_broken;
 mod memory_low;
 mod oom_kill;
 mod pids_full;
@@ -127,6 +128,7 @@ pub static RULES: &[Rule] = &[
     disk_slow::RULE,
     disk_queue::RULE,
     disk_busy::RULE,
+    memory_broken::RULE,
     memory_low::RULE,
     oom_kill::RULE,
     swap_thrashing::RULE,
@@ -177,7 +179,7 @@ pub struct Evidence {
     pub what: String,
     /// The measured value, in `unit`.
     pub value: f64,
-    /// "ratio", "bytes", "seconds", "count", ….
+    /// "ratio", "bytes", "bytes_per_second", "seconds", "per_second", "count", "°C".
     pub unit: String,
     /// The level it was held against, where there is one.
     pub threshold: Option<f64>,

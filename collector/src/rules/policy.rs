@@ -7,8 +7,9 @@ use super::{
     cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full, disk_queue, disk_slow,
     file_handles_full, filesystem_readonly, filesystem_stuck, flapping, host_down, inodes_full,
     interface_drops, interface_errors, kernel_changed, link_busy, link_degraded, listen_overflows,
-    load_high, major_faults, memory_low, oom_kill, pids_full, pressure_high, raid_degraded, reboot,
-    swap_full, swap_thrashing, tasks_blocked, tcp_retransmits, temperature_high,
+    load_high, major_faults, memory_broken, memory_low, oom_kill, pids_full, pressure_high,
+    raid_degraded, reboot, swap_full, swap_thrashing, tasks_blocked, tcp_retransmits,
+    temperature_high,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -45,6 +46,8 @@ pub struct Policy {
     pub disk_queue: disk_queue::Levels,
     /// Disk never idle.
     pub disk_busy: disk_busy::Levels,
+    /// Memory is broken.
+    pub memory_broken: memory_broken::Levels,
     /// Memory almost used up.
     pub memory_low: memory_low::Levels,
     /// Processes killed for lack of memory.

@@ -139,7 +139,7 @@ fn subject(case: &Case<'_>, chip: &str, sensors: &[Sensor<'_>]) -> Option<Subjec
             words::number(above.abs())
         ),
         evidence: vec![
-            Evidence::new("temperature", celsius, "celsius", &hottest.temp.name)
+            Evidence::new("temperature", celsius, "°C", &hottest.temp.name)
                 .against(celsius - above),
         ],
         advice: "Check fans, air filters and the room: one hot host among cool ones is its own \

@@ -55,6 +55,17 @@ fn every_rule_has_a_script_that_fires_and_one_that_stays_silent() {
     }
 }
 
+/// Units that reports and tables know how to write.
+const UNITS: &[&str] = &[
+    "ratio",
+    "bytes",
+    "bytes_per_second",
+    "seconds",
+    "per_second",
+    "count",
+    "°C",
+];
+
 #[test]
 fn every_evidence_can_be_queried_and_every_sentence_ends() {
     let known = |metric: &str| hostwell_proto::metric::Metric::by_name(metric).is_some();
@@ -69,6 +80,7 @@ fn every_evidence_can_be_queried_and_every_sentence_ends() {
                 for evidence in &finding.evidence {
                     let selector: crate::series::Selector = evidence.selector.parse().unwrap();
                     assert!(known(&selector.metric), "{}", evidence.selector);
+                    assert!(UNITS.contains(&evidence.unit.as_str()), "{}", evidence.unit);
                     assert!(
                         evidence.value.is_finite(),
                         "{}: {}",
