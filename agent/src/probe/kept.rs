@@ -105,13 +105,10 @@ impl KeptFile {
     /// Where the last row that is wanted ends, if it has come whole: a piece may be cut anywhere.
     fn enough(&self, filled: usize, piece: usize) -> Option<usize> {
         let word = self.last_word?;
-        // Its row may have begun in the piece before.
-        let from = match filled == piece {
-            true => 0,
-            false => (filled - piece).saturating_sub(PAGE_BYTES_MIN),
-        };
         let text = &self.buffer[..filled];
-        let mut at = from;
+        // The row that the piece begins in, which may have begun before it.
+        let before = text[..filled - piece].iter().rposition(|b| *b == b'\n');
+        let mut at = before.map_or(0, |newline| newline + 1);
         while let Some(length) = scan::newline(&text[at..]) {
             if text[at..].starts_with(word) {
                 return Some(at + length + 1);
