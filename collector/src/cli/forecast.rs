@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::chart::course;
 use super::console::Console;
-use super::output::{self, Format, Records};
+use super::output::{self, ChartFormat, Records};
 use super::source::SourceArgs;
 use super::table::{Align, Cell, Table, Tone};
 use super::{Exit, text, words};
@@ -47,7 +47,7 @@ pub(super) struct ForecastArgs {
         value_enum,
         default_value = "table"
     )]
-    output: ForecastFormat,
+    output: ChartFormat,
     #[command(flatten)]
     source: SourceArgs,
 }
@@ -58,15 +58,6 @@ enum Which {
     Memory,
     Cpu,
     Network,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum ForecastFormat {
-    Table,
-    Json,
-    Jsonl,
-    Csv,
-    Chart,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -93,15 +84,9 @@ pub(super) async fn run(args: ForecastArgs, console: &mut Console) -> anyhow::Re
     let Body::Forecasts { forecasts } = &answer.body else {
         return Err(output::other_answer());
     };
-    let format = match args.output {
-        ForecastFormat::Chart => {
-            chart(forecasts, console)?;
-            return Ok(Exit::Fine);
-        }
-        ForecastFormat::Table => Format::Table,
-        ForecastFormat::Json => Format::Json,
-        ForecastFormat::Jsonl => Format::Jsonl,
-        ForecastFormat::Csv => Format::Csv,
+    let Some(format) = args.output.rows() else {
+        chart(forecasts, console)?;
+        return Ok(Exit::Fine);
     };
     output::print(
         console,

@@ -20,6 +20,29 @@ pub(super) enum Format {
     Csv,
 }
 
+/// How an answer is printed whose numbers also make a chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ChartFormat {
+    Table,
+    Json,
+    Jsonl,
+    Csv,
+    Chart,
+}
+
+impl ChartFormat {
+    /// The format of the rows; none for a chart.
+    pub(super) fn rows(self) -> Option<Format> {
+        match self {
+            ChartFormat::Table => Some(Format::Table),
+            ChartFormat::Json => Some(Format::Json),
+            ChartFormat::Jsonl => Some(Format::Jsonl),
+            ChartFormat::Csv => Some(Format::Csv),
+            ChartFormat::Chart => None,
+        }
+    }
+}
+
 /// How the answer is printed
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct OutputArgs {

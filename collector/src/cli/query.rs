@@ -6,7 +6,7 @@ use std::io;
 use serde_json::json;
 
 use super::console::Console;
-use super::output::{self, Format, Records};
+use super::output::{self, ChartFormat, Records};
 use super::source::SourceArgs;
 use super::table::{Align, Table};
 use super::time::{HOUR_MS, RangeArgs};
@@ -66,18 +66,9 @@ pub(super) struct QueryArgs {
         value_enum,
         default_value = "table"
     )]
-    output: QueryFormat,
+    output: ChartFormat,
     #[command(flatten)]
     source: SourceArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum QueryFormat {
-    Table,
-    Json,
-    Jsonl,
-    Csv,
-    Chart,
 }
 
 /// Asks and prints.
@@ -118,15 +109,9 @@ pub(super) async fn run(args: QueryArgs, console: &mut Console) -> anyhow::Resul
     if args.explain {
         console.message(&explained(samples));
     }
-    let format = match args.output {
-        QueryFormat::Chart => {
-            chart::print(samples, console)?;
-            return Ok(Exit::Fine);
-        }
-        QueryFormat::Table => Format::Table,
-        QueryFormat::Json => Format::Json,
-        QueryFormat::Jsonl => Format::Jsonl,
-        QueryFormat::Csv => Format::Csv,
+    let Some(format) = args.output.rows() else {
+        chart::print(samples, console)?;
+        return Ok(Exit::Fine);
     };
     output::print(
         console,
