@@ -7,11 +7,13 @@ use hostwell_proto::metric::Metric;
 use serde::{Deserialize, Serialize};
 
 use super::AnswerError;
-use super::host::nearest;
-use crate::forecast::{self, Class, DAY_MS, DAYS_MIN, Fit, HOUR_MS, Hours, Trust};
+use super::host::record;
+use crate::forecast::{
+    self, Class, DAY_MS, DAYS_MIN, Forecast, HOUR_MS, Hours, Meets, Record, Trust,
+};
 use crate::rules::Policy;
 use crate::series::{Agg, Grid, Series, SeriesName};
-use crate::store::{AggregateQuery, Store, StoreError};
+use crate::store::{AggregateQuery, Store};
 
 /// How far is looked back: two months, and where replays of the last eight weeks look back from.
 const BACK_MS: i64 = 130 * DAY_MS;
@@ -34,6 +36,26 @@ pub enum Resource {
     Network,
 }
 
+impl Resource {
+    /// Every resource.
+    pub const ALL: [Resource; 4] = [
+        Resource::Disk,
+        Resource::Memory,
+        Resource::Cpu,
+        Resource::Network,
+    ];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resource::Disk => "disk",
+            Resource::Memory => "memory",
+            Resource::Cpu => "cpu",
+            Resource::Network => "network",
+        }
+    }
+}
+
 /// A question for forecasts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,28 +71,14 @@ pub struct ForecastQuestion {
     pub resource: Option<Resource>,
 }
 
-/// When a level is met, milliseconds since the Unix epoch; none: not within two years.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dates {
-    /// As soon as it may: the band's upper end.
-    pub earliest_ms: Option<i64>,
-    /// As expected.
-    pub expected_ms: Option<i64>,
-    /// The band's lower end.
-    pub latest_ms: Option<i64>,
-}
-
 /// A level at a later moment; the truth lies in the band four times of five.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ahead {
     /// Days from now.
     pub days: i64,
     /// The used part; beyond 1 when it would be full.
-    pub value: f64,
-    /// Lower end of the band.
-    pub low80: f64,
-    /// Upper end of the band.
-    pub high80: f64,
+    #[serde(flatten)]
+    pub used: Forecast,
     /// The part that is left then, 0 to 1.
     pub remaining: f64,
 }
@@ -78,14 +86,9 @@ pub struct Ahead {
 /// How the same method did on this level's past, a week ahead each time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PastAccuracy {
-    /// How often it was tried.
-    pub replays: usize,
-    /// Mean distance from the truth.
-    pub error: f64,
-    /// The same had it been said that nothing changes.
-    pub error_staying: f64,
-    /// Part of the replays whose band held the truth; the aim is 0.8.
-    pub covered: f64,
+    /// How far off it was, and how often its band held.
+    #[serde(flatten)]
+    pub record: Record,
     /// What that is worth.
     pub verdict: Trust,
 }
@@ -100,9 +103,9 @@ pub struct Outlook {
     /// The used part at which a warning would be raised.
     pub warning: f64,
     /// When the warning's level is met.
-    pub warned: Dates,
+    pub warned: Meets,
     /// When it is full. Where the record is short or bad this is empty: nobody should plan on it.
-    pub full: Option<Dates>,
+    pub full: Option<Meets>,
     /// Later levels.
     pub ahead: Vec<Ahead>,
     /// How well this went so far.
@@ -200,28 +203,18 @@ pub(super) async fn forecasts(
 
 /// The hosts that are meant, by name; retired ones only when they are named.
 async fn chosen(store: &Store, question: &ForecastQuestion) -> Result<Vec<String>, AnswerError> {
-    let records = store.hosts().await?;
-    for name in &question.hosts {
-        if !records.iter().any(|r| r.name == *name) {
-            let known = records.iter().map(|r| r.name.as_str());
-            return Err(AnswerError::Store(StoreError::NoHost {
-                name: name.clone(),
-                nearest: nearest(name, known).map(str::to_owned),
-            }));
-        }
+    let mut records = Vec::new();
+    if question.hosts.is_empty() {
+        records = store.hosts().await?;
+        records.retain(|r| r.retired_ms.is_none());
     }
-    let in_group = |labels: &std::collections::BTreeMap<String, String>| {
-        let group = question.group.as_ref();
-        group.is_none_or(|(label, value)| labels.get(label) == Some(value))
-    };
-    let meant = records.into_iter().filter(|r| {
-        let named = match question.hosts.is_empty() {
-            true => r.retired_ms.is_none(),
-            false => question.hosts.contains(&r.name),
-        };
-        named && in_group(&r.labels)
-    });
-    let names: Vec<String> = meant.map(|r| r.name).collect();
+    for name in &question.hosts {
+        records.push(record(store, name).await?);
+    }
+    if let Some((label, value)) = &question.group {
+        records.retain(|r| r.labels.get(label) == Some(value));
+    }
+    let names: Vec<String> = records.into_iter().map(|r| r.name).collect();
     match (&question.group, names.is_empty()) {
         (Some((label, value)), true) => Err(AnswerError::Asked(format!(
             "no host has the label {label}=\"{value}\""
@@ -272,15 +265,6 @@ async fn of_host(
     Ok(lines)
 }
 
-fn dates(fit: &Fit, now_ms: i64, level: f64) -> Dates {
-    let met = forecast::meets(fit, now_ms, level);
-    Dates {
-        earliest_ms: met.earliest_ms,
-        expected_ms: met.expected_ms,
-        latest_ms: met.latest_ms,
-    }
-}
-
 /// The outlook of hourly means, each named by the hour's beginning.
 fn outlook(series: &Series, watched: &Watched, now_ms: i64) -> Option<Outlook> {
     const FULL: f64 = 1.0;
@@ -293,9 +277,7 @@ fn outlook(series: &Series, watched: &Watched, now_ms: i64) -> Option<Outlook> {
         let at = fit.at(days * DAY_MS);
         Ahead {
             days,
-            value: at.value,
-            low80: at.low80,
-            high80: at.high80,
+            used: at,
             remaining: (FULL - at.value).clamp(0.0, FULL),
         }
     });
@@ -303,14 +285,11 @@ fn outlook(series: &Series, watched: &Watched, now_ms: i64) -> Option<Outlook> {
         level: fit.level,
         a_day: fit.a_day,
         warning,
-        warned: dates(&fit, now_ms, warning),
-        full: (trust == Trust::Good).then(|| dates(&fit, now_ms, FULL)),
+        warned: forecast::meets(&fit, now_ms, warning),
+        full: (trust == Trust::Good).then(|| forecast::meets(&fit, now_ms, FULL)),
         ahead: ahead.to_vec(),
         record: PastAccuracy {
-            replays: record.replays,
-            error: record.error,
-            error_staying: record.error_staying,
-            covered: record.covered,
+            record,
             verdict: trust,
         },
         past: hours.past_days(now_ms),

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use doctor::{Check, Health};
-pub use forecast::{Ahead, Dates, ForecastLine, ForecastQuestion, Outlook, PastAccuracy, Resource};
+pub use forecast::{Ahead, ForecastLine, ForecastQuestion, Outlook, PastAccuracy, Resource};
 pub use host::{Filesystem, HostInDepth, Interface};
 pub use hosts::{HostLine, HostState, IndicatorLine, Worst};
 pub use query::{SampleQuestion, SampleSeries, Samples};

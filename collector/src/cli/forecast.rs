@@ -2,6 +2,7 @@
 
 use std::io;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::chart::course;
@@ -11,10 +12,8 @@ use super::source::SourceArgs;
 use super::table::{Align, Cell, Table, Tone};
 use super::{Exit, text, words};
 use crate::answer::range::format_ms;
-use crate::answer::{
-    Answer, Body, Dates, ForecastLine, ForecastQuestion, Outlook, Question, Resource,
-};
-use crate::forecast::Trust;
+use crate::answer::{Answer, Body, ForecastLine, ForecastQuestion, Outlook, Question, Resource};
+use crate::forecast::{Meets, Trust};
 use crate::words::{percent, share};
 
 /// Show when disks, memory, CPU and network run out, with the band and the method's own past accuracy
@@ -37,8 +36,8 @@ pub(super) struct ForecastArgs {
     #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
     group: Option<(String, String)>,
     /// Only this resource
-    #[arg(long, value_name = "RESOURCE", value_enum)]
-    resource: Option<Which>,
+    #[arg(long, value_name = "RESOURCE", value_parser = resources())]
+    resource: Option<Resource>,
     /// How to print the answer: for people, programs, spreadsheets, or as a line
     #[arg(
         short,
@@ -52,12 +51,13 @@ pub(super) struct ForecastArgs {
     source: SourceArgs,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Which {
-    Disk,
-    Memory,
-    Cpu,
-    Network,
+/// Resources by their words.
+fn resources() -> impl TypedValueParser<Value = Resource> {
+    let words = PossibleValuesParser::new(Resource::ALL.map(Resource::name));
+    words.try_map(|word| {
+        let mut all = Resource::ALL.into_iter();
+        all.find(|of| of.name() == word).ok_or("no resource")
+    })
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -72,12 +72,7 @@ pub(super) async fn run(args: ForecastArgs, console: &mut Console) -> anyhow::Re
     let question = Question::Forecast(ForecastQuestion {
         hosts: args.host,
         group: args.group,
-        resource: args.resource.map(|which| match which {
-            Which::Disk => Resource::Disk,
-            Which::Memory => Resource::Memory,
-            Which::Cpu => Resource::Cpu,
-            Which::Network => Resource::Network,
-        }),
+        resource: args.resource,
     });
     let source = args.source.open(console).await?;
     let answer = source.ask(question).await?;
@@ -135,34 +130,24 @@ fn records(forecasts: &[ForecastLine]) -> Records {
             words::moment(full.latest_ms),
             json!(o.map(|o| o.warning)),
             words::moment(o.and_then(|o| o.warned.expected_ms)),
-            json!(month.map(|m| m.value)),
-            json!(month.map(|m| m.low80)),
-            json!(month.map(|m| m.high80)),
+            json!(month.map(|m| m.used.value)),
+            json!(month.map(|m| m.used.low80)),
+            json!(month.map(|m| m.used.high80)),
             json!(o.map(|o| &o.record.verdict)),
-            json!(o.map(|o| o.record.replays)),
-            json!(o.map(|o| o.record.error)),
-            json!(o.map(|o| o.record.error_staying)),
-            json!(o.map(|o| o.record.covered)),
+            json!(o.map(|o| o.record.record.replays)),
+            json!(o.map(|o| o.record.record.error)),
+            json!(o.map(|o| o.record.record.error_staying)),
+            json!(o.map(|o| o.record.record.covered)),
             json!(line.why),
         ]);
     }
     records
 }
 
-/// "disk", "memory", …
-fn resource(of: Resource) -> &'static str {
-    match of {
-        Resource::Disk => "disk",
-        Resource::Memory => "memory",
-        Resource::Cpu => "cpu",
-        Resource::Network => "network",
-    }
-}
-
 const DAY_MS: i64 = super::time::DAY_MS;
 
 /// "in 70 days (61 to 95)", by the band.
-fn when(dates: Dates, now_ms: i64) -> (String, Tone) {
+fn when(dates: Meets, now_ms: i64) -> (String, Tone) {
     let days = |ms: Option<i64>| ms.map(|ms| (ms - now_ms).max(0) / DAY_MS);
     let (earliest, latest) = (days(dates.earliest_ms), days(dates.latest_ms));
     let latest_word = latest.map_or("never".to_owned(), |d| d.to_string());
@@ -185,8 +170,8 @@ fn when(dates: Dates, now_ms: i64) -> (String, Tone) {
 
 /// How the past went, in a few words.
 fn record(o: &Outlook) -> String {
-    let r = &o.record;
-    let verdict = match r.verdict {
+    let r = &o.record.record;
+    let verdict = match o.record.verdict {
         Trust::Short => return format!("too short: {} replays, 4 are needed", r.replays),
         Trust::Good => "good",
         Trust::Bad => "bad",
@@ -227,9 +212,9 @@ fn table(lines: &[ForecastLine], answer: &Answer, console: &mut Console) -> io::
             let band = |v: f64| percent(v.clamp(0.0, 1.0));
             format!(
                 "{} ({} to {})",
-                band(m.value),
-                band(m.low80),
-                band(m.high80)
+                band(m.used.value),
+                band(m.used.low80),
+                band(m.used.high80)
             )
         });
         let sign = if o.a_day > 0.0 { "+" } else { "" };
@@ -243,7 +228,7 @@ fn table(lines: &[ForecastLine], answer: &Answer, console: &mut Console) -> io::
         };
         table.row(vec![
             (&line.host).into(),
-            resource(line.resource).into(),
+            line.resource.name().into(),
             (&line.subject).into(),
             percent(o.level).into(),
             a_day.into(),
@@ -273,7 +258,7 @@ const CELLS_AHEAD: usize = 30;
 fn chart(lines: &[ForecastLine], console: &mut Console) -> io::Result<()> {
     for line in lines {
         let Some(o) = &line.outlook else { continue };
-        let name = [&line.host, resource(line.resource), &line.subject];
+        let name = [&line.host, line.resource.name(), &line.subject];
         console.line(&text::clean(name.join(" ").trim_end()))?;
         let last_ms = o.past.last().map_or(0, |(ms, _)| *ms);
         let mut days = vec![None; CELLS];
@@ -291,7 +276,7 @@ fn chart(lines: &[ForecastLine], console: &mut Console) -> io::Result<()> {
         let past = Tone::Good.paint(&course(&days[first..], CELLS, bounds), console.colour);
         let coming = Tone::Faint.paint(&course(&ahead, CELLS_AHEAD, bounds), console.colour);
         console.line(&format!("{past}│{coming}"))?;
-        let month = o.ahead.first().map_or(0.0, |m| m.value);
+        let month = o.ahead.first().map_or(0.0, |m| m.used.value);
         console.line(&format!(
             "{} now, {} in 30 days; {}\n",
             percent(o.level),

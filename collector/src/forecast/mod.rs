@@ -17,10 +17,12 @@ pub use outlook::{Class, Meets, Record, Trust, meets, record};
 pub use storage::storage;
 pub use usage::usage;
 
+use serde::{Deserialize, Serialize};
+
 use crate::series;
 
 /// What is expected, with a band that the truth lies in four times of five.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
     /// The level, in the series' unit.
     pub value: f64,

@@ -42,7 +42,7 @@ const COVERED_MIN: f64 = 0.5;
 const NOTHING: f64 = 0.001;
 
 /// How the same method would have done on this level's past, a week ahead each time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// How often it was tried.
     pub replays: usize,
@@ -50,7 +50,7 @@ pub struct Record {
     pub error: f64,
     /// The same had it been said that nothing changes.
     pub error_staying: f64,
-    /// Part of the replays whose band held the truth.
+    /// Part of the replays whose band held the truth; the aim is 0.8.
     pub covered: f64,
 }
 
@@ -107,7 +107,7 @@ pub fn record(hours: &Hours, class: Class, now_ms: i64) -> Record {
 const FAR_DAYS: i64 = 730;
 
 /// When a level meets a limit, milliseconds since the Unix epoch; `None`: not within two years.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meets {
     /// As soon as it may: the band's upper end.
     pub earliest_ms: Option<i64>,

@@ -132,7 +132,7 @@ async fn memory_is_forecast_where_it_is_with_the_band_of_its_last_weeks() {
     assert_eq!((lines[0].subject.as_str(), o.a_day), ("", 0.0));
     let month = o.ahead[0];
     assert!(
-        month.low80 < month.value && month.value < month.high80,
+        month.used.low80 < month.used.value && month.used.value < month.used.high80,
         "{month:?}"
     );
     assert_eq!(o.full.unwrap().expected_ms, None);
