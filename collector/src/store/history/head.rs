@@ -5,11 +5,11 @@
 //! head after the block that replaces it is committed, so a reader that looks at the head *first*
 //! and at the blocks *afterwards* meets every sample at least once; merging makes that once.
 
-mod fold;
-
 use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
+
+use super::fold;
 
 /// So many batches of a host are folded into one.
 const FOLDED_AT: usize = 32;

@@ -9,6 +9,7 @@
 pub(super) mod aggregate;
 pub(super) mod budget;
 pub(super) mod churn;
+mod fold;
 pub(super) mod gaps;
 pub(super) mod head;
 pub(super) mod journal;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hostwell_proto::column::{self, Block, Column, Room};
 
-use super::super::parcel::{Opener, wrap};
-use super::Entry;
+use super::head::Entry;
+use super::parcel::{Opener, wrap};
 
 /// Most ticks of a folded entry.
 const TICKS_MAX: usize = 4096;
@@ -125,7 +125,7 @@ pub(super) fn fold(entries: &[Arc<Entry>]) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::parcel::Parcel;
+    use super::super::parcel::Parcel;
     use super::*;
 
     fn entry(number: i64, ids: &[i64], samples: &[(i64, f64)]) -> Arc<Entry> {
