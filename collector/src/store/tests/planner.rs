@@ -149,6 +149,18 @@ async fn days_after_the_last_tier_was_given_up_are_not_held_against_older_rows()
     holds(&events, &[]).await;
 }
 
+#[tokio::test]
+async fn late_samples_around_a_short_block_are_answered_from_their_beginning() {
+    let events = [
+        Event::Fill(5372, 1),
+        Event::Seal,
+        Event::Fill(3326, 2048),
+        Event::Seal,
+    ];
+    let asked = (0..Agg::ALL.len()).map(|agg| (0, agg, 0, 8619, 0));
+    holds(&events, &asked.collect::<Vec<_>>()).await;
+}
+
 /// Two cores' time by mode every five minutes over a quarter, with a day's and a week's rhythm.
 async fn quarter(store: &Store, n: u8) -> (i64, i64) {
     const FIVE: i64 = 5 * MINUTE;

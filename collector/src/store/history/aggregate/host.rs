@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use hostwell_proto::metric::{Family, Metric};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::super::super::error::Fault;
 use super::super::super::types::AggregateQuery;
@@ -35,10 +35,9 @@ impl Past {
         families: &[(i64, i64)],
         tiers: &[i64],
     ) -> Result<Past, Fault> {
-        // The first that ends is the first that begins, or late data that lies beside it.
-        let mut raw = conn.prepare_cached(
-            "SELECT start_ms FROM block WHERE host = ?1 AND family = ?2 ORDER BY end_ms LIMIT 1",
-        )?;
+        // Not that of the block that ends first: late data may begin before it and end behind it.
+        let mut raw =
+            conn.prepare_cached("SELECT min(start_ms) FROM block WHERE host = ?1 AND family = ?2")?;
         let mut journal =
             conn.prepare_cached("SELECT min(start_ms) FROM journal WHERE host = ?1")?;
         let mut rolled = conn.prepare_cached(
@@ -52,8 +51,7 @@ impl Past {
             };
             raw_since.extend(waiting);
             for (blocks, rollups) in families {
-                let first = raw.query_row([number, blocks], |r| r.get::<_, i64>(0));
-                raw_since.extend(first.optional()?);
+                raw_since.extend(raw.query_row([number, blocks], |r| r.get::<_, Option<i64>>(0))?);
                 for step_ms in tiers.iter().filter(|step_ms| **step_ms < DAY_MS) {
                     let row = [number, rollups, step_ms];
                     rolled_since.extend(rolled.query_row(row, |r| r.get::<_, Option<i64>>(0))?);
