@@ -14,8 +14,10 @@
 //! gives back the very same f64, so packing never loses a bit; everything else is `Raw`.
 //! A full description for strangers: docs/format/column.md.
 
+mod numbers;
 mod packed;
 
+pub use numbers::{Cells, Numbers, encode as encode_numbers};
 pub use packed::{Packed, Room, Walk};
 
 /// Largest number of decimal places tried.
@@ -177,74 +179,107 @@ fn put_zigzag(out: &mut Vec<u8>, value: i64) {
 
 /// Writes a block. `hint` gives the decimals to try first for a series number.
 pub fn encode(block: &Block, hint: impl Fn(u32) -> u8) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16 + block.samples() * 2);
-    out.push(VERSION);
-    put_varint(&mut out, block.times_ms.len() as u64);
-    let (mut last, mut step) = (0i64, 0i64);
-    for (i, time) in block.times_ms.iter().enumerate() {
-        let delta = time.wrapping_sub(last);
-        put_zigzag(
-            &mut out,
-            if i == 0 {
-                *time
-            } else {
-                delta.wrapping_sub(step)
-            },
-        );
-        if i > 0 {
-            step = delta;
-        }
-        last = *time;
-    }
-    put_varint(&mut out, block.columns.len() as u64);
-    let (mut previous, mut mantissas) = (0u32, Vec::new());
+    let mut writer = Writer::begin(&block.times_ms, block.columns.len(), block.samples());
+    let mut mantissas = Vec::new();
     for column in &block.columns {
-        put_varint(&mut out, u64::from(column.number.wrapping_sub(previous)));
-        previous = column.number;
         let hint = hint(column.number);
-        put_column(&mut out, column, block.times_ms.len(), hint, &mut mantissas);
+        let body = match mantissas_into(&column.values, hint, &mut mantissas) {
+            Some(decimals) => Body::Whole(decimals, &mantissas),
+            None => Body::Raw(&column.values),
+        };
+        writer.put(column.number, column.ticks.as_deref(), body);
     }
-    out
+    writer.out
 }
 
-/// `mantissas` is room to work in.
-fn put_column(
-    out: &mut Vec<u8>,
-    column: &Column,
+/// Values in the form in which they are written.
+#[derive(Clone, Copy, Debug)]
+enum Body<'a> {
+    /// Whole numbers of so many decimals.
+    Whole(u8, &'a [i64]),
+    Raw(&'a [f64]),
+}
+
+/// Writes a block column by column.
+#[derive(Debug)]
+struct Writer {
+    out: Vec<u8>,
     ticks: usize,
-    hint: u8,
-    mantissas: &mut Vec<i64>,
-) {
-    let (encoding, decimals_bits) = match mantissas_into(&column.values, hint, mantissas) {
-        None => (RAW, 0),
-        Some(decimals) => {
-            let constant = mantissas.iter().all(|m| Some(m) == mantissas.first());
-            (if constant { CONSTANT } else { DELTA }, decimals)
+    previous: u32,
+}
+
+impl Writer {
+    fn begin(times_ms: &[i64], columns: usize, samples: usize) -> Writer {
+        let mut out = Vec::with_capacity(16 + samples * 2);
+        out.push(VERSION);
+        put_varint(&mut out, times_ms.len() as u64);
+        let (mut last, mut step) = (0i64, 0i64);
+        for (i, time) in times_ms.iter().enumerate() {
+            let delta = time.wrapping_sub(last);
+            put_zigzag(
+                &mut out,
+                if i == 0 {
+                    *time
+                } else {
+                    delta.wrapping_sub(step)
+                },
+            );
+            if i > 0 {
+                step = delta;
+            }
+            last = *time;
         }
-    };
-    let sparse = if column.ticks.is_some() { SPARSE } else { 0 };
-    out.push(encoding | sparse | (decimals_bits << 4));
-    if let Some(present) = &column.ticks {
-        let start = out.len();
-        out.resize(start + ticks.div_ceil(8), 0);
-        for tick in present {
-            out[start + usize::from(*tick) / 8] |= 1 << (tick % 8);
+        put_varint(&mut out, columns as u64);
+        Writer {
+            out,
+            ticks: times_ms.len(),
+            previous: 0,
         }
     }
-    match encoding {
-        RAW => column
-            .values
-            .iter()
-            .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
-        CONSTANT => put_zigzag(out, mantissas.first().copied().unwrap_or(0)),
-        _ => {
-            let mut last = 0i64;
-            for m in mantissas {
-                put_zigzag(out, *m - last);
-                last = *m;
+
+    fn put(&mut self, number: u32, present: Option<&[u16]>, body: Body<'_>) {
+        let out = &mut self.out;
+        put_varint(out, u64::from(number.wrapping_sub(self.previous)));
+        self.previous = number;
+        let (encoding, decimals) = match body {
+            Body::Raw(_) => (RAW, 0),
+            Body::Whole(decimals, mantissas) => {
+                let constant = mantissas.iter().all(|m| Some(m) == mantissas.first());
+                (if constant { CONSTANT } else { DELTA }, decimals)
+            }
+        };
+        let sparse = if present.is_some() { SPARSE } else { 0 };
+        out.push(encoding | sparse | (decimals << 4));
+        if let Some(present) = present {
+            let start = out.len();
+            out.resize(start + self.ticks.div_ceil(8), 0);
+            for tick in present {
+                out[start + usize::from(*tick) / 8] |= 1 << (tick % 8);
+            }
+        }
+        match body {
+            Body::Raw(values) => values
+                .iter()
+                .for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
+            Body::Whole(_, mantissas) if encoding == CONSTANT => {
+                put_zigzag(out, mantissas.first().copied().unwrap_or(0));
+            }
+            Body::Whole(_, mantissas) => {
+                let mut last = 0i64;
+                for m in mantissas {
+                    put_zigzag(out, *m - last);
+                    last = *m;
+                }
             }
         }
     }
+}
+
+/// The lower seven bits of eight bytes, side by side.
+fn sevens(word: u64) -> u64 {
+    let word = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let word = (word & 0x0000_3fff_0000_3fff) | (word & 0x3fff_0000_3fff_0000) >> 2;
+    (word & 0x0000_0000_0fff_ffff) | (word & 0x0fff_ffff_0000_0000) >> 4
 }
 
 #[derive(Debug)]
@@ -273,6 +308,20 @@ impl<'a> Reader<'a> {
     }
 
     fn varint(&mut self) -> Result<u64, ColumnError> {
+        // Eight bytes at once hold nearly every number, wherever it ends in them.
+        if let Some(bytes) = self.bytes[self.at..].first_chunk::<8>() {
+            let word = u64::from_le_bytes(*bytes);
+            let ends = !word & 0x8080_8080_8080_8080;
+            if ends != 0 {
+                let bits = ends.trailing_zeros() + 1;
+                self.at += bits as usize / 8;
+                return Ok(sevens(word & (u64::MAX >> (64 - bits))));
+            }
+        }
+        self.varint_by_byte()
+    }
+
+    fn varint_by_byte(&mut self) -> Result<u64, ColumnError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -1,8 +1,8 @@
 //! Blocks that stay packed: checked or read where they lie, without taking them apart first.
 
 use super::{
-    Block, CONSTANT, Column, ColumnError, DECIMALS_MAX, Limits, POWERS, RAW, Reader, SPARSE,
-    decode, encode, put_varint,
+    Block, CONSTANT, Cells, Column, ColumnError, DECIMALS_MAX, Limits, Numbers, POWERS, RAW,
+    Reader, SPARSE, decode, encode, put_varint,
 };
 
 /// A packed block whose bytes are known to be right.
@@ -44,16 +44,30 @@ impl Packed {
         put_varint(&mut out, walk.left as u64);
         let (columns, begin) = (walk.left, out.len());
         let (mut kept, mut samples) = (0u32, 0);
-        while let Some(number) = walk.number()? {
+        // From here on the bytes stay as they are: mostly all columns are numbered so already.
+        let mut same = walk.reader.at;
+        loop {
             let start = walk.reader.at;
+            let Some(number) = walk.number()? else {
+                break;
+            };
+            let body = walk.reader.at;
             let (count, odd) = walk.pass(&mut ticks)?;
-            if keep(number, odd) {
-                out.push(u8::from(kept > 0));
-                out.extend_from_slice(&bytes[start..walk.reader.at]);
+            let is_kept = keep(number, odd);
+            if !is_kept || number != kept {
+                out.extend_from_slice(&bytes[same..start]);
+                same = walk.reader.at;
+                if is_kept {
+                    out.push(u8::from(kept > 0));
+                    out.extend_from_slice(&bytes[body..same]);
+                }
+            }
+            if is_kept {
                 kept += 1;
                 samples += count;
             }
         }
+        out.extend_from_slice(&bytes[same..]);
         if kept as usize != columns {
             let bodies = out.split_off(begin);
             out.truncate(head);
@@ -132,8 +146,6 @@ pub struct Room {
     pub sparse: bool,
     /// As [`Column::values`].
     pub values: Vec<f64>,
-    /// With how many decimals they were packed: a hint for packing them again.
-    pub decimals: u8,
 }
 
 impl Room {
@@ -264,7 +276,6 @@ impl<'a> Walk<'a> {
         into.values.clear();
         let (encoding, decimals, sparse, count) = self.open(&mut into.ticks)?;
         into.sparse = sparse;
-        into.decimals = decimals;
         let power = POWERS[usize::from(decimals)];
         match encoding {
             RAW => into.values.extend(self.reader.doubles(count)?),
@@ -283,6 +294,34 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Reads a column as it is packed.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn read_cells(&mut self, into: &mut Cells) -> Result<(), ColumnError> {
+        let (encoding, decimals, sparse, count) = self.open(&mut into.ticks)?;
+        into.sparse = sparse;
+        if encoding == RAW {
+            into.numbers = Numbers::Raw(self.reader.doubles(count)?.collect());
+            return Ok(());
+        }
+        let mut mantissas = std::mem::take(&mut into.numbers).into_room();
+        if encoding == CONSTANT {
+            let mantissa = self.reader.zigzag()?;
+            mantissas.resize(count, mantissa);
+        } else {
+            // Each difference takes at least one byte: the input bounds the allocation.
+            mantissas.reserve(count.min(self.reader.bytes.len() - self.reader.at));
+            let mut last = 0;
+            for _ in 0..count {
+                last = self.reader.next_mantissa(last)?;
+                mantissas.push(last);
+            }
+        }
+        into.numbers = Numbers::of(decimals, mantissas);
         Ok(())
     }
 

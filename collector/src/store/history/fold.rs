@@ -1,9 +1,9 @@
 //! Several batches of a host become one parcel: the same samples, named once.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use hostwell_proto::column::{self, Block, Column, Room};
+use hostwell_proto::column::{self, Cells, Numbers};
 
 use super::head::Entry;
 use super::parcel::{Opener, wrap};
@@ -14,35 +14,32 @@ const TICKS_MAX: usize = 4096;
 /// A series while its samples are put together.
 struct Growing {
     id: i64,
-    values: Vec<f64>,
+    numbers: Numbers,
     /// The ticks of the values, once one was without.
     ticks: Option<Vec<u16>>,
-    /// The most decimals its values were packed with: packing them anew need not find that out.
-    decimals: u8,
 }
 
 impl Growing {
-    fn add(&mut self, tick: usize, value: f64) {
-        match &mut self.ticks {
-            Some(ticks) => ticks.push(tick as u16),
-            None if tick == self.values.len() => {}
-            None => {
-                let before = 0..self.values.len() as u16;
-                self.ticks = Some(before.chain([tick as u16]).collect());
+    /// Adds what a batch holds of the series; its ticks begin at `begin`.
+    fn add(&mut self, begin: usize, cells: &Cells) {
+        let before = self.numbers.len();
+        if self.ticks.is_none() && (cells.sparse || before != begin) {
+            self.ticks = Some((0..before as u16).collect());
+        }
+        if let Some(ticks) = &mut self.ticks {
+            let tick = |place: usize| (begin + place) as u16;
+            match cells.sparse {
+                true => ticks.extend(cells.ticks.iter().map(|t| tick(usize::from(*t)))),
+                false => ticks.extend((0..cells.numbers.len()).map(tick)),
             }
         }
-        self.values.push(value);
+        self.numbers.append(&cells.numbers);
     }
 
-    /// The column in a block of so many ticks.
-    fn column(mut self, number: u32, ticks: usize) -> Column {
-        if self.ticks.is_none() && self.values.len() < ticks {
-            self.ticks = Some((0..self.values.len() as u16).collect());
-        }
-        Column {
-            number,
-            ticks: self.ticks,
-            values: self.values,
+    /// The ticks in a block of so many; `None`: all of them.
+    fn present(&mut self, ticks: usize) {
+        if self.ticks.is_none() && self.numbers.len() < ticks {
+            self.ticks = Some((0..self.numbers.len() as u16).collect());
         }
     }
 }
@@ -57,16 +54,15 @@ struct Columns {
 
 impl Columns {
     /// The column of a series. Batches name the same series in the same order nearly always.
-    fn of(&mut self, id: i64, expected: usize) -> &mut Growing {
+    fn of(&mut self, id: i64) -> &mut Growing {
         let next = self.next;
         let at = match self.all.get(next) {
             Some(known) if known.id == id => next,
             _ => *self.places.entry(id).or_insert_with(|| {
                 self.all.push(Growing {
                     id,
-                    values: Vec::with_capacity(expected),
+                    numbers: Numbers::default(),
                     ticks: None,
-                    decimals: 0,
                 });
                 self.all.len() - 1
             }),
@@ -78,48 +74,40 @@ impl Columns {
 
 /// One entry instead of several; `None` where their times do not ascend: of samples with equal
 /// times the first committed counts, and only sealing sorts that out.
-pub(super) fn fold(entries: &[Arc<Entry>]) -> Option<Entry> {
-    let ascend = entries.windows(2).all(|w| w[0].end_ms < w[1].start_ms);
+pub(super) fn fold<E: Borrow<Entry>>(entries: &[E]) -> Option<Entry> {
+    let all = || entries.iter().map(Borrow::borrow);
+    let ascend = all().zip(all().skip(1)).all(|(a, b)| a.end_ms < b.start_ms);
     if !ascend || entries.is_empty() {
         return None;
     }
     let (mut times_ms, mut columns) = (Vec::new(), Columns::default());
     let mut opener = Opener::default();
-    for entry in entries {
+    for entry in all() {
         columns.next = 0;
         let begin = times_ms.len();
-        let take = |id: i64, times: &[i64], room: &Room| {
+        let take = |id: i64, times: &[i64], cells: &Cells| {
             if times_ms.len() == begin {
                 times_ms.extend_from_slice(times);
             }
-            let column = columns.of(id, entries.len());
-            column.decimals = column.decimals.max(room.decimals);
-            for (tick, value) in room.samples() {
-                column.add(begin + tick, value);
-            }
+            columns.of(id).add(begin, cells);
         };
-        opener.each(&entry.payload, |_| true, take).ok()?;
+        opener.each_packed(&entry.payload, take).ok()?;
         if times_ms.len() > TICKS_MAX || !times_ms[begin..].is_sorted_by(|a, b| a < b) {
             return None;
         }
     }
-    let mut all = columns.all;
-    all.sort_unstable_by_key(|c| c.id);
-    let series: Vec<i64> = all.iter().map(|c| c.id).collect();
-    let decimals: Vec<u8> = all.iter().map(|c| c.decimals).collect();
-    let ticks = times_ms.len();
-    let column = |(number, growing): (u32, Growing)| growing.column(number, ticks);
-    let block = Block {
-        columns: (0u32..).zip(all).map(column).collect(),
-        times_ms,
-    };
-    let packed = column::encode(&block, |number| decimals[number as usize]);
+    let mut columns = columns.all;
+    columns.sort_unstable_by_key(|c| c.id);
+    columns.iter_mut().for_each(|c| c.present(times_ms.len()));
+    let series: Vec<i64> = columns.iter().map(|c| c.id).collect();
+    let packed = columns.iter().map(|c| (c.ticks.as_deref(), &c.numbers));
+    let (first, last) = (all().next()?, all().last()?);
     Some(Entry {
-        numbers: entries.iter().flat_map(|e| e.numbers.clone()).collect(),
-        start_ms: entries.first()?.start_ms,
-        end_ms: entries.last()?.end_ms,
-        received_ms: entries.first()?.received_ms,
-        payload: wrap(&series, &packed),
+        numbers: all().flat_map(|e| e.numbers.clone()).collect(),
+        start_ms: first.start_ms,
+        end_ms: last.end_ms,
+        received_ms: first.received_ms,
+        payload: wrap(&series, &column::encode_numbers(&times_ms, packed)),
     })
 }
 
@@ -127,6 +115,7 @@ pub(super) fn fold(entries: &[Arc<Entry>]) -> Option<Entry> {
 mod tests {
     use super::super::parcel::Parcel;
     use super::*;
+    use std::sync::Arc;
 
     fn entry(number: i64, ids: &[i64], samples: &[(i64, f64)]) -> Arc<Entry> {
         let all: Vec<_> = ids.iter().map(|id| (*id, samples)).collect();

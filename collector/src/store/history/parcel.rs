@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use hostwell_proto::column::{self, Block, Column, Limits, Room, Walk};
+use hostwell_proto::column::{self, Block, Cells, Column, Limits, Room, Walk};
 
 use super::super::error::Fault;
 use super::sealed::{self, Plans};
@@ -72,6 +72,7 @@ pub(in crate::store) struct Opener {
     series: Vec<i64>,
     times_ms: Vec<i64>,
     room: Room,
+    cells: Cells,
 }
 
 impl Opener {
@@ -82,22 +83,70 @@ impl Opener {
         wanted: impl Fn(i64) -> bool,
         mut take: impl FnMut(i64, &[i64], &Room),
     ) -> Result<(), Fault> {
-        let mut cursor = Cursor::new(bytes, "a parcel's series list");
-        begin(&mut cursor, &mut self.series)?;
-        let damaged = |e: column::ColumnError| Fault::damaged(format!("a parcel's samples: {e}"));
-        let mut walk = Walk::begin(cursor.rest(), LIMITS, &mut self.times_ms).map_err(damaged)?;
-        while let Some(number) = walk.number().map_err(damaged)? {
-            let Some(id) = self.series.get(number as usize).copied() else {
-                return Err(Fault::damaged("a parcel's column names no series"));
-            };
+        let mut walk = Columns::begin(bytes, &mut self.series, &mut self.times_ms)?;
+        while let Some(id) = walk.next()? {
             if wanted(id) {
-                walk.read(&mut self.room).map_err(damaged)?;
-                take(id, &self.times_ms, &self.room);
+                walk.columns.read(&mut self.room).map_err(damaged)?;
+                take(id, walk.times_ms, &self.room);
             } else {
-                walk.pass(&mut self.room.ticks).map_err(damaged)?;
+                let passed = walk.columns.pass(&mut self.room.ticks);
+                passed.map_err(damaged)?;
             }
         }
         Ok(())
+    }
+
+    /// Calls back for every column, as it is packed.
+    pub(in crate::store) fn each_packed(
+        &mut self,
+        bytes: &[u8],
+        mut take: impl FnMut(i64, &[i64], &Cells),
+    ) -> Result<(), Fault> {
+        let mut walk = Columns::begin(bytes, &mut self.series, &mut self.times_ms)?;
+        while let Some(id) = walk.next()? {
+            walk.columns.read_cells(&mut self.cells).map_err(damaged)?;
+            take(id, walk.times_ms, &self.cells);
+        }
+        Ok(())
+    }
+}
+
+fn damaged(error: column::ColumnError) -> Fault {
+    Fault::damaged(format!("a parcel's samples: {error}"))
+}
+
+/// The columns of a parcel, one after another.
+struct Columns<'a> {
+    series: &'a [i64],
+    times_ms: &'a [i64],
+    columns: Walk<'a>,
+}
+
+impl<'a> Columns<'a> {
+    fn begin(
+        bytes: &'a [u8],
+        series: &'a mut Vec<i64>,
+        times_ms: &'a mut Vec<i64>,
+    ) -> Result<Columns<'a>, Fault> {
+        let mut cursor = Cursor::new(bytes, "a parcel's series list");
+        begin(&mut cursor, series)?;
+        let columns = Walk::begin(cursor.rest(), LIMITS, times_ms).map_err(damaged)?;
+        Ok(Columns {
+            series,
+            times_ms,
+            columns,
+        })
+    }
+
+    /// The series of the next column, which has to be read or passed over then.
+    fn next(&mut self) -> Result<Option<i64>, Fault> {
+        let Some(number) = self.columns.number().map_err(damaged)? else {
+            return Ok(None);
+        };
+        match self.series.get(number as usize) {
+            Some(id) => Ok(Some(*id)),
+            None => Err(Fault::damaged("a parcel's column names no series")),
+        }
     }
 }
 
