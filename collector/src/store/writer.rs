@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::appender::Ticket;
 use super::error::{Fault, StoreError, Trouble, io};
 use super::history::head::{Entry, Head};
-use super::history::journal::{self, Committed, Ready};
+use super::history::journal::{self, Ready, Taken, Unwritten};
 use super::history::retention;
 use super::history::spools::Spools;
 use super::queue::Queue;
@@ -270,7 +270,7 @@ fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)
         return;
     }
     let mut owed = Vec::with_capacity(group.len());
-    let mut entries = Vec::with_capacity(group.len());
+    let (mut waiting, mut entries) = (Vec::with_capacity(group.len()), Vec::new());
     let mut trouble = ledger
         .conn
         .execute_batch("BEGIN IMMEDIATE")
@@ -279,12 +279,14 @@ fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)
     for message in group {
         let (one, met) = match message {
             Message::Job(job) => {
+                // A job sees what came before it.
+                trouble = trouble.or_else(|| write(ledger, &mut waiting, &mut entries));
                 let (tell, met) = run(ledger, job, trouble.as_ref());
                 (Owed::Job(tell), met)
             }
             Message::Batch(Pending { ready, ticket }) => {
                 let void = trouble.as_ref();
-                let (outcome, met) = append(ledger, ready, void, &mut entries);
+                let (outcome, met) = take(ledger, ready, void, &mut waiting);
                 (Owed::Batch(ticket, outcome), met)
             }
             Message::Stop(_) => continue,
@@ -292,6 +294,7 @@ fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)
         owed.push(one);
         trouble = trouble.or(met);
     }
+    trouble = trouble.or_else(|| write(ledger, &mut waiting, &mut entries));
     if trouble.is_none() {
         trouble = finish(ledger).err();
     }
@@ -308,26 +311,48 @@ fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)
     tell(owed, trouble.as_ref(), path);
 }
 
-/// Writes one batch, unless the group is void already. What goes to the head after the commit is
-/// added to `entries`.
-fn append(
+/// Takes one batch, unless the group is void already; what has to be written is added to `waiting`.
+fn take(
     ledger: &mut Ledger,
     ready: Ready,
     void: Option<&Trouble>,
-    entries: &mut Vec<(i64, Entry)>,
+    waiting: &mut Vec<Unwritten>,
 ) -> (Result<Appended, StoreError>, Option<Trouble>) {
     if void.is_some() {
         // Its caller is told of the trouble.
         return (Ok(Appended::Stored), None);
     }
-    match journal::append(ledger, ready) {
-        Ok(Committed::Known) => (Ok(Appended::Duplicate), None),
-        Ok(Committed::Fresh(entry)) => {
-            entries.extend(entry);
+    match journal::take(ledger, ready) {
+        Ok(Taken::Known) => (Ok(Appended::Duplicate), None),
+        Ok(Taken::Fresh(batch)) => {
+            waiting.extend(batch);
             (Ok(Appended::Stored), None)
         }
         Err(Fault::Ours(error)) => (Err(error), None),
         Err(Fault::Sql(trouble)) => (Ok(Appended::Stored), Some(trouble)),
+    }
+}
+
+/// Writes what was taken. What goes to the head after the commit is added to `entries`.
+fn write(
+    ledger: &Ledger,
+    waiting: &mut Vec<Unwritten>,
+    entries: &mut Vec<(i64, Entry)>,
+) -> Option<Trouble> {
+    match journal::write(&ledger.conn, std::mem::take(waiting)) {
+        Ok(written) => {
+            entries.extend(written);
+            None
+        }
+        Err(fault) => Some(whole(fault)),
+    }
+}
+
+/// A fault that ends the whole group.
+fn whole(fault: Fault) -> Trouble {
+    match fault {
+        Fault::Sql(trouble) => trouble,
+        Fault::Ours(error) => Trouble::Other(error.to_string()),
     }
 }
 
@@ -374,11 +399,7 @@ fn run(ledger: &mut Ledger, job: Job, void: Option<&Trouble>) -> (Tell, Option<T
 
 /// Watermarks go with the points they speak of; then one `fsync`.
 fn finish(ledger: &mut Ledger) -> Result<(), Trouble> {
-    match ledger.spools.flush(&ledger.conn) {
-        Ok(()) => {}
-        Err(Fault::Sql(trouble)) => return Err(trouble),
-        Err(Fault::Ours(error)) => return Err(Trouble::Other(error.to_string())),
-    }
+    ledger.spools.flush(&ledger.conn).map_err(whole)?;
     ledger
         .conn
         .execute_batch("COMMIT")

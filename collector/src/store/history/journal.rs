@@ -6,8 +6,12 @@ use rusqlite::{Connection, params};
 use super::super::error::{Fault, StoreError};
 use super::super::types::Append;
 use super::super::writer::Ledger;
+use super::fold;
 use super::head::Entry;
 use super::parcel;
+
+/// Most batches of a host that become one row.
+const TOGETHER_MAX: usize = 64;
 
 /// A batch made ready on its caller's thread, so that the writer only writes.
 #[derive(Debug)]
@@ -43,54 +47,111 @@ impl Ready {
     }
 }
 
-/// What a commit added to the journal: goes to the head once it is durable.
+/// A batch of a commit that has no row yet.
 #[derive(Debug)]
-pub(in crate::store) enum Committed {
-    /// A new batch; without samples there is no entry.
-    Fresh(Option<(i64, Entry)>),
+pub(in crate::store) struct Unwritten {
+    host: i64,
+    samples: usize,
+    crc32c: u32,
+    entry: Entry,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(in crate::store) enum Taken {
+    /// A new one; without samples there is nothing to write.
+    Fresh(Option<Unwritten>),
     /// Known before.
     Known,
 }
 
-/// Adds a batch and its watermark, unless it is known.
-pub(in crate::store) fn append(ledger: &mut Ledger, ready: Ready) -> Result<Committed, Fault> {
+/// Notes a batch's watermark, unless it is known. The batch itself is written by [`write`] in the
+/// same commit.
+pub(in crate::store) fn take(ledger: &mut Ledger, ready: Ready) -> Result<Taken, Fault> {
     let (host_id, spool_id, sequence) = ready.append_of;
     let host = ledger.host(host_id)?;
     let (spool, range) = ((host, spool_id), (sequence, sequence));
     if ledger.spools.holds(&ledger.conn, spool, range)? {
-        return Ok(Committed::Known);
-    }
-    let mut fresh = None;
-    if let Some((start_ms, end_ms)) = ready.span {
-        let mut insert = ledger.conn.prepare_cached(
-            "INSERT INTO journal (host, received_ms, start_ms, end_ms, samples, crc32c, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        insert.execute(params![
-            host,
-            ready.received_ms,
-            start_ms,
-            end_ms,
-            ready.samples as i64,
-            ready.crc32c,
-            ready.payload
-        ])?;
-        let number = ledger.conn.last_insert_rowid();
-        let (received_ms, payload) = (ready.received_ms, ready.payload);
-        fresh = Some((
-            host,
-            Entry {
-                numbers: vec![number],
-                start_ms,
-                end_ms,
-                received_ms,
-                payload,
-            },
-        ));
+        return Ok(Taken::Known);
     }
     let seen = (ready.received_ms, ready.span.map(|s| s.1));
     ledger.spools.hold(&ledger.conn, spool, range, seen)?;
-    Ok(Committed::Fresh(fresh))
+    let unwritten = |(start_ms, end_ms)| Unwritten {
+        host,
+        samples: ready.samples,
+        crc32c: ready.crc32c,
+        entry: Entry {
+            numbers: Vec::new(),
+            start_ms,
+            end_ms,
+            received_ms: ready.received_ms,
+            payload: ready.payload,
+        },
+    };
+    Ok(Taken::Fresh(ready.span.map(unwritten)))
+}
+
+/// Writes batches, given in the order they came, and answers what goes to the head once it is
+/// durable. A host that catches up sends many at once: those that follow each other become one row.
+pub(in crate::store) fn write(
+    conn: &Connection,
+    mut waiting: Vec<Unwritten>,
+) -> Result<Vec<(i64, Entry)>, Fault> {
+    // Stable: of one host the order stays. What is sealed together then lies together.
+    waiting.sort_by_key(|batch| batch.host);
+    let follows =
+        |a: &Unwritten, b: &Unwritten| a.host == b.host && a.entry.end_ms < b.entry.start_ms;
+    let mut written = Vec::with_capacity(waiting.len());
+    let mut rest = waiting.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let mut run = vec![first];
+        while run.len() < TOGETHER_MAX
+            && let Some(next) = rest.next_if(|next| run.last().is_some_and(|l| follows(l, next)))
+        {
+            run.push(next);
+        }
+        for mut batch in together(run) {
+            batch.entry.numbers = vec![insert(conn, &batch)?];
+            written.push((batch.host, batch.entry));
+        }
+    }
+    Ok(written)
+}
+
+/// One batch instead of several that follow each other, or as they are where that cannot be.
+fn together(run: Vec<Unwritten>) -> Vec<Unwritten> {
+    let entries: Vec<&Entry> = run.iter().map(|batch| &batch.entry).collect();
+    let folded = match entries.len() {
+        0 | 1 => None,
+        _ => fold::fold(&entries),
+    };
+    match (folded, run.first()) {
+        (Some(entry), Some(first)) => vec![Unwritten {
+            host: first.host,
+            samples: run.iter().map(|batch| batch.samples).sum(),
+            crc32c: crc32c::crc32c(&entry.payload),
+            entry,
+        }],
+        _ => run,
+    }
+}
+
+/// Adds a row; answers its number.
+fn insert(conn: &Connection, batch: &Unwritten) -> Result<i64, Fault> {
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO journal (host, received_ms, start_ms, end_ms, samples, crc32c, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    insert.execute(params![
+        batch.host,
+        batch.entry.received_ms,
+        batch.entry.start_ms,
+        batch.entry.end_ms,
+        batch.samples as i64,
+        batch.crc32c,
+        batch.entry.payload
+    ])?;
+    Ok(conn.last_insert_rowid())
 }
 
 /// Visits the journal's rows in the order of commits: (host, entry), checksum verified.
