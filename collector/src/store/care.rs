@@ -58,7 +58,7 @@ impl Store {
         let crowded = writing.head.bytes() > HEAD_BYTES_MAX;
         let due = writing
             .head
-            .due(|host, oldest_ms, bytes| crowded || seal::is_due(host, oldest_ms, bytes, now_ms));
+            .due(|journal| crowded || seal::is_due(journal, now_ms));
         let mut over = writing.head.bytes().saturating_sub(HEAD_BYTES_MAX / 4 * 3);
         let enough = |one: &Due| {
             let enough = crowded && over == 0;
@@ -158,12 +158,38 @@ impl Store {
         Ok(())
     }
 
+    /// Waits until so much of a host came in that it should be sealed at once: [`Store::seal_full`].
+    pub async fn full(&self) {
+        match &self.inner.writing {
+            Some(writing) => writing.head.full.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Seals hosts that sent so much that good blocks can be made of it. Short; what is left to do
+    /// is told by [`Store::full`].
+    ///
+    /// # Errors
+    /// `Full`, `Damaged`, `Io`: what is not sealed stays in the journal.
+    pub async fn seal_full(&self) -> Result<(), StoreError> {
+        let head = &self.writing()?.head;
+        let is_full = |journal: &Due| seal::is_full(journal.host, journal.ticks);
+        let until = Instant::now() + UPKEEP_TIME_MAX;
+        if let Some(group) = groups(&head.due(is_full)).next() {
+            self.seal(group, Some(until)).await?;
+        }
+        if !head.due(is_full).is_empty() {
+            head.full.notify_one();
+        }
+        Ok(())
+    }
+
     /// Seals every host's journal now, whatever its turn: after much came in at once.
     ///
     /// # Errors
     /// `Full`, `Damaged`, `Io`: what is not sealed stays in the journal.
     pub async fn seal_all(&self) -> Result<(), StoreError> {
-        let due = self.writing()?.head.due(|_, _, _| true);
+        let due = self.writing()?.head.due(|_| true);
         let mut sealed = Ok(());
         for group in groups(&due) {
             sealed = sealed.and(self.seal(group, None).await);

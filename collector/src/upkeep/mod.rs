@@ -1,7 +1,8 @@
 //! The clockwork: everything periodic, in a fixed order, at its own pace.
 //!
 //! beat (the collector is watching) → seal and prune → assess → save the findings. A step that
-//! fails is logged and tried again at the next turn; nothing here ends the collector.
+//! fails is logged and tried again at the next turn; nothing here ends the collector. Between the
+//! turns hosts are sealed that catch up, so that their past does not wait in memory.
 
 mod assess;
 
@@ -48,10 +49,21 @@ impl Upkeep {
         let mut turns = interval(EVERY);
         // After a stall one turn is enough.
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seals = true;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = turns.tick() => after(self.turn(clock.now_ms()).await),
+                _ = turns.tick() => {
+                    after(self.turn(clock.now_ms()).await);
+                    seals = true;
+                }
+                () = self.store.full(), if seals => {
+                    if let Err(error) = self.store.seal_full().await {
+                        tracing::error!(%error, "seal what hosts that catch up sent");
+                        // Nothing is lost; tried again at the next turn.
+                        seals = false;
+                    }
+                }
             }
         }
     }

@@ -9,7 +9,9 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 
-use super::fold;
+use tokio::sync::Notify;
+
+use super::{fold, parcel, seal};
 
 /// So many batches of a host are folded into one.
 const FOLDED_AT: usize = 32;
@@ -36,6 +38,7 @@ pub(in crate::store) struct Entry {
 struct Shelf {
     entries: Vec<Arc<Entry>>,
     bytes: usize,
+    ticks: usize,
     /// The entries before this place were folded, or cannot be.
     folded: usize,
 }
@@ -45,12 +48,14 @@ impl Shelf {
     /// while one is made are folded by the next.
     fn push(&mut self, entry: Entry) -> bool {
         self.bytes += entry.payload.len();
+        self.ticks += parcel::ticks(&entry.payload);
         self.entries.push(Arc::new(entry));
         (self.entries.len() - self.folded).is_multiple_of(FOLDED_AT)
     }
 
     fn count(&mut self) {
         self.bytes = self.entries.iter().map(|e| e.payload.len()).sum();
+        self.ticks = self.entries.iter().map(|e| parcel::ticks(&e.payload)).sum();
     }
 }
 
@@ -58,15 +63,21 @@ impl Shelf {
 #[derive(Debug, Default)]
 pub(in crate::store) struct Head {
     shelves: RwLock<HashMap<i64, Shelf>>,
+    /// Rung when a host waits that should be sealed at once.
+    pub full: Notify,
 }
 
-/// A host whose entries should be sealed.
+/// A host's entries that are not sealed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Due {
     /// The host's number.
     pub host: i64,
-    /// How much it keeps in memory.
+    /// When the oldest arrived, collector's clock.
+    pub received_ms: i64,
+    /// How much they take in memory.
     pub bytes: usize,
+    /// Ticks in them.
+    pub ticks: usize,
 }
 
 impl Head {
@@ -81,14 +92,19 @@ impl Head {
 
     /// Adds committed batches, in the order of commits. Only one thread may add.
     pub(in crate::store) fn extend(&self, entries: Vec<(i64, Entry)>) {
-        let mut many = Vec::new();
+        let (mut many, mut full) = (Vec::new(), false);
         let mut shelves = self.write();
         for (host, entry) in entries {
-            if shelves.entry(host).or_default().push(entry) {
+            let shelf = shelves.entry(host).or_default();
+            if shelf.push(entry) {
                 many.push(host);
             }
+            full |= seal::is_full(host, shelf.ticks);
         }
         drop(shelves);
+        if full {
+            self.full.notify_one();
+        }
         many.into_iter().for_each(|host| self.fold(host));
     }
 
@@ -184,22 +200,18 @@ impl Head {
         }
     }
 
-    /// Hosts for which `is_due(host, arrival of the oldest entry, bytes)`, the largest first.
-    pub(in crate::store) fn due(&self, is_due: impl Fn(i64, i64, usize) -> bool) -> Vec<Due> {
-        let mut due: Vec<Due> = self
-            .read()
-            .iter()
-            .filter(|(host, shelf)| {
-                shelf
-                    .entries
-                    .first()
-                    .is_some_and(|e| is_due(**host, e.received_ms, shelf.bytes))
-            })
-            .map(|(host, shelf)| Due {
+    /// Hosts for which `is_due`, the largest first.
+    pub(in crate::store) fn due(&self, is_due: impl Fn(&Due) -> bool) -> Vec<Due> {
+        let waiting = |(host, shelf): (&i64, &Shelf)| {
+            Some(Due {
                 host: *host,
+                received_ms: shelf.entries.first()?.received_ms,
                 bytes: shelf.bytes,
+                ticks: shelf.ticks,
             })
-            .collect();
+        };
+        let shelves = self.read();
+        let mut due: Vec<Due> = shelves.iter().filter_map(waiting).filter(is_due).collect();
         due.sort_by_key(|d| (std::cmp::Reverse(d.bytes), d.host));
         due
     }

@@ -66,6 +66,21 @@ pub(in crate::store) fn wrap(series: &[i64], block: &[u8]) -> Vec<u8> {
     out
 }
 
+/// How many ticks a parcel has; none where it cannot be read.
+pub(in crate::store) fn ticks(bytes: &[u8]) -> usize {
+    let mut cursor = Cursor::new(bytes, "a parcel's ticks");
+    let mut count = || -> Result<u64, Fault> {
+        cursor.byte()?;
+        for _ in 0..cursor.unsigned()? {
+            cursor.signed()?;
+            cursor.unsigned()?;
+        }
+        cursor.byte()?;
+        cursor.unsigned()
+    };
+    count().map_or(0, |ticks| ticks as usize)
+}
+
 /// Reads parcels one after another into room that is used again.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Opener {

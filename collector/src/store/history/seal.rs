@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
 use super::super::writer::Ledger;
-use super::head::Entry;
+use super::head::{Due, Entry};
 use super::parcel::{Opener, Parcel, times_of};
 use super::relations::{Names, Relations, names};
 use super::rollup;
@@ -25,6 +25,9 @@ const PERIOD_MS: i64 = 3_600_000;
 const HOST_BYTES_MAX: usize = 8 << 20;
 /// Most ticks in a block: two hours at 10 s is 720, at 1 s there are two blocks an hour.
 pub(in crate::store) const TICKS_MAX: usize = 2048;
+/// A block of so many ticks is good enough: longer ones are smaller by a tenth at most, and merging
+/// makes them.
+const TICKS_GOOD: usize = TICKS_MAX / 4;
 /// A hole this long ends a block, so that retention can drop what is before it.
 pub(in crate::store) const HOLE_MS: i64 = 3_600_000;
 
@@ -85,14 +88,27 @@ impl Sealed {
     }
 }
 
+/// A number of the host's own below `below`: neighbouring numbers are far apart.
+fn spread(host: i64, below: u64) -> u64 {
+    // Fibonacci hashing.
+    (host as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % below
+}
+
 /// Whether a host's journal should be sealed now. Every host's hour turns at its own moment, so
 /// that a thousand hosts are not sealed at once.
-pub(in crate::store) fn is_due(host: i64, oldest_ms: i64, bytes: usize, now_ms: i64) -> bool {
-    // Fibonacci hashing spreads neighbouring numbers over the hour.
-    let phase = (host as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % PERIOD_MS as u64;
+pub(in crate::store) fn is_due(journal: &Due, now_ms: i64) -> bool {
+    let phase = spread(journal.host, PERIOD_MS as u64);
     let turn = |ms: i64| ms.saturating_add(phase as i64).div_euclid(PERIOD_MS);
     // "Not equal": a clock that jumped back must not keep a journal growing.
-    bytes > HOST_BYTES_MAX || turn(oldest_ms) != turn(now_ms)
+    journal.bytes > HOST_BYTES_MAX
+        || is_full(journal.host, journal.ticks)
+        || turn(journal.received_ms) != turn(now_ms)
+}
+
+/// Whether a host's journal makes good blocks whatever its turn: then it need not stay in memory.
+/// Every host has a bound of its own, because those that came together would all reach it at once.
+pub(in crate::store) fn is_full(host: i64, ticks: usize) -> bool {
+    ticks >= TICKS_GOOD + spread(host, TICKS_GOOD as u64) as usize
 }
 
 pub(in crate::store) type Points = Vec<(i64, f64)>;
@@ -323,11 +339,20 @@ pub(in crate::store) fn commit(
 mod tests {
     use super::*;
 
+    fn journal(host: i64, received_ms: i64, bytes: usize) -> Due {
+        Due {
+            host,
+            received_ms,
+            bytes,
+            ticks: 0,
+        }
+    }
+
     #[test]
     fn hosts_are_sealed_once_an_hour_each_at_its_own_moment() {
         let turns = |host: i64| -> Vec<i64> {
             (1..=120)
-                .filter(|m| is_due(host, (m - 1) * 60_000, 0, m * 60_000))
+                .filter(|m| is_due(&journal(host, (m - 1) * 60_000, 0), m * 60_000))
                 .collect()
         };
         let mut moments = HashSet::new();
@@ -346,8 +371,20 @@ mod tests {
 
     #[test]
     fn a_large_journal_and_a_clock_that_jumped_back_are_due() {
-        assert!(is_due(1, 0, HOST_BYTES_MAX + 1, 0));
-        assert!(is_due(1, 10 * PERIOD_MS, 0, 0));
+        assert!(is_due(&journal(1, 0, HOST_BYTES_MAX + 1), 0));
+        assert!(is_due(&journal(1, 10 * PERIOD_MS, 0), 0));
+    }
+
+    #[test]
+    fn a_journal_of_many_ticks_is_full_at_a_bound_of_its_host() {
+        let bound = |host: i64| (0..TICKS_MAX).find(|ticks| is_full(host, *ticks)).unwrap();
+        let bounds: HashSet<usize> = (1..100).map(bound).collect();
+        assert!(bounds.len() > 50, "only {} different bounds", bounds.len());
+        assert!(
+            bounds
+                .iter()
+                .all(|b| (TICKS_GOOD..2 * TICKS_GOOD).contains(b))
+        );
     }
 
     #[test]

@@ -126,6 +126,52 @@ async fn concurrent_batches_are_each_stored_once() {
 }
 
 #[tokio::test]
+async fn batches_that_are_committed_together_share_a_row_where_they_follow_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let mut appender = store.appender().unwrap();
+    // The last one is older than the others.
+    let times = (1..=20).chain([0]).map(|n| T0 + n * 10_000);
+    let wanted: Vec<(i64, f64)> = (0..=20).map(|n| (T0 + n * 10_000, n as f64)).collect();
+    for (sequence, time) in (1u64..).zip(times) {
+        let value = ((time - T0) / 10_000) as f64;
+        let append = batch(1, sequence, &ids, &[(time, value)]);
+        appender.put(append, None).await.unwrap();
+    }
+    while appender.open() > 0 {
+        for done in appender.next().await {
+            assert_eq!(done.result.unwrap(), Appended::Stored);
+        }
+    }
+    let facts = store.facts(true).await.unwrap();
+    assert_eq!(facts.problems, Vec::<String>::new());
+    assert_eq!(facts.samples, 21 * ids.len() as u64);
+    // They may have come in two commits, or in a few more on a busy machine.
+    assert!(facts.journal_batches < 21, "{}", facts.journal_batches);
+    assert_eq!(points(&store, "web", "node_load1").await, wanted);
+    assert_eq!(store.holding(host(1), spool(1)).await.unwrap(), [(1, 21)]);
+    store.seal_all().await.unwrap();
+    assert_eq!(points(&store, "web", "node_load1").await, wanted, "sealed");
+}
+
+#[tokio::test]
+async fn a_host_that_catches_up_is_sealed_before_its_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    let past: Vec<(i64, f64)> = (0..1100).map(|n| (T0 + n * 10_000, n as f64)).collect();
+    let append = |sequence, points: &[(i64, f64)]| store.append(batch(1, sequence, &ids, points));
+    append(1, &past[..100]).await.unwrap();
+    let waited = std::time::Duration::from_millis(50);
+    let full = tokio::time::timeout(waited, store.full()).await;
+    assert!(full.is_err(), "a hundred ticks make no good block");
+    append(2, &past[100..]).await.unwrap();
+    store.full().await;
+    store.seal_full().await.unwrap();
+    assert_eq!(store.facts(true).await.unwrap().journal_batches, 0);
+    assert_eq!(points(&store, "web", "node_load1").await, past);
+}
+
+#[tokio::test]
 async fn a_gap_is_recorded_once_and_never_over_what_arrived() {
     let folder = tempfile::tempdir().unwrap();
     let (store, ids) = with_host(folder.path()).await;
