@@ -17,7 +17,7 @@
 mod numbers;
 mod packed;
 
-pub use numbers::{Cells, Numbers, encode as encode_numbers};
+pub use numbers::{Numbers, encode as encode_numbers};
 pub use packed::{Packed, Room, Walk};
 
 /// Largest number of decimal places tried.
@@ -307,6 +307,7 @@ impl<'a> Reader<'a> {
         Ok(&rest[..count])
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, ColumnError> {
         // Eight bytes at once hold nearly every number, wherever it ends in them.
         if let Some(bytes) = self.bytes[self.at..].first_chunk::<8>() {
@@ -321,6 +322,7 @@ impl<'a> Reader<'a> {
         self.varint_by_byte()
     }
 
+    #[cold]
     fn varint_by_byte(&mut self) -> Result<u64, ColumnError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
@@ -336,6 +338,7 @@ impl<'a> Reader<'a> {
         Err(self.malformed("varint over 64 bits"))
     }
 
+    #[inline]
     fn zigzag(&mut self) -> Result<i64, ColumnError> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))

@@ -9,6 +9,9 @@ use super::declare::{Slot, Slots};
 use crate::config::Limits;
 use crate::store::{Append, SeriesId};
 
+/// A column has at least a number, a header and a value.
+const COLUMN_BYTES_MIN: usize = 3;
+
 /// What a batch is held against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Door<'a> {
@@ -49,7 +52,7 @@ pub(super) fn open(
     };
     let mut found = Found {
         slots,
-        series: Vec::new(),
+        series: Vec::with_capacity(slots.named().min(batch.block.len() / COLUMN_BYTES_MIN)),
         wrong: None,
     };
     // The values stay packed as the agent packed them.

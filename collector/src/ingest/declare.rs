@@ -46,6 +46,11 @@ impl Slots {
             .collect()
     }
 
+    /// Every number that names something is below this.
+    pub(super) fn named(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn get(&self, number: u32) -> Slot {
         self.0.get(number as usize).copied().unwrap_or_default()
     }

@@ -50,28 +50,36 @@ impl Numbers {
         }
     }
 
-    /// Whole numbers of so many decimals; raw where one is so large that reading it rounds it.
-    pub(super) fn of(decimals: u8, mantissas: Vec<i64>) -> Numbers {
-        let whole = Numbers::Whole {
-            decimals,
-            mantissas,
-        };
-        match &whole {
-            Numbers::Whole { mantissas, .. } if !mantissas.iter().all(is_exact) => {
-                Numbers::Raw(whole.values())
-            }
-            _ => whole,
+    /// Room for so many.
+    pub fn with_capacity(values: usize) -> Numbers {
+        Numbers::Whole {
+            decimals: 0,
+            mantissas: Vec::with_capacity(values),
         }
     }
 
-    /// Gives its room away.
-    pub(super) fn into_room(self) -> Vec<i64> {
+    /// Where more whole numbers of so many decimals can be put, if they can; [`Numbers::check`]
+    /// afterwards.
+    pub(super) fn behind(&mut self, places: u8) -> Option<&mut Vec<i64>> {
         match self {
-            Numbers::Whole { mut mantissas, .. } => {
-                mantissas.clear();
-                mantissas
+            Numbers::Whole {
+                decimals,
+                mantissas,
+            } if *decimals == places || mantissas.is_empty() => {
+                *decimals = places;
+                Some(mantissas)
             }
-            Numbers::Raw(_) => Vec::new(),
+            _ => None,
+        }
+    }
+
+    /// Makes all raw where one of the newest so many is so large that reading it rounds it.
+    pub(super) fn check(&mut self, newest: usize) {
+        if let Numbers::Whole { mantissas, .. } = self {
+            let begin = mantissas.len().saturating_sub(newest);
+            if !mantissas[begin..].iter().all(is_exact) {
+                *self = Numbers::Raw(self.values());
+            }
         }
     }
 
@@ -136,17 +144,6 @@ fn finer(mantissas: &[i64], places: u8) -> Option<Vec<i64>> {
     mantissas.iter().map(one).collect()
 }
 
-/// A column in room that is used again: see [`super::Walk::read_cells`].
-#[derive(Debug, Default)]
-pub struct Cells {
-    /// As [`super::Column::ticks`], where `sparse`.
-    pub ticks: Vec<u16>,
-    /// Whether some ticks have no value.
-    pub sparse: bool,
-    /// The values.
-    pub numbers: Numbers,
-}
-
 /// Writes a block of columns that are packed already, numbered from 0. A column is its ticks, as
 /// [`super::Column::ticks`], and its values.
 pub fn encode<'a>(
@@ -173,7 +170,7 @@ mod tests {
         samples_max: 1000,
     };
 
-    fn packed(values: &[f64]) -> Numbers {
+    fn block(values: &[f64]) -> Vec<u8> {
         let block = Block {
             times_ms: (0..values.len() as i64).collect(),
             columns: vec![Column {
@@ -182,12 +179,21 @@ mod tests {
                 values: values.to_vec(),
             }],
         };
-        let bytes = encode_block(&block, |_| 0);
-        let (mut times_ms, mut cells) = (Vec::new(), Cells::default());
-        let mut walk = Walk::begin(&bytes, LIMITS, &mut times_ms).unwrap();
+        encode_block(&block, |_| 0)
+    }
+
+    fn packed(values: &[f64]) -> Numbers {
+        let mut numbers = Numbers::default();
+        add(&mut numbers, &block(values));
+        numbers
+    }
+
+    /// Puts the one column of a block behind others.
+    fn add(numbers: &mut Numbers, bytes: &[u8]) {
+        let mut times_ms = Vec::new();
+        let mut walk = Walk::begin(bytes, LIMITS, &mut times_ms).unwrap();
         walk.number().unwrap();
-        walk.read_cells(&mut cells).unwrap();
-        cells.numbers
+        walk.append_to(numbers, &mut Vec::new()).unwrap();
     }
 
     fn bits(values: &[f64]) -> Vec<u64> {
@@ -228,12 +234,7 @@ mod tests {
         let mut numbers = Numbers::default();
         // The zigzag forms of the smallest and the largest number there is.
         for mantissa in [u64::MAX, u64::MAX - 1] {
-            let (bytes, mut times_ms) = (constant(mantissa), Vec::new());
-            let mut walk = Walk::begin(&bytes, LIMITS, &mut times_ms).unwrap();
-            let mut cells = Cells::default();
-            walk.number().unwrap();
-            walk.read_cells(&mut cells).unwrap();
-            numbers.append(&cells.numbers);
+            add(&mut numbers, &constant(mantissa));
         }
         let ends = [i64::MIN as f64, i64::MAX as f64];
         assert_eq!(numbers, Numbers::Raw(ends.to_vec()));
@@ -243,7 +244,7 @@ mod tests {
         #[test]
         fn every_bit_of_every_value_comes_back(parts in prop::collection::vec(any_values(), 1..6)) {
             let mut numbers = Numbers::default();
-            parts.iter().for_each(|part| numbers.append(&packed(part)));
+            parts.iter().for_each(|part| add(&mut numbers, &block(part)));
             let all = parts.concat();
             prop_assert_eq!(bits(&numbers.values()), bits(&all));
             let times_ms: Vec<i64> = (0..all.len() as i64).collect();

@@ -1,8 +1,8 @@
 //! Blocks that stay packed: checked or read where they lie, without taking them apart first.
 
 use super::{
-    Block, CONSTANT, Cells, Column, ColumnError, DECIMALS_MAX, Limits, Numbers, POWERS, RAW,
-    Reader, SPARSE, decode, encode, put_varint,
+    Block, CONSTANT, Column, ColumnError, DECIMALS_MAX, Limits, Numbers, POWERS, RAW, Reader,
+    SPARSE, decode, encode, put_varint,
 };
 
 /// A packed block whose bytes are known to be right.
@@ -297,31 +297,56 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Reads a column as it is packed.
+    /// Puts a column's values behind others, as they are packed; answers which ticks have one, put
+    /// into `ticks`, where some have none, and how many values there are.
     ///
     /// # Errors
     /// As [`decode`].
-    pub fn read_cells(&mut self, into: &mut Cells) -> Result<(), ColumnError> {
-        let (encoding, decimals, sparse, count) = self.open(&mut into.ticks)?;
-        into.sparse = sparse;
-        if encoding == RAW {
-            into.numbers = Numbers::Raw(self.reader.doubles(count)?.collect());
-            return Ok(());
-        }
-        let mut mantissas = std::mem::take(&mut into.numbers).into_room();
-        if encoding == CONSTANT {
-            let mantissa = self.reader.zigzag()?;
-            mantissas.resize(count, mantissa);
-        } else {
-            // Each difference takes at least one byte: the input bounds the allocation.
-            mantissas.reserve(count.min(self.reader.bytes.len() - self.reader.at));
-            let mut last = 0;
-            for _ in 0..count {
-                last = self.reader.next_mantissa(last)?;
-                mantissas.push(last);
+    pub fn append_to<'t>(
+        &mut self,
+        numbers: &mut Numbers,
+        ticks: &'t mut Vec<u16>,
+    ) -> Result<(Option<&'t [u16]>, usize), ColumnError> {
+        let (encoding, decimals, sparse, count) = self.open(ticks)?;
+        match (encoding, numbers.behind(decimals)) {
+            (RAW, _) => numbers.append(&Numbers::Raw(self.reader.doubles(count)?.collect())),
+            (_, Some(mantissas)) => {
+                self.mantissas(encoding, count, mantissas)?;
+                numbers.check(count);
+            }
+            (_, None) => {
+                let mut mantissas = Vec::new();
+                self.mantissas(encoding, count, &mut mantissas)?;
+                let mut more = Numbers::Whole {
+                    decimals,
+                    mantissas,
+                };
+                more.check(count);
+                numbers.append(&more);
             }
         }
-        into.numbers = Numbers::of(decimals, mantissas);
+        Ok((sparse.then_some(ticks), count))
+    }
+
+    /// Puts the whole numbers of a column's body behind others.
+    fn mantissas(
+        &mut self,
+        encoding: u8,
+        count: usize,
+        into: &mut Vec<i64>,
+    ) -> Result<(), ColumnError> {
+        if encoding == CONSTANT {
+            let mantissa = self.reader.zigzag()?;
+            into.extend(std::iter::repeat_n(mantissa, count));
+            return Ok(());
+        }
+        // Each difference takes at least one byte: the input bounds the allocation.
+        into.reserve(count.min(self.reader.bytes.len() - self.reader.at));
+        let mut last = 0;
+        for _ in 0..count {
+            last = self.reader.next_mantissa(last)?;
+            into.push(last);
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-use hostwell_proto::column::{self, Cells, Numbers};
+use hostwell_proto::column::{self, Numbers};
 
 use super::head::Entry;
 use super::parcel::{Opener, wrap};
@@ -20,20 +20,20 @@ struct Growing {
 }
 
 impl Growing {
-    /// Adds what a batch holds of the series; its ticks begin at `begin`.
-    fn add(&mut self, begin: usize, cells: &Cells) {
-        let before = self.numbers.len();
-        if self.ticks.is_none() && (cells.sparse || before != begin) {
+    /// Notes the ticks of so many values that were added, of a batch whose ticks begin at `begin`;
+    /// `present`: those that have one, where some have none.
+    fn added(&mut self, begin: usize, present: Option<&[u16]>, count: usize) {
+        let before = self.numbers.len() - count;
+        if self.ticks.is_none() && (present.is_some() || before != begin) {
             self.ticks = Some((0..before as u16).collect());
         }
         if let Some(ticks) = &mut self.ticks {
             let tick = |place: usize| (begin + place) as u16;
-            match cells.sparse {
-                true => ticks.extend(cells.ticks.iter().map(|t| tick(usize::from(*t)))),
-                false => ticks.extend((0..cells.numbers.len()).map(tick)),
+            match present {
+                Some(present) => ticks.extend(present.iter().map(|t| tick(usize::from(*t)))),
+                None => ticks.extend((0..count).map(tick)),
             }
         }
-        self.numbers.append(&cells.numbers);
     }
 
     /// The ticks in a block of so many; `None`: all of them.
@@ -54,14 +54,14 @@ struct Columns {
 
 impl Columns {
     /// The column of a series. Batches name the same series in the same order nearly always.
-    fn of(&mut self, id: i64) -> &mut Growing {
+    fn of(&mut self, id: i64, expected: usize) -> &mut Growing {
         let next = self.next;
         let at = match self.all.get(next) {
             Some(known) if known.id == id => next,
             _ => *self.places.entry(id).or_insert_with(|| {
                 self.all.push(Growing {
                     id,
-                    numbers: Numbers::default(),
+                    numbers: Numbers::with_capacity(expected),
                     ticks: None,
                 });
                 self.all.len() - 1
@@ -85,13 +85,13 @@ pub(super) fn fold<E: Borrow<Entry>>(entries: &[E]) -> Option<Entry> {
     for entry in all() {
         columns.next = 0;
         let begin = times_ms.len();
-        let take = |id: i64, times: &[i64], cells: &Cells| {
-            if times_ms.len() == begin {
-                times_ms.extend_from_slice(times);
-            }
-            columns.of(id).add(begin, cells);
-        };
-        opener.each_packed(&entry.payload, take).ok()?;
+        let mut parcel = opener.open(&entry.payload).ok()?;
+        times_ms.extend_from_slice(parcel.times_ms);
+        while let Some(id) = parcel.next().ok()? {
+            let column = columns.of(id, entries.len());
+            let (present, count) = parcel.append_to(&mut column.numbers).ok()?;
+            column.added(begin, present, count);
+        }
         if times_ms.len() > TICKS_MAX || !times_ms[begin..].is_sorted_by(|a, b| a < b) {
             return None;
         }

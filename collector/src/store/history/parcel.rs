@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use hostwell_proto::column::{self, Block, Cells, Column, Limits, Room, Walk};
+use hostwell_proto::column::{self, Block, Column, Limits, Numbers, Room, Walk};
 
 use super::super::error::Fault;
 use super::sealed::{self, Plans};
@@ -87,7 +87,6 @@ pub(in crate::store) struct Opener {
     series: Vec<i64>,
     times_ms: Vec<i64>,
     room: Room,
-    cells: Cells,
 }
 
 impl Opener {
@@ -98,31 +97,30 @@ impl Opener {
         wanted: impl Fn(i64) -> bool,
         mut take: impl FnMut(i64, &[i64], &Room),
     ) -> Result<(), Fault> {
-        let mut walk = Columns::begin(bytes, &mut self.series, &mut self.times_ms)?;
-        while let Some(id) = walk.next()? {
+        let mut columns = self.open(bytes)?;
+        while let Some(id) = columns.next()? {
             if wanted(id) {
-                walk.columns.read(&mut self.room).map_err(damaged)?;
-                take(id, walk.times_ms, &self.room);
+                columns.walk.read(columns.room).map_err(damaged)?;
+                take(id, columns.times_ms, columns.room);
             } else {
-                let passed = walk.columns.pass(&mut self.room.ticks);
+                let passed = columns.walk.pass(&mut columns.room.ticks);
                 passed.map_err(damaged)?;
             }
         }
         Ok(())
     }
 
-    /// Calls back for every column, as it is packed.
-    pub(in crate::store) fn each_packed(
-        &mut self,
-        bytes: &[u8],
-        mut take: impl FnMut(i64, &[i64], &Cells),
-    ) -> Result<(), Fault> {
-        let mut walk = Columns::begin(bytes, &mut self.series, &mut self.times_ms)?;
-        while let Some(id) = walk.next()? {
-            walk.columns.read_cells(&mut self.cells).map_err(damaged)?;
-            take(id, walk.times_ms, &self.cells);
-        }
-        Ok(())
+    /// The columns of a parcel, to be read one after another.
+    pub(in crate::store) fn open<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Columns<'a>, Fault> {
+        let mut cursor = Cursor::new(bytes, "a parcel's series list");
+        begin(&mut cursor, &mut self.series)?;
+        let walk = Walk::begin(cursor.rest(), LIMITS, &mut self.times_ms).map_err(damaged)?;
+        Ok(Columns {
+            series: &self.series,
+            times_ms: &self.times_ms,
+            room: &mut self.room,
+            walk,
+        })
     }
 }
 
@@ -131,37 +129,34 @@ fn damaged(error: column::ColumnError) -> Fault {
 }
 
 /// The columns of a parcel, one after another.
-struct Columns<'a> {
+#[derive(Debug)]
+pub(in crate::store) struct Columns<'a> {
     series: &'a [i64],
-    times_ms: &'a [i64],
-    columns: Walk<'a>,
+    /// The times of all ticks.
+    pub times_ms: &'a [i64],
+    room: &'a mut Room,
+    walk: Walk<'a>,
 }
 
-impl<'a> Columns<'a> {
-    fn begin(
-        bytes: &'a [u8],
-        series: &'a mut Vec<i64>,
-        times_ms: &'a mut Vec<i64>,
-    ) -> Result<Columns<'a>, Fault> {
-        let mut cursor = Cursor::new(bytes, "a parcel's series list");
-        begin(&mut cursor, series)?;
-        let columns = Walk::begin(cursor.rest(), LIMITS, times_ms).map_err(damaged)?;
-        Ok(Columns {
-            series,
-            times_ms,
-            columns,
-        })
-    }
-
+impl Columns<'_> {
     /// The series of the next column, which has to be read or passed over then.
-    fn next(&mut self) -> Result<Option<i64>, Fault> {
-        let Some(number) = self.columns.number().map_err(damaged)? else {
+    pub(in crate::store) fn next(&mut self) -> Result<Option<i64>, Fault> {
+        let Some(number) = self.walk.number().map_err(damaged)? else {
             return Ok(None);
         };
         match self.series.get(number as usize) {
             Some(id) => Ok(Some(*id)),
             None => Err(Fault::damaged("a parcel's column names no series")),
         }
+    }
+
+    /// Reads a column: see [`Walk::append_to`].
+    pub(in crate::store) fn append_to(
+        &mut self,
+        numbers: &mut Numbers,
+    ) -> Result<(Option<&[u16]>, usize), Fault> {
+        let ticks = &mut self.room.ticks;
+        self.walk.append_to(numbers, ticks).map_err(damaged)
     }
 }
 
