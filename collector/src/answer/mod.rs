@@ -150,6 +150,17 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// About how many bytes of JSON it makes.
+    fn room(&self) -> usize {
+        const FEW: usize = 4 << 10;
+        match self {
+            Body::Samples(samples) => FEW + samples.room(),
+            _ => FEW,
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
@@ -200,7 +211,7 @@ pub async fn answer(
     Ok(Answer::new(body, now_ms))
 }
 
-/// Answers a question that came as JSON, with JSON.
+/// Answers a question that came as JSON, with JSON in UTF-8.
 ///
 /// # Errors
 /// As [`answer`], and [`AnswerError::Asked`] when the JSON is no question this program knows.
@@ -209,7 +220,7 @@ pub async fn answer_json(
     setup: &Setup,
     question_json: &str,
     now_ms: i64,
-) -> Result<String, AnswerError> {
+) -> Result<Vec<u8>, AnswerError> {
     let question = serde_json::from_str(question_json).map_err(|e| {
         AnswerError::Asked(format!(
             "this collector ({}) does not know such a question: {e}",
@@ -217,7 +228,9 @@ pub async fn answer_json(
         ))
     })?;
     let answer = answer(store, setup, question, now_ms).await?;
-    serde_json::to_string(&answer).map_err(AnswerError::Encode)
+    let mut json = Vec::with_capacity(answer.body.room());
+    serde_json::to_writer(&mut json, &answer).map_err(AnswerError::Encode)?;
+    Ok(json)
 }
 
 /// The moment a file at rest speaks for: when its collector last beat or received anything, or

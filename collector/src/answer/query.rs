@@ -96,6 +96,16 @@ pub struct SampleSeries {
     pub values: Vec<f64>,
 }
 
+impl Samples {
+    /// About how many bytes of JSON the series make.
+    pub(super) fn room(&self) -> usize {
+        const SERIES: usize = 256;
+        const SAMPLE: usize = 32;
+        let one = |series: &SampleSeries| SERIES + SAMPLE * series.times_ms.len();
+        self.series.iter().map(one).sum()
+    }
+}
+
 /// Answers a question for samples.
 pub(super) async fn samples(
     store: &Store,

@@ -14,6 +14,10 @@ use super::BACKUP_BYTES;
 use crate::auth::ClientTls;
 
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// So much of an answer comes without a word from us in between.
+const WINDOW_BYTES: u32 = 8 << 20;
+/// One part of an answer, and a little.
+const FRAME_BYTES: u32 = 257 << 10;
 /// Longest answer that is put together in memory.
 const ANSWER_BYTES_MAX: usize = 512 << 20;
 
@@ -143,6 +147,9 @@ fn endpoint(url: &str, tls: &ClientTls) -> anyhow::Result<Endpoint> {
         .with_context(|| format!("{url:?} is not an address like http://127.0.0.1:7443"))?
         .connect_timeout(CONNECT_TIME)
         .http2_keep_alive_interval(Duration::from_secs(20))
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES)
         .user_agent(concat!("hostwell/", env!("CARGO_PKG_VERSION")))?;
     match endpoint.uri().scheme_str() {
         Some("https") => Ok(endpoint.tls_config(tls.load()?)?),

@@ -1,7 +1,7 @@
 //! Samples for questions: of many hosts at once, on as many threads as there are processors.
 
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::Connection;
 use tokio::task::JoinSet;
@@ -31,10 +31,17 @@ fn asks(fleet: &hosts::Fleet, query: &WindowQuery) -> Result<Vec<Ask>, StoreErro
     Ok(chosen.into_iter().map(|host| ask(fleet, host)).collect())
 }
 
+/// How many processors there are. The standard library reads files to find out, which costs as much
+/// as a small question.
+static THREADS: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+
 /// How many hosts are read by one thread.
 fn part_length(hosts: usize) -> usize {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    hosts.div_ceil(threads).max(HOSTS_MIN)
+    match hosts {
+        0..=HOSTS_MIN => HOSTS_MIN,
+        many => many.div_ceil(*THREADS).max(HOSTS_MIN),
+    }
 }
 
 impl Store {

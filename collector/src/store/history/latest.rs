@@ -21,29 +21,35 @@ use crate::series::{Kind, Series, SeriesName, Window};
 /// The newest sample of a series so far: when and what.
 type Newest = Option<(i64, f64)>;
 
-/// The series of one host number, and what is known of them.
+/// A series of a host, and its newest sample.
+type Found = (Arc<SeriesName>, Kind, Newest);
+
+/// The series of one host number, by their ids, and what is known of them.
 struct Number {
     rows: Vec<SeriesRow>,
-    places: HashMap<i64, usize>,
     newest: Vec<Newest>,
 }
 
 impl Number {
-    fn of(rows: Vec<SeriesRow>) -> Number {
+    fn of(mut rows: Vec<SeriesRow>) -> Number {
+        rows.sort_unstable_by_key(|row| row.id);
         Number {
-            places: rows.iter().enumerate().map(|(i, r)| (r.id, i)).collect(),
             newest: vec![None; rows.len()],
             rows,
         }
     }
 
+    fn place(&self, id: i64) -> Option<usize> {
+        self.rows.binary_search_by_key(&id, |row| row.id).ok()
+    }
+
     /// Offers a sample that was committed before all that were offered so far: of equal times it
     /// is the one that counts.
     fn offer(&mut self, id: i64, (time_ms, value): (i64, f64)) {
-        let Some(place) = self.places.get(&id) else {
+        let Some(place) = self.place(id) else {
             return;
         };
-        let newest = &mut self.newest[*place];
+        let newest = &mut self.newest[place];
         if newest.is_none_or(|(known_ms, _)| time_ms >= known_ms) {
             *newest = Some((time_ms, value));
         }
@@ -73,7 +79,7 @@ impl Number {
                 continue;
             }
             let mut found: Vec<(i64, (i64, f64))> = Vec::new();
-            let wanted = |id: i64| self.places.contains_key(&id);
+            let wanted = |id: i64| self.place(id).is_some();
             opener.each(&entry.payload, wanted, |id, times_ms, room| {
                 let samples = room.samples().map(|(tick, value)| (times_ms[tick], value));
                 let within = samples.filter(|(time, _)| (from_ms..=to_ms).contains(time));
@@ -111,7 +117,7 @@ impl Number {
                 }
                 let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
                 verified(r.get(0)?, r.get(1)?, payload)?;
-                let wanted = |id: i64| self.places.contains_key(&id);
+                let wanted = |id: i64| self.place(id).is_some();
                 let found = Parcel::newest_within(payload, wanted, (from_ms, to_ms))?;
                 // Of two blocks none holds a sample of the other.
                 for (id, newest) in found {
@@ -136,7 +142,7 @@ pub(in crate::store) fn read(
     let (moment, recent) = window::begin(from, &asks, range)?;
     let mut windows = Vec::with_capacity(asks.len());
     for ask in asks {
-        let mut found: HashMap<Arc<SeriesName>, (Kind, Newest)> = HashMap::new();
+        let mut found: Vec<Found> = Vec::new();
         for number in &ask.numbers {
             let mut rows = series::of_host(&moment, from.names, *number, &query.metrics)?;
             rows.retain(|row| chosen(&ask.host, &row.name));
@@ -144,12 +150,11 @@ pub(in crate::store) fn read(
             let fresh = recent.get(number).map_or(&[][..], Vec::as_slice);
             of_number.offer_entries(fresh, range)?;
             of_number.offer_blocks(&moment, *number, range)?;
-            for (row, newest) in of_number.rows.into_iter().zip(of_number.newest) {
-                let (_, known) = found.entry(row.name).or_insert((row.kind, None));
-                // Where two numbers have a sample of one time, the first counts.
-                if newest.map(|n| n.0) > known.map(|k| k.0) {
-                    *known = newest;
-                }
+            let rows = of_number.rows.into_iter().zip(of_number.newest);
+            let more = rows.map(|(row, newest)| (row.name, row.kind, newest));
+            match found.is_empty() {
+                true => found.extend(more),
+                false => found = merged(found, more),
             }
         }
         room.take(found.len())?;
@@ -159,12 +164,25 @@ pub(in crate::store) fn read(
     Ok(windows)
 }
 
-fn window(
-    ask: Ask,
-    query: &WindowQuery,
-    found: HashMap<Arc<SeriesName>, (Kind, Newest)>,
-) -> Window {
-    let one = |(name, (kind, newest)): (Arc<SeriesName>, (Kind, Newest))| {
+/// Two host numbers' series as one: where both have a sample of one time, the first counts.
+fn merged(found: Vec<Found>, more: impl Iterator<Item = Found>) -> Vec<Found> {
+    let by_name = |(name, kind, newest)| (name, (kind, newest));
+    let mut all: HashMap<Arc<SeriesName>, (Kind, Newest)> =
+        found.into_iter().map(by_name).collect();
+    for (name, kind, newest) in more {
+        let (_, known) = all.entry(name).or_insert((kind, None));
+        if newest.map(|n| n.0) > known.map(|k| k.0) {
+            *known = newest;
+        }
+    }
+    let found = all.into_iter();
+    found
+        .map(|(name, (kind, newest))| (name, kind, newest))
+        .collect()
+}
+
+fn window(ask: Ask, query: &WindowQuery, found: Vec<Found>) -> Window {
+    let one = |(name, kind, newest): Found| {
         newest.map(|(time_ms, value)| Series {
             name: Arc::unwrap_or_clone(name),
             kind,

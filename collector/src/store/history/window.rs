@@ -16,6 +16,10 @@ use super::series::SeriesRow;
 use super::{journal, series};
 use crate::series::{Kind, Series, SeriesName, Window};
 
+/// A series gets room for at most so many times what its first block holds: the range may be much
+/// longer than what is kept.
+const ROOM_TIMES: usize = 4;
+
 /// What a question is answered from.
 #[derive(Clone, Copy)]
 pub(in crate::store) struct Source<'a> {
@@ -92,6 +96,14 @@ struct Slot {
 }
 
 impl Slot {
+    /// Makes room for all that is expected before the first sample comes.
+    fn make_room(&mut self, samples: usize) {
+        if self.times_ms.is_empty() {
+            self.times_ms.reserve(samples);
+            self.values.reserve(samples);
+        }
+    }
+
     /// Puts the samples in order; of equal times the first given wins.
     fn settle(&mut self) {
         if self.times_ms.is_sorted_by(|a, b| a < b) {
@@ -111,6 +123,8 @@ struct Gathering {
     /// Where a name is, known only once a second host number may repeat it.
     named: HashMap<Arc<SeriesName>, usize>,
     taken: usize,
+    /// How many samples of a series there will be, about.
+    expected: usize,
 }
 
 impl Gathering {
@@ -215,7 +229,10 @@ pub(in crate::store) fn read(
     let (moment, recent) = begin(from, &asks, (query.from_ms, query.to_ms))?;
     let mut windows = Vec::with_capacity(asks.len());
     for ask in asks {
-        let mut gathering = Gathering::default();
+        let mut gathering = Gathering {
+            expected: expected(query, ask.interval_ms),
+            ..Gathering::default()
+        };
         for number in &ask.numbers {
             let mut rows = series::of_host(&moment, from.names, *number, &query.metrics)?;
             if let Some(chosen) = chosen {
@@ -235,6 +252,13 @@ pub(in crate::store) fn read(
     }
     moment.finish()?;
     Ok(windows)
+}
+
+/// How many samples a series has in the range when none is missing.
+fn expected(query: &WindowQuery, interval_ms: i64) -> usize {
+    let span_ms = query.to_ms.saturating_sub(query.from_ms);
+    let samples = span_ms.div_euclid(interval_ms.max(1)).saturating_add(1);
+    usize::try_from(samples).unwrap_or(0)
 }
 
 /// Adds one host number's samples of some series: sealed ones first, they were committed first.
@@ -325,12 +349,9 @@ impl Gathering {
                     self.add_column(*place, at, &column.values, (from_ms, to_ms));
                 }
                 (None, Some(slot)) => {
+                    slot.make_room((ROOM_TIMES * (end - first)).min(self.expected));
                     slot.times_ms.extend_from_slice(&times_ms[first..end]);
-                    if slot.values.is_empty() && column.values.len() == end - first {
-                        slot.values = column.values;
-                    } else {
-                        slot.values.extend_from_slice(&column.values[first..end]);
-                    }
+                    slot.values.extend_from_slice(&column.values[first..end]);
                     self.taken += end - first;
                 }
                 (None, None) => {}
