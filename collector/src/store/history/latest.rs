@@ -158,7 +158,7 @@ pub(in crate::store) fn read(
             }
         }
         room.take(found.len())?;
-        windows.push(window(ask, query, found));
+        windows.push(ask.window(query, found.into_iter().filter_map(series).collect()));
     }
     moment.finish()?;
     Ok(windows)
@@ -181,22 +181,11 @@ fn merged(found: Vec<Found>, more: impl Iterator<Item = Found>) -> Vec<Found> {
         .collect()
 }
 
-fn window(ask: Ask, query: &WindowQuery, found: Vec<Found>) -> Window {
-    let one = |(name, kind, newest): Found| {
-        newest.map(|(time_ms, value)| Series {
-            name: Arc::unwrap_or_clone(name),
-            kind,
-            times_ms: vec![time_ms],
-            values: vec![value],
-        })
-    };
-    let mut series: Vec<Series> = found.into_iter().filter_map(one).collect();
-    series.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Window {
-        host: ask.host,
-        from_ms: query.from_ms,
-        to_ms: query.to_ms,
-        interval_ms: ask.interval_ms,
-        series,
-    }
+fn series((name, kind, newest): Found) -> Option<Series> {
+    newest.map(|(time_ms, value)| Series {
+        name: Arc::unwrap_or_clone(name),
+        kind,
+        times_ms: vec![time_ms],
+        values: vec![value],
+    })
 }

@@ -44,6 +44,20 @@ pub(in crate::store) struct Ask {
     pub kept: bool,
 }
 
+impl Ask {
+    /// The answer for this host: series by name.
+    pub(super) fn window(self, query: &WindowQuery, mut series: Vec<Series>) -> Window {
+        series.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Window {
+            host: self.host,
+            from_ms: query.from_ms,
+            to_ms: query.to_ms,
+            interval_ms: self.interval_ms,
+            series,
+        }
+    }
+}
+
 /// How many samples an answer may still hold; shared by those who read parts of it at once.
 #[derive(Debug)]
 pub(in crate::store) struct Room {
@@ -167,25 +181,16 @@ impl Gathering {
 
     fn window(mut self, ask: Ask, query: &WindowQuery) -> Window {
         self.compact();
-        self.slots.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let series = self
-            .slots
-            .into_iter()
+        let slots = self.slots.into_iter();
+        let series = slots
             .filter(|slot| !slot.times_ms.is_empty())
             .map(|slot| Series {
                 name: Arc::unwrap_or_clone(slot.name),
                 kind: slot.kind,
                 times_ms: slot.times_ms,
                 values: slot.values,
-            })
-            .collect();
-        Window {
-            host: ask.host,
-            from_ms: query.from_ms,
-            to_ms: query.to_ms,
-            interval_ms: ask.interval_ms,
-            series,
-        }
+            });
+        ask.window(query, series.collect())
     }
 }
 
