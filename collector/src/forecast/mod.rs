@@ -105,6 +105,12 @@ fn quantile(values: &[f64], q: f64) -> f64 {
 mod tests {
     use super::*;
 
+    /// Hours of so many days by a function of the day, and the moment they end.
+    pub(super) fn history(days: i64, level: impl Fn(f64) -> f64) -> (Hours, i64) {
+        let points = (0..days * 24).map(|h| (h * HOUR_MS, level(h as f64 / 24.0)));
+        (Hours::of(points), days * DAY_MS)
+    }
+
     #[test]
     fn students_quantiles_are_those_of_the_tables() {
         for (freedom, table) in [(3, 1.638), (5, 1.476), (13, 1.350), (30, 1.310)] {

@@ -144,11 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn history(days: i64, level: impl Fn(f64) -> f64) -> (Hours, i64) {
-        let points = (0..days * 24).map(|h| (h * HOUR_MS, level(h as f64 / 24.0)));
-        (Hours::of(points), days * DAY_MS)
-    }
+    use crate::forecast::tests::history;
 
     #[test]
     fn steady_growth_has_a_good_record_and_meets_its_limit_when_it_should() {

@@ -67,13 +67,8 @@ fn typical(changes: &[(f64, f64)]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::hours::{DAY_MS, HOUR_MS};
-
-    /// Hours of so many days, by a function of the day.
-    fn history(days: i64, level: impl Fn(f64) -> f64) -> (Hours, i64) {
-        let points = (0..days * 24).map(|h| (h * HOUR_MS, level(h as f64 / 24.0)));
-        (Hours::of(points), days * DAY_MS)
-    }
+    use crate::forecast::hours::DAY_MS;
+    use crate::forecast::tests::history;
 
     #[test]
     fn steady_growth_goes_on() {

@@ -34,16 +34,12 @@ pub fn usage(hours: &Hours, now_ms: i64) -> Option<Fit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::hours::{DAY_MS, HOUR_MS};
-
-    fn history(days: i64, level: impl Fn(i64) -> f64) -> (Hours, i64) {
-        let points = (0..days * 24).map(|h| (h * HOUR_MS, level(h / 24)));
-        (Hours::of(points), days * DAY_MS)
-    }
+    use crate::forecast::hours::DAY_MS;
+    use crate::forecast::tests::history;
 
     #[test]
     fn it_stays_where_it_is_with_the_band_of_the_last_days() {
-        let (hours, now_ms) = history(14, |day| 40.0 + (day % 5) as f64);
+        let (hours, now_ms) = history(14, |day| 40.0 + day.floor() % 5.0);
         let week = usage(&hours, now_ms).unwrap().at(7 * DAY_MS);
         assert_eq!(week.value, 43.0);
         assert!(week.low80 <= 41.0 && week.high80 >= 45.0, "{week:?}");
@@ -51,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_climb_widens_the_band_and_is_not_prolonged() {
-        let (hours, now_ms) = history(14, |day| day as f64);
+        let (hours, now_ms) = history(14, f64::floor);
         let week = usage(&hours, now_ms).unwrap().at(7 * DAY_MS);
         assert_eq!(week.value, 13.0);
         assert!(week.high80 > 20.0, "{week:?}");
@@ -59,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_few_days_give_no_forecast() {
-        let (hours, now_ms) = history(3, |day| day as f64);
+        let (hours, now_ms) = history(3, f64::floor);
         assert_eq!(usage(&hours, now_ms), None);
     }
 }
