@@ -322,7 +322,11 @@ fn steps_of(
     while let Some(first) = times_ms.first() {
         let start = grid.step_of(*first);
         let end = start.saturating_add(grid.step_ms.max(1));
-        let within = times_ms.iter().take_while(|time| **time < end).count();
+        let within = match times_ms.last() {
+            // One step for all of it needs no look at each.
+            Some(last) if *last < end => times_ms.len(),
+            _ => times_ms.iter().take_while(|time| **time < end).count(),
+        };
         // At the very end of time a step would have nothing in it.
         let (here, later) = times_ms.split_at(within.max(1));
         let (of_step, rest) = values.split_at(here.len());

@@ -448,7 +448,7 @@ pub struct StoreFacts {
     pub oldest_ms: Option<i64>,
     /// Newest sample.
     pub newest_ms: Option<i64>,
-    /// Batches in the journal, not sealed yet.
+    /// Rows of the journal, not sealed yet: a batch each, or several that were committed together.
     pub journal_batches: u64,
     /// What the disk budget took, the finest tier first.
     #[serde(default)]

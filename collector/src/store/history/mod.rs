@@ -1,10 +1,11 @@
 //! The history half: points by series and time. Knows a host only by its number.
 //!
-//! The life of a batch: `journal` (a row, with the spool's watermark in the same transaction) →
-//! `head` (the same bytes in memory) → `seal` (one block for each family and stretch of time) →
-//! `merge` (small blocks become larger ones) → `rollup` (steps of whole days, kept longer) →
-//! `retention` (whole blocks dropped). `window` merges what is sealed with what is not; `latest`
-//! looks only for the newest samples; `aggregate` answers from rollups and samples.
+//! The life of a batch: `journal` (a row, alone or with others of its host, and the spool's watermark
+//! in the same transaction) → `head` (the same bytes in memory) → `seal` (one block for each family and
+//! stretch of time) → `merge` (small blocks become larger ones) → `rollup` (steps of whole days, kept
+//! longer) → `retention` (whole blocks dropped). `window` merges what is sealed with what is not;
+//! `latest` looks only for the newest samples; `aggregate` answers from rollups and samples; `fold`
+//! makes one parcel of several.
 
 pub(super) mod aggregate;
 pub(super) mod budget;

@@ -179,8 +179,8 @@ impl Gathering {
         room.holds(self.taken)
     }
 
-    fn window(mut self, ask: Ask, query: &WindowQuery) -> Window {
-        self.compact();
+    /// The answer of what was compacted.
+    fn window(self, ask: Ask, query: &WindowQuery) -> Window {
         let slots = self.slots.into_iter();
         let series = slots
             .filter(|slot| !slot.times_ms.is_empty())
