@@ -161,6 +161,7 @@ fn setup(config: &ServerConfig) -> Setup {
     Setup {
         silence: config.rules.host_down,
         certificate,
+        ..Setup::default()
     }
 }
 

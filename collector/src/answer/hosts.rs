@@ -1,8 +1,12 @@
 //! Every host in one line.
 
+mod board;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use board::Board;
 
 use super::{AnswerError, Setup};
 use crate::indicators::{self, Indicator, Indicators, Verdict};
@@ -198,20 +202,16 @@ pub(super) async fn hosts(
     let records = store.hosts().await?;
     let findings = store.findings(None).await?;
     let moment = Moment::of(store, setup, now_ms).await?;
-    let mut standing = BTreeMap::new();
-    let judged: Vec<&HostRecord> = records.iter().filter(|h| h.retired_ms.is_none()).collect();
-    for some in judged.chunks(HOSTS_AT_ONCE) {
-        for (name, indicators) in current(store, some, moment).await? {
-            standing.insert(name, indicators);
-        }
-    }
+    let judged = records.iter().filter(|h| h.retired_ms.is_none());
+    let judged: Vec<HostRecord> = judged.cloned().collect();
+    let mut standing = setup.board.standing(store, &judged, moment).await?;
     Ok(records
         .iter()
-        .map(|host| line(host, standing.remove(&host.name), &findings, moment))
+        .map(|host| line(host, standing.remove(&host.id), &findings, moment))
         .collect())
 }
 
-/// The indicators of some hosts now.
+/// The indicators of some hosts now, by their ids.
 async fn current(
     store: &Store,
     hosts: &[&HostRecord],
@@ -238,7 +238,7 @@ async fn current(
         .filter_map(|window| {
             let host = hosts.iter().find(|host| host.name == window.host)?;
             let indicators = indicators::indicators(&window, moment.by_clock_of(host));
-            Some((window.host, indicators))
+            Some((host.id.clone(), indicators))
         })
         .collect())
 }
@@ -250,7 +250,7 @@ pub(super) fn owned(names: Vec<&str>) -> Vec<String> {
 
 fn line(
     host: &HostRecord,
-    indicators: Option<Indicators>,
+    indicators: Option<Vec<IndicatorLine>>,
     findings: &[Finding],
     moment: Moment,
 ) -> HostLine {
@@ -258,9 +258,6 @@ fn line(
         .iter()
         .filter(|f| f.host_id == host.id && f.state == State::Open)
         .collect();
-    let indicators = indicators
-        .as_ref()
-        .map(|i| i.all().map(IndicatorLine::from));
     HostLine {
         id: host.id.clone(),
         name: host.name.clone(),
@@ -269,7 +266,7 @@ fn line(
         age_ms: moment.age_ms(host),
         interval_ms: host.interval_ms,
         labels: host.labels.clone(),
-        indicators: indicators.map(Vec::from).unwrap_or_default(),
+        indicators: indicators.unwrap_or_default(),
         open_findings: open.len(),
         worst: worst(&open),
     }

@@ -18,6 +18,7 @@ mod report;
 mod risks;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,12 +39,14 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// How the collector that answers is set up: what an answer depends on beside the store. A file
 /// at rest does not hold how its collector was set up; it is read by the defaults.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Setup {
     /// When silence means down.
     pub silence: host_down::Levels,
     /// What it shows to who connects; none without TLS, and for a file at rest.
     pub certificate: Option<Certificate>,
+    /// What was made of a large fleet lately.
+    pub(crate) board: Arc<hosts::Board>,
 }
 
 /// The certificate a collector has served with since it started.

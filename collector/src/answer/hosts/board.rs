@@ -1,0 +1,188 @@
+//! The indicators of a large fleet, kept for a moment.
+//!
+//! A thousand hosts' indicators are made of millions of samples, and an overview is asked for again
+//! and again. What took long to make is shown for a while, and made anew in the background; what is
+//! made quickly, and a host's state and age, are always of the moment.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{HOSTS_AT_ONCE, IndicatorLine, Moment, current};
+use crate::answer::AnswerError;
+use crate::store::{HostRecord, Store};
+
+/// What is made faster than this is not kept.
+const QUICK: Duration = Duration::from_millis(100);
+/// Making the indicators takes at most one part in so many of the time.
+const SHARE: u32 = 20;
+/// Older indicators than this are not shown.
+const AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Indicators by the hosts' ids.
+type Standing = HashMap<String, Vec<IndicatorLine>>;
+
+/// What was made last.
+#[derive(Debug)]
+struct Kept {
+    /// The moment it is for, collector's clock.
+    at_ms: i64,
+    /// How long it is shown.
+    shown: Duration,
+    standing: Arc<Standing>,
+    /// Somebody makes it anew.
+    renewed: bool,
+}
+
+impl Kept {
+    /// How old it is at a moment; none before it.
+    fn age(&self, now_ms: i64) -> Option<Duration> {
+        let age_ms = u64::try_from(now_ms - self.at_ms).ok()?;
+        Some(Duration::from_millis(age_ms))
+    }
+}
+
+/// The board.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<Option<Kept>>);
+
+/// What is to be done about a board.
+enum Shown {
+    /// It is good enough.
+    Fresh(Arc<Standing>),
+    /// It is shown once more, and whoever asked has it made anew.
+    Old(Arc<Standing>),
+    Nothing,
+}
+
+impl Board {
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        // Every change is one step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self, now_ms: i64) -> Shown {
+        let mut kept = self.kept();
+        let Some(kept) = kept.as_mut() else {
+            return Shown::Nothing;
+        };
+        let standing = Arc::clone(&kept.standing);
+        match kept.age(now_ms) {
+            Some(age) if age <= kept.shown => Shown::Fresh(standing),
+            Some(age) if age > AGE_MAX => Shown::Nothing,
+            Some(_) if kept.renewed => Shown::Fresh(standing),
+            Some(_) => {
+                kept.renewed = true;
+                Shown::Old(standing)
+            }
+            None => Shown::Nothing,
+        }
+    }
+
+    fn keep(&self, at_ms: i64, took: Duration, standing: &Arc<Standing>) {
+        *self.kept() = (took >= QUICK).then(|| Kept {
+            at_ms,
+            shown: (took * SHARE).min(AGE_MAX),
+            standing: Arc::clone(standing),
+            renewed: false,
+        });
+    }
+
+    /// Makes the indicators of all hosts and keeps them.
+    async fn make(
+        &self,
+        store: &Store,
+        hosts: &[HostRecord],
+        moment: Moment,
+    ) -> Result<Arc<Standing>, AnswerError> {
+        let begun = Instant::now();
+        let hosts: Vec<&HostRecord> = hosts.iter().collect();
+        let standing = Arc::new(of(store, &hosts, moment).await?);
+        self.keep(moment.now_ms, begun.elapsed(), &standing);
+        Ok(standing)
+    }
+
+    /// The indicators of some hosts, by their ids.
+    ///
+    /// # Errors
+    /// What the store met.
+    pub(super) async fn standing(
+        self: &Arc<Self>,
+        store: &Store,
+        hosts: &[HostRecord],
+        moment: Moment,
+    ) -> Result<BTreeMap<String, Vec<IndicatorLine>>, AnswerError> {
+        let standing = match self.shown(moment.now_ms) {
+            Shown::Fresh(standing) => standing,
+            Shown::Nothing => self.make(store, hosts, moment).await?,
+            Shown::Old(standing) => {
+                let (board, store, hosts) = (Arc::clone(self), store.clone(), hosts.to_vec());
+                tokio::spawn(async move {
+                    if let Err(error) = board.make(&store, &hosts, moment).await {
+                        tracing::warn!(%error, "make the indicators of all hosts");
+                        *board.kept() = None;
+                    }
+                });
+                standing
+            }
+        };
+        // Hosts that came since.
+        let new: Vec<&HostRecord> = hosts
+            .iter()
+            .filter(|h| !standing.contains_key(&h.id))
+            .collect();
+        let mut all: BTreeMap<_, _> = of(store, &new, moment).await?.into_iter().collect();
+        for host in hosts {
+            if let Some(lines) = standing.get(&host.id) {
+                all.insert(host.id.clone(), lines.clone());
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The indicators of hosts at a moment.
+async fn of(store: &Store, hosts: &[&HostRecord], moment: Moment) -> Result<Standing, AnswerError> {
+    let mut standing = Standing::new();
+    for some in hosts.chunks(HOSTS_AT_ONCE) {
+        for (id, indicators) in current(store, some, moment).await? {
+            let lines = indicators.all().map(IndicatorLine::from);
+            standing.insert(id, Vec::from(lines));
+        }
+    }
+    Ok(standing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(took_ms: u64) -> Board {
+        let board = Board::default();
+        board.keep(1_000_000, Duration::from_millis(took_ms), &Arc::default());
+        board
+    }
+
+    fn shown(board: &Board, after_ms: i64) -> &'static str {
+        match board.shown(1_000_000 + after_ms) {
+            Shown::Fresh(_) => "as it is",
+            Shown::Old(_) => "once more",
+            Shown::Nothing => "not",
+        }
+    }
+
+    #[test]
+    fn what_is_made_quickly_is_made_each_time() {
+        assert_eq!(shown(&board(99), 0), "not");
+    }
+
+    #[test]
+    fn what_took_long_is_shown_for_a_while_and_made_anew_by_one_who_asks() {
+        let board = board(500);
+        assert_eq!(shown(&board, 10_000), "as it is");
+        assert_eq!(shown(&board, 10_001), "once more");
+        assert_eq!(shown(&board, 10_002), "as it is", "somebody is making it");
+        assert_eq!(shown(&board, 60_001), "not", "too old");
+        assert_eq!(shown(&board, -1), "not", "the clock was turned back");
+    }
+}
