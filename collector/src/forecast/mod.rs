@@ -3,17 +3,19 @@
 //! Everything works on [`Hours`], the hourly medians of one series up to now. By class, as the
 //! evidence on real hosts says (docs/forecast.md): what grows like a store of data is extrapolated
 //! ([`storage`]); CPU, memory, load and network mostly return, so their honest forecast is where they
-//! are ([`usage`]). *Is it filling now* is another question, with a shorter window ([`filling`]).
+//! are ([`usage`]). Where nobody knows the class it is told from the data ([`Class::of`]). *Is it filling now* is another question, with a shorter window ([`filling`]).
 
+mod class;
 mod fill;
 mod hours;
 mod outlook;
 mod storage;
 mod usage;
 
+pub use class::Class;
 pub use fill::{Alarm, Filling, filling};
 pub use hours::{DAY_MS, HOUR_MS, Hours};
-pub use outlook::{Class, Meets, Record, Trust, meets, record};
+pub use outlook::{Meets, Record, Trust, meets, record};
 pub use storage::storage;
 pub use usage::usage;
 

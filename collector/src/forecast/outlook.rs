@@ -4,26 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hours::{DAY_MS, HOUR_MS};
-use super::{Fit, Hours, storage, usage};
-
-/// What a level is like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It gathers: file systems, inodes.
-    Store,
-    /// It comes and goes: CPU, memory, network.
-    Usage,
-}
-
-impl Class {
-    /// How a level of this class goes on from `now_ms`; `None` where too few days are known.
-    pub fn fit(self, hours: &Hours, now_ms: i64) -> Option<Fit> {
-        match self {
-            Class::Store => storage(hours, now_ms),
-            Class::Usage => usage(hours, now_ms),
-        }
-    }
-}
+use super::{Class, Fit, Hours};
 
 /// A replay looks so far ahead, …
 const AHEAD_MS: i64 = 7 * DAY_MS;
@@ -144,6 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::forecast::storage;
     use crate::forecast::tests::history;
 
     #[test]

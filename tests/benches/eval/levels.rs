@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hostwell::forecast::{Hours, storage, usage};
+use hostwell::forecast::{Class, Hours};
 use hostwell_tests::figures::Figure;
 use serde_json::json;
 
 use crate::SPLIT;
 use crate::table::{Table, whole};
 
-/// A forecast for each task, with nothing but the samples up to its moment.
+/// A forecast for each task, with nothing but the samples up to its moment, which also tell whether it
+/// is a store; the tasks' own class is only what they are scored by.
 pub(crate) fn forecasts(data: &Path) -> String {
     let folder = data.join("forecast_tasks").join(SPLIT);
     let tasks = Table::read(&folder.join("tasks.csv.bz2"));
     let at = |name: &str| tasks.column(name);
-    let (class, file, host, metric, origin, horizon) = (
-        at("cls"),
+    let (file, host, metric, origin, horizon) = (
         at("file"),
         at("host"),
         at("metric"),
@@ -39,10 +39,7 @@ pub(crate) fn forecasts(data: &Path) -> String {
         let hours = Hours::of(table.points(name));
         for row in rows {
             let moment = (whole(row[origin]).unwrap(), whole(row[horizon]).unwrap());
-            let found = match row[class] {
-                "A" => storage(&hours, moment.0),
-                _ => usage(&hours, moment.0),
-            };
+            let found = Class::of(&hours, moment.0).fit(&hours, moment.0);
             let Some(forecast) = found.map(|fit| fit.at(moment.1)) else {
                 continue;
             };
