@@ -9,6 +9,7 @@ mod doctor;
 mod forecast;
 mod host;
 mod hosts;
+mod levels;
 #[cfg(test)]
 mod long;
 mod presence;
@@ -26,6 +27,7 @@ pub use doctor::{Check, Health};
 pub use forecast::{Ahead, ForecastLine, ForecastQuestion, Outlook, PastAccuracy, Resource};
 pub use host::{Filesystem, HostInDepth, Interface};
 pub use hosts::{HostLine, HostState, IndicatorLine, Worst};
+pub use levels::{LEVELS_MAX, LevelLine, LevelQuestion, Levels, Made};
 pub use query::{SampleQuestion, SampleSeries, Samples};
 pub use report::{PrintedReport, ReportFormat, ReportQuestion};
 pub use risks::{Open, RiskQuestion, Risks};
@@ -77,6 +79,8 @@ pub enum Question {
     Query(SampleQuestion),
     /// Where resources will be, and when they run out.
     Forecast(ForecastQuestion),
+    /// Where series of a host will be, said at moments of their past.
+    Levels(LevelQuestion),
     /// The register of risks.
     Risks(RiskQuestion),
     /// The planning report.
@@ -137,6 +141,8 @@ pub enum Body {
         /// What runs out first first.
         forecasts: Vec<ForecastLine>,
     },
+    /// To [`Question::Levels`].
+    Levels(Levels),
     /// To [`Question::Risks`].
     Risks(Risks),
     /// To [`Question::Report`].
@@ -200,6 +206,7 @@ pub async fn answer(
         Question::Forecast(question) => Body::Forecasts {
             forecasts: forecast::forecasts(store, question, now_ms).await?,
         },
+        Question::Levels(question) => Body::Levels(levels::levels(store, question, now_ms).await?),
         Question::Risks(question) => Body::Risks(risks::risks(store, question, now_ms).await?),
         Question::Report(question) => {
             Body::Report(report::report(store, setup, question, now_ms).await?)

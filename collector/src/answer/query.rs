@@ -235,7 +235,7 @@ fn plan(question: &SampleQuestion, from_ms: i64, to_ms: i64) -> Result<Plan, Ans
 
 /// Reads a selector. Without a metric's name (`{__name__=~"node_memory_.*"}`) its metric is empty
 /// and its conditions on `__name__` choose the metrics.
-fn parse(text: &str) -> Result<Selector, AnswerError> {
+pub(super) fn parse(text: &str) -> Result<Selector, AnswerError> {
     let refused = |e: &SelectorError| AnswerError::Asked(pointed(e));
     if !text.trim_start().starts_with('{') {
         return text.parse().map_err(|e| refused(&e));
@@ -368,7 +368,7 @@ fn is_sampled(selector: &Selector) -> bool {
 }
 
 /// Which series of which host a selector means.
-fn chosen(selector: Arc<Selector>, hosts: HostNames) -> Chosen {
+pub(super) fn chosen(selector: Arc<Selector>, hosts: HostNames) -> Chosen {
     Arc::new(move |host: &str, name: &SeriesName| {
         let host = hosts.named(host);
         host.is_some_and(|host| is_meant(&selector.matchers, name, host))

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::chart::course;
 use super::console::Console;
+use super::levels::{self, LevelArgs};
 use super::output::{self, ChartFormat, Records};
 use super::source::SourceArgs;
 use super::table::{Align, Cell, Table, Tone};
@@ -24,10 +25,18 @@ the band of their last weeks: on real hosts, what looked like a trend there turn
 than not. The truth lies in the band four times of five. The same method is replayed on each level's
 own past; where that went badly or could not be tried, no date is given.
 
+With --metric: where each series will be, said at any moment of its past with nothing but the samples
+before it. A line for each series, moment and horizon; value is the median of the day that ends then.
+Series outside the catalogue are forecast as a store where their data up to the moment says so:
+docs/forecast.md.
+
 Examples:
   hostwell forecast
   hostwell forecast --host web-1 --resource disk
-  hostwell forecast --group role=db -o chart")]
+  hostwell forecast --group role=db -o chart
+  hostwell forecast --metric hostwell_memory_used_ratio --horizon 7d
+  hostwell forecast --db old.db --metric '{__name__=~\".+\"}' --from 2026-09-01 --to 2026-11-01 \\
+    --every 84h --horizon 84h,168h -o jsonl")]
 pub(super) struct ForecastArgs {
     /// Only this host; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -47,6 +56,8 @@ pub(super) struct ForecastArgs {
         default_value = "table"
     )]
     output: ChartFormat,
+    #[command(flatten)]
+    levels: LevelArgs,
     #[command(flatten)]
     source: SourceArgs,
 }
@@ -69,6 +80,13 @@ fn label(text: &str) -> Result<(String, String), String> {
 
 /// Asks and prints.
 pub(super) async fn run(args: ForecastArgs, console: &mut Console) -> anyhow::Result<Exit> {
+    if let Some(asked) = args.levels.asked() {
+        let Some(format) = args.output.rows() else {
+            anyhow::bail!("a chart shows resources; with --metric take table, json, jsonl or csv");
+        };
+        let source = args.source.open(console).await?;
+        return levels::run(source, (args.host, args.group), asked, format, console).await;
+    }
     let question = Question::Forecast(ForecastQuestion {
         hosts: args.host,
         group: args.group,

@@ -17,6 +17,7 @@ mod forecast;
 mod host;
 mod hosts;
 mod import;
+mod levels;
 mod output;
 mod query;
 mod report;

@@ -82,6 +82,11 @@ impl Records {
     pub(super) fn csv(&self, console: &mut Console) -> io::Result<()> {
         let header = self.columns.iter().map(|c| text::csv_text(c));
         console.line(&header.collect::<Vec<_>>().join(","))?;
+        self.csv_rows(console)
+    }
+
+    /// The same without a header: what follows on rows that were printed before.
+    pub(super) fn csv_rows(&self, console: &mut Console) -> io::Result<()> {
         for row in &self.rows {
             let fields = row.iter().map(|value| match value {
                 Value::Null => String::new(),

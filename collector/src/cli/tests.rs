@@ -3,6 +3,7 @@
 mod answers;
 mod at_rest;
 mod fixture;
+mod levels;
 mod real_data;
 mod running;
 

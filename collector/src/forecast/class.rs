@@ -7,11 +7,14 @@
 //! 0 for a day that returned. Days count alike, so that a clean-up is one odd day, and any unit will
 //! do.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fit, Hours, storage, usage};
 use crate::forecast::hours::{DAY_MS, HOUR_MS};
 
 /// What a level is like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// It gathers: file systems, inodes.
     Store,
