@@ -8,10 +8,10 @@ use hostwell_proto::id::{HostId, SpoolId};
 
 use super::hosts::Moment;
 use super::presence::presence;
-use super::range::Range;
+use super::range::{Moment as At, Range};
 use super::{
-    Answer, AnswerError, Body, Question, ReportFormat, ReportQuestion, SampleQuestion, Samples,
-    Setup, answer,
+    Answer, AnswerError, Body, LevelQuestion, Made, Question, ReportFormat, ReportQuestion,
+    SampleQuestion, Samples, Setup, answer,
 };
 use crate::plan::availability::Span;
 use crate::series::{Agg, Kind, SeriesName};
@@ -251,4 +251,41 @@ async fn a_report_over_weeks_draws_what_is_gone_and_counts_no_outage_for_it() {
     // To the second, although the samples of that day are gone.
     assert_eq!(known.outages(), [Span::new(off - MINUTE, off + 2 * HOUR)]);
     assert!(known.coverage.received * 1000 >= known.coverage.expected * 990);
+}
+
+#[tokio::test]
+async fn levels_of_the_past_are_forecast_from_rollups_where_samples_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = weeks(folder.path()).await;
+    let levels = async |selector: &str, at_ms: i64| {
+        let question = Question::Levels(LevelQuestion {
+            host: "web-1".into(),
+            selector: selector.into(),
+            made: Made::At(At::AtMs(at_ms)),
+            horizons_ms: vec![7 * DAY],
+        });
+        let answered = answer(&store, &Setup::default(), question, NOW).await;
+        match answered.unwrap().body {
+            Body::Levels(levels) => levels,
+            other => panic!("{other:?}"),
+        }
+    };
+    for at_ms in [START + 10 * DAY, NOW] {
+        let time = levels("node_time_seconds", at_ms).await;
+        // Of the last day's 24 hours, each known by the middle of its minutes.
+        let middle_ms = at_ms - 12 * HOUR - MINUTE / 2;
+        let apart = time.levels[0].value / (middle_ms as f64 / 1000.0) - 1.0;
+        // Rollups have six digits of a mean.
+        assert!(apart.abs() < 5e-6, "{time:?}");
+        let memory = levels("hostwell_memory_used_ratio", at_ms).await;
+        assert!((memory.levels[0].value - 0.9).abs() < 1e-12, "{memory:?}");
+        let all = levels("{__name__=~\".+\"}", at_ms).await;
+        assert_eq!((all.series, all.levels.len(), all.too_little), (4, 4, 0));
+    }
+    assert_eq!(
+        levels("node_time_seconds", START + 3 * DAY)
+            .await
+            .too_little,
+        1
+    );
 }

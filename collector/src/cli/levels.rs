@@ -15,7 +15,7 @@ use super::output::{self, Format, Records};
 use super::source::Source;
 use super::table::{Align, Table};
 use super::time::DAY_MS;
-use super::{Exit, text, words};
+use super::{Exit, words};
 use crate::answer::range::{self, Moment, format_ms};
 use crate::answer::{
     Answer, Body, HostState, LEVELS_MAX, LevelLine, LevelQuestion, Levels, Made, Question,
@@ -290,7 +290,7 @@ fn table(lines: &[LevelLine], console: &mut Console) -> io::Result<()> {
     for line in lines {
         table.row(vec![
             (&line.host).into(),
-            text::clean(&line.metric).into(),
+            (&line.metric).into(),
             format_ms(line.made_at_ms).into(),
             duration(line.horizon_ms).into(),
             words::number(line.value).into(),

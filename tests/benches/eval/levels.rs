@@ -1,55 +1,76 @@
-//! Where a level will be in some days.
+//! Where a level will be in some days: asked of the program itself, which is given whole tables.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use hostwell::forecast::{Class, Hours};
+use hostwell::answer::range::rfc3339;
 use hostwell_tests::figures::Figure;
-use serde_json::json;
+use hostwell_tests::program::{binary, command, run, stdout};
 
 use crate::SPLIT;
 use crate::table::{Table, whole};
 
-/// A forecast for each task, with nothing but the samples up to its moment, which also tell whether it
-/// is a store; the tasks' own class is only what they are scored by.
-pub(crate) fn forecasts(data: &Path) -> String {
-    let folder = data.join("forecast_tasks").join(SPLIT);
-    let tasks = Table::read(&folder.join("tasks.csv.bz2"));
-    let at = |name: &str| tasks.column(name);
-    let (file, host, metric, origin, horizon) = (
-        at("file"),
-        at("host"),
-        at("metric"),
-        at("origin_ms"),
-        at("horizon_ms"),
+/// What the tasks ask of one table.
+#[derive(Default)]
+struct Wanted {
+    origins_ms: BTreeSet<i64>,
+    horizons_ms: BTreeSet<i64>,
+}
+
+/// The tasks' moments are so far apart.
+const EVERY: &str = "84h";
+
+/// Forecasts of every series of every table that the tasks are about, from a database that each table
+/// is imported into. Whether a series is a store the program tells from its data; the tasks' own class
+/// is only what they are scored by.
+pub(crate) fn forecasts(data: &Path, place: &Path) -> String {
+    let tasks = Table::read(
+        &data
+            .join("forecast_tasks")
+            .join(SPLIT)
+            .join("tasks.csv.bz2"),
     );
-    let mut by_series: BTreeMap<(&str, &str), Vec<Vec<&str>>> = BTreeMap::new();
+    let at = |name: &str| tasks.column(name);
+    let (file, host) = (at("file"), at("host"));
+    let (origin, horizon) = (at("origin_ms"), at("horizon_ms"));
+    let mut wanted: BTreeMap<(&str, &str), Wanted> = BTreeMap::new();
     for row in tasks.rows() {
-        let of = by_series.entry((row[file], row[metric]));
-        of.or_default().push(row);
+        let of = wanted.entry((row[file], row[host])).or_default();
+        of.origins_ms.insert(whole(row[origin]).unwrap());
+        of.horizons_ms.insert(whole(row[horizon]).unwrap());
     }
-    let mut text = String::new();
-    let mut open: Option<(&str, Table)> = None;
-    for ((path, name), rows) in by_series {
-        if open.as_ref().is_none_or(|(last, _)| *last != path) {
-            open = Some((path, Table::read(&data.join(path))));
-        }
-        let Some((_, table)) = &open else { continue };
-        let hours = Hours::of(table.points(name));
-        for row in rows {
-            let moment = (whole(row[origin]).unwrap(), whole(row[horizon]).unwrap());
-            let found = Class::of(&hours, moment.0).fit(&hours, moment.0);
-            let Some(forecast) = found.map(|fit| fit.at(moment.1)) else {
-                continue;
-            };
-            let line = json!({
-                "host": row[host], "metric": name,
-                "made_at_ms": moment.0, "horizon_ms": moment.1,
-                "value": forecast.value, "lo80": forecast.low80, "hi80": forecast.high80,
-            });
-            let _ = writeln!(text, "{line}");
-        }
+    let (db, mut text) = (place.join("levels.db"), String::new());
+    let hostwell = |words: &[&str]| {
+        let mut hostwell = command(binary("hostwell"));
+        hostwell.args(words).arg("--db").arg(&db);
+        stdout(&run(&mut hostwell))
+    };
+    for ((file, host), of) in wanted {
+        let path = data.join(file);
+        hostwell(&["import", "csv", path.to_str().unwrap(), "--host", host]);
+        let moment = |ms: Option<&i64>| rfc3339(*ms.unwrap());
+        let from = moment(of.origins_ms.first());
+        let to = moment(of.origins_ms.last());
+        let horizons = of.horizons_ms.iter().map(|ms| format!("{ms}ms"));
+        let horizons: Vec<String> = horizons.collect();
+        let every = "{__name__=~\".+\"}";
+        text += &hostwell(&[
+            "forecast",
+            "--metric",
+            every,
+            "--host",
+            host,
+            "--from",
+            &from,
+            "--to",
+            &to,
+            "--every",
+            EVERY,
+            "--horizon",
+            &horizons.join(","),
+            "-o",
+            "jsonl",
+        ]);
     }
     text
 }

@@ -66,7 +66,7 @@ fn main() {
     let place = tempfile::tempdir().unwrap();
     eprintln!("eval: forecasts");
     let forecasts = place.path().join("forecasts.jsonl");
-    std::fs::write(&forecasts, levels::forecasts(&data)).unwrap();
+    std::fs::write(&forecasts, levels::forecasts(&data, place.path())).unwrap();
     let levels = score(
         &eval.join("score_forecasts.py"),
         &data,

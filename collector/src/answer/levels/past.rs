@@ -14,6 +14,8 @@ use crate::store::{AggregateQuery, Chosen, HostNames, Store, StoreError, WindowQ
 const BACK_MS: i64 = 61 * DAY_MS;
 /// Most samples that are held at a time: some tens of megabytes.
 const SAMPLES_MAX: usize = 4_000_000;
+/// Most samples that are read in place of rollups that are not made yet.
+const UNROLLED_MAX: usize = 20_000_000;
 /// The first stretch that is tried; it grows and shrinks with what it holds.
 const FIRST_MS: i64 = 8 * DAY_MS;
 
@@ -117,7 +119,7 @@ impl<'a> Reading<'a> {
                 under: Arc::new(move |_: &str, name: &SeriesName| {
                     chosen(&host, name).then(|| name.clone())
                 }),
-                samples_max: SAMPLES_MAX,
+                samples_max: UNROLLED_MAX,
             };
             for series in self.store.aggregate(query).await?.series {
                 let hours = self.found.entry(series.name.clone()).or_default();

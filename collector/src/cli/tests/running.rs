@@ -55,7 +55,7 @@ impl Drop for Running {
 #[test]
 fn a_running_collector_and_a_file_at_rest_answer_alike() {
     let fleet = Fleet::new();
-    let questions: [&[&str]; 4] = [
+    let questions: [&[&str]; 5] = [
         &["query", "node_load1", "--since", "1m", "-o", "csv"],
         &[
             "query",
@@ -68,6 +68,15 @@ fn a_running_collector_and_a_file_at_rest_answer_alike() {
         &["host", "web-1", "--since", "20m"],
         &[
             "report", "--since", "20m", "--format", "md", "--group", "role=web",
+        ],
+        &[
+            "forecast",
+            "--metric",
+            "hostwell_cpu_busy_ratio",
+            "--group",
+            "role=web",
+            "-o",
+            "json",
         ],
     ];
     let ask = |flag: &str, value: &str| -> Vec<String> {
