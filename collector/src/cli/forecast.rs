@@ -25,9 +25,9 @@ the band of their last weeks: on real hosts, what looked like a trend there turn
 than not. The truth lies in the band four times of five. The same method is replayed on each level's
 own past; where that went badly or could not be tried, no date is given.
 
-With --metric: where each series will be, said at any moment of its past with nothing but the samples
-before it. A line for each series, moment and horizon; value is the median of the day that ends then.
-Series outside the catalogue are forecast as a store where their data up to the moment says so:
+With --metric: where each series will be, said at any moment of its past with nothing but the
+samples before it. A line for each series, moment and horizon; value is the median of the day that
+ends then. Outside the catalogue a series is a store where its data up to the moment says so:
 docs/forecast.md.
 
 Examples:
