@@ -1,5 +1,6 @@
 //! The Hostwell collector and operator's command line as a library.
 
+pub mod anomaly;
 pub mod answer;
 pub mod api;
 pub mod auth;

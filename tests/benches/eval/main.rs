@@ -1,5 +1,5 @@
 //! Foresight judged on real server data: forecasts and warnings are written as JSON lines and scored
-//! by programs that are not ours. See docs/forecast.md.
+//! by programs that are not ours. See docs/forecast.md and docs/anomaly.md.
 //!
 //! `HOSTWELL_DATA` is the folder of the data (its `open` halves are used), `HOSTWELL_EVAL` that of
 //! the scorers; without them the evaluation fails.
@@ -12,6 +12,7 @@
     reason = "an evaluation reports on the terminal, and by panicking"
 )]
 
+mod anomalies;
 mod exhaustion;
 mod levels;
 mod table;
@@ -85,11 +86,28 @@ fn main() {
             "exhaust.*",
         ],
     );
+    eprintln!("eval: anomalies");
+    let anomalies = anomalies::SETS.map(|set| {
+        let findings = place.path().join(format!("{set}.jsonl"));
+        std::fs::write(&findings, anomalies::findings(&data, set)).unwrap();
+        let findings = findings.to_str().unwrap();
+        let scores = score(
+            &eval.join("score_findings.py"),
+            &data,
+            &["--set", set, "--findings", findings, "--json"],
+        );
+        (set, scores)
+    });
     let mut rows: Vec<Figure> = levels::figures(&levels);
     rows.extend(exhaustion::figures(&exhaustion));
+    rows.extend(anomalies::figures(&anomalies));
+    let anomalies: String = anomalies
+        .iter()
+        .map(|(set, scores)| format!("{set}: {scores}"))
+        .collect();
     let report = format!(
         "# Foresight on real server data\n\n{}\n`make eval`, the `{SPLIT}` halves\n\n{}\n```text\n\
-         {levels}```\n\n```json\n{exhaustion}```\n",
+         {levels}```\n\n```json\n{exhaustion}```\n\n```text\n{anomalies}```\n",
         about(),
         figures(&rows),
     );

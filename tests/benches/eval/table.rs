@@ -25,6 +25,11 @@ impl Table {
         }
     }
 
+    /// The columns' names, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// Where a column is.
     pub(crate) fn column(&self, name: &str) -> usize {
         let found = self.names.iter().position(|n| n == name);

@@ -9,6 +9,7 @@ const CORE: &[&str] = &[
     "collector::words",
     "collector::series",
     "collector::forecast",
+    "collector::anomaly",
     "collector::indicators",
     "collector::rules",
     "collector::plan",

@@ -31,6 +31,7 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ("words", &[]),
     ("series", &[]),
     ("forecast", &["series"]),
+    ("anomaly", &["series"]),
     ("indicators", &["series", "words"]),
     ("rules", &["series", "indicators", "words"]),
     ("plan", &["series", "indicators", "rules", "words"]),
