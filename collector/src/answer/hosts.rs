@@ -2,7 +2,7 @@
 
 mod board;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -202,12 +202,16 @@ pub(super) async fn hosts(
     let records = store.hosts().await?;
     let findings = store.findings(None).await?;
     let moment = Moment::of(store, setup, now_ms).await?;
-    let judged = records.iter().filter(|h| h.retired_ms.is_none());
-    let judged: Vec<HostRecord> = judged.cloned().collect();
+    let mut open: HashMap<&str, Vec<&Finding>> = HashMap::new();
+    for finding in findings.iter().filter(|f| f.state == State::Open) {
+        open.entry(&finding.host_id).or_default().push(finding);
+    }
+    let judged: Vec<&HostRecord> = records.iter().filter(|h| h.retired_ms.is_none()).collect();
     let mut standing = setup.board.standing(store, &judged, moment).await?;
+    let of = |host: &HostRecord| open.get(host.id.as_str()).map_or(&[][..], Vec::as_slice);
     Ok(records
         .iter()
-        .map(|host| line(host, standing.remove(&host.id), &findings, moment))
+        .map(|host| line(host, standing.remove(&host.id), of(host), moment))
         .collect())
 }
 
@@ -251,13 +255,9 @@ pub(super) fn owned(names: Vec<&str>) -> Vec<String> {
 fn line(
     host: &HostRecord,
     indicators: Option<Vec<IndicatorLine>>,
-    findings: &[Finding],
+    open: &[&Finding],
     moment: Moment,
 ) -> HostLine {
-    let open: Vec<&Finding> = findings
-        .iter()
-        .filter(|f| f.host_id == host.id && f.state == State::Open)
-        .collect();
     HostLine {
         id: host.id.clone(),
         name: host.name.clone(),
@@ -268,7 +268,7 @@ fn line(
         labels: host.labels.clone(),
         indicators: indicators.unwrap_or_default(),
         open_findings: open.len(),
-        worst: worst(&open),
+        worst: worst(open),
     }
 }
 

@@ -4,7 +4,7 @@
 //! and again. What took long to make is shown for a while, and made anew in the background; what is
 //! made quickly, and a host's state and age, are always of the moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -92,12 +92,11 @@ impl Board {
     async fn make(
         &self,
         store: &Store,
-        hosts: &[HostRecord],
+        hosts: &[&HostRecord],
         moment: Moment,
     ) -> Result<Arc<Standing>, AnswerError> {
         let begun = Instant::now();
-        let hosts: Vec<&HostRecord> = hosts.iter().collect();
-        let standing = Arc::new(of(store, &hosts, moment).await?);
+        let standing = Arc::new(of(store, hosts, moment).await?);
         self.keep(moment.now_ms, begun.elapsed(), &standing);
         Ok(standing)
     }
@@ -109,15 +108,17 @@ impl Board {
     pub(super) async fn standing(
         self: &Arc<Self>,
         store: &Store,
-        hosts: &[HostRecord],
+        hosts: &[&HostRecord],
         moment: Moment,
-    ) -> Result<BTreeMap<String, Vec<IndicatorLine>>, AnswerError> {
+    ) -> Result<Standing, AnswerError> {
         let standing = match self.shown(moment.now_ms) {
             Shown::Fresh(standing) => standing,
             Shown::Nothing => self.make(store, hosts, moment).await?,
             Shown::Old(standing) => {
-                let (board, store, hosts) = (Arc::clone(self), store.clone(), hosts.to_vec());
+                let (board, store) = (Arc::clone(self), store.clone());
+                let hosts: Vec<HostRecord> = hosts.iter().map(|host| (*host).clone()).collect();
                 tokio::spawn(async move {
+                    let hosts: Vec<&HostRecord> = hosts.iter().collect();
                     if let Err(error) = board.make(&store, &hosts, moment).await {
                         tracing::warn!(%error, "make the indicators of all hosts");
                         *board.kept() = None;
@@ -126,17 +127,15 @@ impl Board {
                 standing
             }
         };
-        // Hosts that came since.
-        let new: Vec<&HostRecord> = hosts
-            .iter()
-            .filter(|h| !standing.contains_key(&h.id))
-            .collect();
-        let mut all: BTreeMap<_, _> = of(store, &new, moment).await?.into_iter().collect();
-        for host in hosts {
-            if let Some(lines) = standing.get(&host.id) {
-                all.insert(host.id.clone(), lines.clone());
-            }
-        }
+        // Hosts that came since are looked at.
+        let is_new = |host: &&&HostRecord| !standing.contains_key(&host.id);
+        let new: Vec<&HostRecord> = hosts.iter().filter(is_new).copied().collect();
+        let mut all = of(store, &new, moment).await?;
+        all.extend(
+            standing
+                .iter()
+                .map(|(id, lines)| (id.clone(), lines.clone())),
+        );
         Ok(all)
     }
 }
