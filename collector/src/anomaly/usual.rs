@@ -53,7 +53,19 @@ pub struct Strays {
     pub usual: f64,
 }
 
-/// The usual of one series. About 40 numbers and the daily course.
+/// What deviations are held against; the same all day.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Yardstick {
+    /// Usual extreme of a day around the level, in deviations, …
+    level: f64,
+    /// … and around level and course.
+    course: f64,
+    /// Below this a deviation is nothing, in the series' unit: a series that hardly moves has none to
+    /// be held against.
+    least: f64,
+}
+
+/// The usual of one series. About 80 numbers and the daily course.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Usual {
     last_ms: i64,
@@ -65,6 +77,8 @@ pub struct Usual {
     course: Vec<f32>,
     today: Day,
     days: VecDeque<Day>,
+    /// Of those days; made when one ends.
+    yardstick: Option<Yardstick>,
 }
 
 /// How much of the old is left after `elapsed_ms`.
@@ -92,6 +106,7 @@ impl Usual {
             course: vec![0.0; SLOTS],
             today: Day::of(time_ms, value),
             days: VecDeque::with_capacity(DAYS),
+            yardstick: None,
         }
     }
 
@@ -108,12 +123,14 @@ impl Usual {
         }
         let slot = (time_ms.rem_euclid(DAY_MS) / SLOT_MS) as usize;
         let usual = self.level + f64::from(self.course[slot]);
-        let least = self.least_deviation();
+        let least = self.yardstick.map_or(0.0, |y| y.least);
         let from_level = deviations(value - self.mean, self.variance.sqrt().max(least));
         let from_course = deviations(value - usual, self.scatter.sqrt().max(least));
-        let strays = self.extremes().filter(|_| least > 0.0);
-        let strays = strays.map(|(level, course)| Strays {
-            times: (from_level / level).max(from_course / course),
+        let judged = self
+            .yardstick
+            .filter(|y| y.least > 0.0 && self.days.len() >= DAYS_MIN);
+        let strays = judged.map(|y| Strays {
+            times: (from_level / y.level).max(from_course / y.course),
             usual,
         });
         self.today.note(value, (from_level, from_course));
@@ -145,24 +162,20 @@ impl Usual {
         let today = Day::of(time_ms, value);
         self.days
             .push_back(std::mem::replace(&mut self.today, today));
+        self.yardstick = self.measure();
     }
 
-    /// The usual extremes of a day.
-    fn extremes(&self) -> Option<(f64, f64)> {
-        if self.days.len() < DAYS_MIN {
-            return None;
-        }
-        let usual = |of: fn(&Day) -> f64| {
+    /// What the remembered days give to hold deviations against.
+    fn measure(&self) -> Option<Yardstick> {
+        let quantile = |of: fn(&Day) -> f64, q: f64| {
             let mut all: Vec<f64> = self.days.iter().map(of).collect();
-            series::quantile(&mut all, USUAL).map(|q| q.max(EXTREME_MIN))
+            series::quantile(&mut all, q)
         };
-        Some((usual(|d| d.level)?, usual(|d| d.course)?))
-    }
-
-    /// Below this a deviation is nothing: a series that hardly moves has none to be held against.
-    fn least_deviation(&self) -> f64 {
-        let mut ranges: Vec<f64> = self.days.iter().map(|d| d.high - d.low).collect();
-        series::quantile(&mut ranges, 0.5).unwrap_or(0.0) * DEVIATION_MIN
+        Some(Yardstick {
+            level: quantile(|d| d.level, USUAL)?.max(EXTREME_MIN),
+            course: quantile(|d| d.course, USUAL)?.max(EXTREME_MIN),
+            least: quantile(|d| d.high - d.low, 0.5)? * DEVIATION_MIN,
+        })
     }
 }
 
