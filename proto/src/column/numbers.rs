@@ -40,7 +40,7 @@ impl Numbers {
     }
 
     /// The values, bit for bit those that were packed.
-    pub fn values(&self) -> Vec<f64> {
+    pub(super) fn values(&self) -> Vec<f64> {
         match self {
             Numbers::Whole {
                 decimals: places,
@@ -84,7 +84,7 @@ impl Numbers {
     }
 
     /// Puts more values behind these. Whole numbers stay whole where both can have the same decimals.
-    pub fn append(&mut self, more: &Numbers) {
+    pub(super) fn append(&mut self, more: &Numbers) {
         if self.is_empty() {
             self.clone_from(more);
             return;
