@@ -16,6 +16,7 @@ mod presence;
 mod query;
 pub mod range;
 mod report;
+mod risk;
 mod risks;
 
 use std::path::PathBuf;
@@ -30,10 +31,11 @@ pub use hosts::{HostLine, HostState, IndicatorLine, Worst};
 pub use levels::{LEVELS_MAX, LevelLine, LevelQuestion, Levels, Made};
 pub use query::{SampleQuestion, SampleSeries, Samples};
 pub use report::{PrintedReport, ReportFormat, ReportQuestion};
+pub use risk::{RiskChange, RiskInDepth};
 pub use risks::{Open, RiskQuestion, Risks};
 
 use crate::rules::host_down;
-use crate::store::{HostEdit, HostRecord, Store, StoreError};
+use crate::store::{Entry, HostEdit, HostRecord, Store, StoreError};
 
 /// Version of the documents below. It grows when a field changes its meaning or goes away; new
 /// fields may come at any time.
@@ -83,6 +85,13 @@ pub enum Question {
     Levels(LevelQuestion),
     /// The register of risks.
     Risks(RiskQuestion),
+    /// One entry of the register, and all that happened to it.
+    Risk {
+        /// Its number.
+        id: i64,
+    },
+    /// Note what somebody decided about entries of the register.
+    EditRisks(RiskChange),
     /// The planning report.
     Report(ReportQuestion),
     /// What is wrong with this set-up.
@@ -145,6 +154,13 @@ pub enum Body {
     Levels(Levels),
     /// To [`Question::Risks`].
     Risks(Risks),
+    /// To [`Question::Risk`].
+    Risk(Box<RiskInDepth>),
+    /// To [`Question::EditRisks`].
+    EditedRisks {
+        /// The entries as they are now.
+        findings: Vec<Entry>,
+    },
     /// To [`Question::Report`].
     Report(PrintedReport),
     /// To [`Question::Doctor`].
@@ -208,6 +224,10 @@ pub async fn answer(
         },
         Question::Levels(question) => Body::Levels(levels::levels(store, question, now_ms).await?),
         Question::Risks(question) => Body::Risks(risks::risks(store, question, now_ms).await?),
+        Question::Risk { id } => Body::Risk(Box::new(risk::risk(store, id).await?)),
+        Question::EditRisks(change) => Body::EditedRisks {
+            findings: risk::change(store, change, now_ms).await?,
+        },
         Question::Report(question) => {
             Body::Report(report::report(store, setup, question, now_ms).await?)
         }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::AnswerError;
 use super::range::Range;
-use crate::rules::{Finding, Severity, State};
-use crate::store::Store;
+use crate::rules::{Severity, State};
+use crate::store::{Entry, Store};
 
 /// A question for the register.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,8 +26,11 @@ pub struct Risks {
     pub open: Open,
     /// How many conditions hold and are not open yet, whatever was asked for.
     pub pending: usize,
+    /// How many of the open ones are muted now.
+    #[serde(default)]
+    pub muted: Open,
     /// Open before pending before closed, the worst first, of equals the oldest.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Entry>,
 }
 
 /// How many findings are open.
@@ -42,6 +45,14 @@ pub struct Open {
 }
 
 impl Open {
+    fn count(&mut self, severity: Severity) {
+        match severity {
+            Severity::Info => self.info += 1,
+            Severity::Warning => self.warning += 1,
+            Severity::Critical => self.critical += 1,
+        }
+    }
+
     /// How many are at least this bad.
     pub fn at_least(&self, severity: Severity) -> usize {
         match severity {
@@ -63,18 +74,17 @@ pub(super) async fn risks(
         .map(|range| range.resolve(now_ms))
         .transpose()
         .map_err(AnswerError::Asked)?;
-    let mut findings = store.findings(within.map(|(from_ms, _)| from_ms)).await?;
-    let mut open = Open::default();
-    for finding in findings.iter().filter(|f| f.state == State::Open) {
-        match finding.severity {
-            Severity::Info => open.info += 1,
-            Severity::Warning => open.warning += 1,
-            Severity::Critical => open.critical += 1,
+    let mut findings = store.register(within.map(|(from_ms, _)| from_ms)).await?;
+    let (mut open, mut muted) = (Open::default(), Open::default());
+    for entry in findings.iter().filter(|e| e.finding.state == State::Open) {
+        open.count(entry.finding.severity);
+        if entry.care.is_muted(now_ms) {
+            muted.count(entry.finding.severity);
         }
     }
-    let is_pending = |f: &&Finding| f.state == State::Pending;
+    let is_pending = |e: &&Entry| e.finding.state == State::Pending;
     let pending = findings.iter().filter(is_pending).count();
-    findings.retain(|finding| {
+    findings.retain(|Entry { finding, .. }| {
         let in_time = match (finding.state, within) {
             (State::Open, _) => true,
             (_, None) => false,
@@ -88,7 +98,7 @@ pub(super) async fn risks(
                 .severity
                 .is_none_or(|least| finding.severity >= least)
     });
-    findings.sort_by_key(|f| {
+    findings.sort_by_key(|Entry { finding: f, .. }| {
         (
             rank(f.state),
             std::cmp::Reverse(f.severity),
@@ -99,6 +109,7 @@ pub(super) async fn risks(
     Ok(Risks {
         open,
         pending,
+        muted,
         findings,
     })
 }

@@ -22,6 +22,7 @@ mod output;
 mod query;
 mod report;
 mod restore;
+mod risk;
 mod risks;
 mod serve;
 mod source;
@@ -31,6 +32,7 @@ mod text;
 mod time;
 mod up;
 mod verify;
+mod who;
 mod words;
 
 use std::ffi::OsString;
@@ -82,6 +84,7 @@ enum Command {
     Host(host::HostArgs),
     Query(query::QueryArgs),
     Risks(risks::RisksArgs),
+    Risk(risk::RiskArgs),
     Forecast(forecast::ForecastArgs),
     Report(report::ReportArgs),
     Import(import::ImportArgs),
@@ -150,6 +153,7 @@ async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exi
         Command::Host(args) => host::run(args, console).await,
         Command::Query(args) => query::run(args, console).await,
         Command::Risks(args) => risks::run(args, console).await,
+        Command::Risk(args) => risk::run(args, console).await,
         Command::Forecast(args) => forecast::run(args, console).await,
         Command::Report(args) => report::run(args, console).await,
         Command::Export(args) => export::run(args, console).await,

@@ -12,11 +12,14 @@ use super::time::{DAY_MS, RangeArgs};
 use super::{Exit, words};
 use crate::answer::range::format_ms;
 use crate::answer::{Body, Question, RiskQuestion, Risks};
-use crate::rules::{Finding, Severity, State};
+use crate::rules::{Severity, State};
+use crate::store::{Care, Entry};
 
 /// Show the register of risks: what is wrong, since when, how bad, what to do
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+What to do about entries is decided with `hostwell risk ack|assign|mute|close|reopen ID`.
+
 Examples:
   hostwell risks
   hostwell risks --severity warning --fail-on critical    exit 1 when something critical is open
@@ -28,7 +31,7 @@ pub(super) struct RisksArgs {
     /// Only what is at least this bad
     #[arg(long, value_name = "SEVERITY", value_enum)]
     severity: Option<Level>,
-    /// Exit 1 when something at least this bad is open
+    /// Exit 1 when something at least this bad is open and not muted
     #[arg(long, value_name = "SEVERITY", value_enum)]
     fail_on: Option<Level>,
     #[command(flatten)]
@@ -83,20 +86,32 @@ pub(super) async fn run(args: RisksArgs, console: &mut Console) -> anyhow::Resul
         args.output.output,
         &answer,
         || records(&risks.findings),
-        |console| table(risks, console),
+        |console| table(risks, answer.as_of_ms, console),
     )?;
-    let found = args
-        .fail_on
-        .map_or(0, |level| risks.open.at_least(level.into()));
-    Ok(if found > 0 { Exit::Found } else { Exit::Fine })
+    let found = args.fail_on.is_some_and(|level| {
+        risks.open.at_least(level.into()) > risks.muted.at_least(level.into())
+    });
+    Ok(if found { Exit::Found } else { Exit::Fine })
 }
 
-fn records(findings: &[Finding]) -> Records {
+pub(super) fn records(entries: &[Entry]) -> Records {
     let mut records = Records::new(&[
-        "id", "state", "severity", "host", "rule", "subject", "since", "opened", "closed",
-        "summary", "advice",
+        "id",
+        "state",
+        "severity",
+        "host",
+        "rule",
+        "subject",
+        "since",
+        "opened",
+        "closed",
+        "summary",
+        "advice",
+        "owner",
+        "acknowledged",
+        "muted_until",
     ]);
-    for f in findings {
+    for Entry { finding: f, care } in entries {
         records.row(vec![
             json!(f.id),
             json!(f.state),
@@ -109,12 +124,15 @@ fn records(findings: &[Finding]) -> Records {
             words::moment(f.closed_ms),
             json!(f.summary),
             json!(f.advice),
+            json!(care.owner),
+            words::moment(care.acknowledged.as_ref().map(|deed| deed.at_ms)),
+            words::moment(care.muted_until_ms),
         ]);
     }
     records
 }
 
-fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
+fn table(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
     let open = &risks.open;
     let pending = match risks.pending {
         0 => String::new(),
@@ -126,7 +144,9 @@ fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
             others => format!("Nothing that bad; {others} less severe open."),
         });
     }
-    let states = risks.findings.iter().any(|f| f.state != State::Open);
+    let cared = |e: &Entry| e.finding.state != State::Open || e.care != Care::default();
+    let states = risks.findings.iter().any(cared);
+    let owners = risks.findings.iter().any(|e| e.care.owner.is_some());
     let mut columns = vec![
         ("ID", Align::Right),
         ("SEVERITY", Align::Left),
@@ -137,8 +157,12 @@ fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
     if states {
         columns.insert(1, ("STATE", Align::Left));
     }
+    if owners {
+        columns.insert(columns.len() - 1, ("OWNER", Align::Left));
+    }
     let mut table = Table::new(&columns);
-    for f in &risks.findings {
+    for entry in &risks.findings {
+        let f = &entry.finding;
         let mut row = vec![
             f.id.to_string().into(),
             words::severity(f),
@@ -147,24 +171,37 @@ fn table(risks: &Risks, console: &mut Console) -> io::Result<()> {
             (&f.summary).into(),
         ];
         if states {
-            row.insert(1, words::finding_state(f.state).into());
+            row.insert(1, words::standing(entry, now_ms).into());
+        }
+        if owners {
+            let owner = entry.care.owner.as_deref().unwrap_or_default();
+            row.insert(row.len() - 1, owner.into());
         }
         table.row(row);
     }
     console.table(&table)?;
-    advice(risks, console)?;
+    advice(risks, now_ms, console)?;
+    let shown = risks
+        .findings
+        .iter()
+        .any(|e| e.finding.state != State::Open);
+    let muted = match risks.muted.at_least(Severity::Info) {
+        0 => String::new(),
+        n => format!(", {n} of them muted"),
+    };
     console.line(&format!(
-        "\n{} critical, {} warning, {} info open{}",
+        "\n{} critical, {} warning, {} info open{muted}{}",
         open.critical,
         open.warning,
         open.info,
-        if states { "" } else { &pending }
+        if shown { "" } else { &pending }
     ))
 }
 
-/// What to do and where to see the samples, for what is open.
-fn advice(risks: &Risks, console: &mut Console) -> io::Result<()> {
-    for f in risks.findings.iter().filter(|f| f.state == State::Open) {
+/// What to do and where to see the samples, for what is open and not muted.
+fn advice(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
+    let told = |e: &&Entry| e.finding.state == State::Open && !e.care.is_muted(now_ms);
+    for Entry { finding: f, .. } in risks.findings.iter().filter(told) {
         console.line("")?;
         console.line(&format!("{}: {}", f.id, super::text::clean(&f.advice)))?;
         if let Some(evidence) = f.evidence.first() {

@@ -213,7 +213,9 @@ impl Source {
     /// Asks one question.
     pub(super) async fn ask(&self, question: Question) -> anyhow::Result<Answer> {
         match self {
-            Source::File(file) if matches!(question, Question::EditHost { .. }) => {
+            Source::File(file)
+                if matches!(question, Question::EditHost { .. } | Question::EditRisks(_)) =>
+            {
                 file.change(question).await
             }
             Source::File(file) => {

@@ -5,6 +5,7 @@ mod at_rest;
 mod fixture;
 mod levels;
 mod real_data;
+mod risk;
 mod running;
 
 use std::io::Write;

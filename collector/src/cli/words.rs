@@ -1,9 +1,10 @@
 //! Numbers as people read them.
 
 use crate::answer::HostState;
-use crate::answer::range::rfc3339;
+use crate::answer::range::{format_ms, rfc3339};
 use crate::indicators::Verdict;
 use crate::rules::{Finding, Severity, State};
+use crate::store::Entry;
 use crate::words;
 
 use super::table::{Cell, Tone};
@@ -50,6 +51,23 @@ pub(super) fn finding_state(state: State) -> &'static str {
         State::Pending => "pending",
         State::Open => "open",
         State::Closed => "closed",
+    }
+}
+
+/// Where the register and people stand with a finding: "open", "acknowledged by anna", "muted until
+/// 2026-12-01 08:00:00Z", "closed by anna".
+pub(super) fn standing(entry: &Entry, now_ms: i64) -> String {
+    let care = &entry.care;
+    match (entry.finding.state, &care.closed, &care.acknowledged) {
+        (State::Closed, Some(closed), _) => format!("closed by {}", closed.by.who),
+        (State::Open, _, _) if care.is_muted(now_ms) => {
+            format!(
+                "muted until {}",
+                format_ms(care.muted_until_ms.unwrap_or(now_ms))
+            )
+        }
+        (State::Open, _, Some(seen)) => format!("acknowledged by {}", seen.who),
+        (state, _, _) => finding_state(state).to_owned(),
     }
 }
 

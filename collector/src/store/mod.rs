@@ -46,6 +46,7 @@ mod open;
 mod queue;
 mod readers;
 mod reading;
+mod register;
 mod registry;
 mod rolling;
 mod schema;
@@ -60,6 +61,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 
 pub use appender::{Appender, Done};
 pub use error::StoreError;
+pub use register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEvent};
 pub use types::{
     AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped,
     GapRecord, Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, Read,
@@ -67,7 +69,6 @@ pub use types::{
     WatchSpan, WindowQuery, Written,
 };
 
-use crate::rules::Finding;
 use crate::series::presence::Run;
 use crate::series::{Kind, SeriesName};
 use error::Fault;
@@ -77,7 +78,7 @@ use history::{
 };
 use readers::Readers;
 use registry::known::{self, Known, Moment};
-use registry::{edit, findings, hosts, watch};
+use registry::{edit, hosts, watch};
 use writer::{Ledger, Writer};
 
 /// A handle to the store; cheap to clone.
@@ -651,36 +652,6 @@ impl Store {
             .readers
             .snapshot("read when the collector was watching", read)
             .await
-    }
-
-    /// The register: pending and open findings, and with `closed` those that closed since.
-    ///
-    /// # Errors
-    /// `Damaged`, `Io`.
-    pub async fn findings(&self, closed_since_ms: Option<i64>) -> Result<Vec<Finding>, StoreError> {
-        let read = move |conn: &rusqlite::Connection| findings::list(conn, closed_since_ms);
-        self.inner.readers.snapshot("read the findings", read).await
-    }
-
-    /// Writes findings back by id (0 = new), keeping each state change in the history for ever.
-    /// A new one with the rule, host and subject of a live one becomes that one.
-    ///
-    /// # Errors
-    /// `Conflict` for an id that was never given out.
-    pub async fn save_findings(
-        &self,
-        findings: Vec<Finding>,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        if findings.is_empty() {
-            return Ok(());
-        }
-        self.write("save the findings", move |ledger| {
-            findings
-                .iter()
-                .try_for_each(|f| findings::save(&ledger.conn, f, now_ms))
-        })
-        .await
     }
 }
 

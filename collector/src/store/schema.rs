@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v2.sql"),
     include_str!("schema_v3.sql"),
     include_str!("schema_v4.sql"),
+    include_str!("schema_v5.sql"),
 ];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
@@ -21,9 +22,15 @@ const MIGRATIONS: &[&str] = &[
 /// a read-only disk, is read as it is; only a collector migrates.
 const READ_AS: &[&[&str]] = &[
     &[],
-    &[NO_ROLLUPS, NOTHING_DROPPED, NAMES_OF_THEIR_OWN],
-    &[NOTHING_DROPPED, NAMES_OF_THEIR_OWN],
-    &[NAMES_OF_THEIR_OWN],
+    &[
+        NO_ROLLUPS,
+        NOTHING_DROPPED,
+        NAMES_OF_THEIR_OWN,
+        NOBODY_CARED,
+    ],
+    &[NOTHING_DROPPED, NAMES_OF_THEIR_OWN, NOBODY_CARED],
+    &[NAMES_OF_THEIR_OWN, NOBODY_CARED],
+    &[NOBODY_CARED],
 ];
 
 /// Before format 2.
@@ -41,6 +48,14 @@ const NAMES_OF_THEIR_OWN: &str = "
        SELECT host, metric AS name, id, id AS metric, id AS labels FROM main.series;
      CREATE TEMP VIEW series AS SELECT host, id AS metric, id AS labels, id FROM main.series;
      CREATE TEMP TABLE given (what, last);";
+/// Before format 5: nobody decided anything about findings, and nobody was told.
+const NOBODY_CARED: &str = "
+     CREATE TEMP VIEW finding_event AS
+       SELECT *, NULL AS edit, NULL AS who, NULL AS note FROM main.finding_event;
+     CREATE TEMP TABLE care (finding, body);
+     CREATE TEMP TABLE outbox (number, target, made_ms, next_ms, tries, body);
+     CREATE TEMP TABLE told (target, finding, body);
+     CREATE TEMP TABLE delivery (target, body);";
 
 /// The newest format this program reads and writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

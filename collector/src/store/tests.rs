@@ -10,6 +10,7 @@ use crate::series::Window;
 
 mod bad_input;
 mod budget;
+mod care;
 mod conformance;
 mod crash;
 mod formats;

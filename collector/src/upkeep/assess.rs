@@ -31,7 +31,7 @@ pub(super) async fn assess(
         .last()
         .filter(|span| now_ms - span.to_ms <= BEAT_MS)
         .map(|span| span.from_ms);
-    let previous = store.findings(None).await?;
+    let previous = store.verdicts().await?;
     for part in parts(hosts) {
         let mut windows = windows(store, part, now_ms).await?;
         let inputs: Vec<RuleInput> = part

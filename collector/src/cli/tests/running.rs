@@ -12,14 +12,14 @@ use crate::config::ServerConfig;
 use crate::serve;
 
 /// A collector on the fleet's database, on free ports, its clock standing still.
-struct Running {
-    url: String,
+pub(super) struct Running {
+    pub(super) url: String,
     stop: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Running {
-    fn on(fleet: &Fleet) -> Running {
+    pub(super) fn on(fleet: &Fleet) -> Running {
         let mut config = ServerConfig {
             data_dir: fleet.folder().to_path_buf(),
             ..ServerConfig::default()

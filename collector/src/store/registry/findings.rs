@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::error::{Fault, StoreError};
 use crate::rules::{Finding, Severity, State};
 
-fn state_text(state: State) -> &'static str {
+pub(super) fn state_text(state: State) -> &'static str {
     match state {
         State::Pending => "pending",
         State::Open => "open",
@@ -13,7 +13,7 @@ fn state_text(state: State) -> &'static str {
     }
 }
 
-fn severity_text(severity: Severity) -> &'static str {
+pub(super) fn severity_text(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "info",
         Severity::Warning => "warning",
@@ -51,73 +51,175 @@ pub(in crate::store) fn list(
     Ok(found)
 }
 
+/// A finding that opens so soon after it closed is the entry it was: one that comes and goes is one
+/// entry, not many.
+pub(in crate::store) const DAMPING_MS: i64 = 3_600_000;
+
+/// One finding by its number.
+pub(super) fn one(conn: &Connection, number: i64) -> Result<Finding, Fault> {
+    let body: Option<String> = conn
+        .prepare_cached("SELECT body FROM finding WHERE number = ?1")?
+        .query_row([number], |r| r.get(0))
+        .optional()?;
+    match body {
+        Some(body) => read(&body, number),
+        None => Err(nobody(number)),
+    }
+}
+
+fn nobody(number: i64) -> Fault {
+    StoreError::Conflict(format!(
+        "no finding has number {number}: `hostwell risks --state all` lists them"
+    ))
+    .into()
+}
+
 /// Writes one finding back. A new one (id 0) with the identity of a live one *is* that one.
 pub(in crate::store) fn save(
     conn: &Connection,
     finding: &Finding,
     now_ms: i64,
 ) -> Result<(), Fault> {
-    let number = if finding.id == 0 {
-        live(conn, finding)?
-    } else {
-        Some(finding.id)
+    let number = match finding.id {
+        0 => live(conn, finding)?,
+        id => Some(id),
     };
-    let (state, severity) = (state_text(finding.state), severity_text(finding.severity));
-    let closed_ms = match finding.state {
+    let before = number.map(|number| one(conn, number)).transpose()?;
+    let mut finding = finding.clone();
+    finding.closed_ms = match finding.state {
         State::Closed => Some(finding.closed_ms.unwrap_or(now_ms)),
         _ => None,
     };
-    let finding = Finding {
-        closed_ms,
-        id: number.unwrap_or(0),
-        ..finding.clone()
+    let was_open = before.as_ref().is_some_and(|b| b.state == State::Open);
+    if finding.state == State::Closed && finding.opened_ms.is_none() && !was_open {
+        // It was only pending, which is nothing to remember.
+        return number.map_or(Ok(()), |number| forget(conn, number));
+    }
+    let twin = match finding.state {
+        State::Open if !was_open => closed_lately(conn, &finding, now_ms)?,
+        _ => None,
     };
-    let body = serde_json::to_string(&finding).map_err(|e| StoreError::Io {
-        doing: "write a finding",
-        source: e.into(),
-    })?;
-    let number = match number {
-        Some(number) => {
-            let before: Option<(String, String)> = conn
-                .prepare_cached("SELECT state, severity FROM finding WHERE number = ?1")?
-                .query_row([number], |r| Ok((r.get(0)?, r.get(1)?)))
-                .optional()?;
-            let Some(before) = before else {
-                return Err(StoreError::Conflict(format!("no finding has number {number}")).into());
-            };
-            conn.prepare_cached(
-                "UPDATE finding SET state = ?1, severity = ?2, closed_ms = ?3, body = ?4
-                 WHERE number = ?5",
-            )?
-            .execute(params![state, severity, closed_ms, body, number])?;
-            if (before.0.as_str(), before.1.as_str()) == (state, severity) {
-                return Ok(());
+    let before = match twin {
+        Some(twin) => {
+            if let Some(number) = number {
+                forget(conn, number)?;
             }
-            number
+            finding.opened_ms = twin.opened_ms.or(finding.opened_ms);
+            Some(twin)
         }
-        None => {
-            conn.prepare_cached(
-                "INSERT INTO finding (rule, host_id, subject, state, severity, closed_ms, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                finding.rule,
-                finding.host_id,
-                finding.subject,
-                state,
-                severity,
-                closed_ms,
-                body
-            ])?;
-            conn.last_insert_rowid()
-        }
+        None => before,
     };
+    finding.id = match &before {
+        Some(before) => before.id,
+        None => next_number(conn)?,
+    };
+    write(conn, &finding, before.is_none())?;
+    if finding.state != State::Pending {
+        super::care::follow(conn, &finding, finding.id)?;
+    }
+    let now = (finding.state, finding.severity);
+    if before.is_some_and(|before| (before.state, before.severity) == now) {
+        return Ok(());
+    }
     conn.prepare_cached(
         "INSERT INTO finding_event (finding, at_ms, state, severity, body)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![number, now_ms, state, severity, body])?;
+    .execute(params![
+        finding.id,
+        now_ms,
+        state_text(finding.state),
+        severity_text(finding.severity),
+        text(&finding)?
+    ])?;
     Ok(())
+}
+
+fn text(finding: &Finding) -> Result<String, Fault> {
+    serde_json::to_string(finding).map_err(|e| {
+        let (doing, source) = ("write a finding", e.into());
+        StoreError::Io { doing, source }.into()
+    })
+}
+
+fn write(conn: &Connection, finding: &Finding, new: bool) -> Result<(), Fault> {
+    let (state, severity) = (state_text(finding.state), severity_text(finding.severity));
+    let body = text(finding)?;
+    if new {
+        conn.prepare_cached(
+            "INSERT INTO finding (number, rule, host_id, subject, state, severity, closed_ms, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            finding.id,
+            finding.rule,
+            finding.host_id,
+            finding.subject,
+            state,
+            severity,
+            finding.closed_ms,
+            body
+        ])?;
+    } else {
+        conn.prepare_cached(
+            "UPDATE finding SET state = ?1, severity = ?2, closed_ms = ?3, body = ?4
+             WHERE number = ?5",
+        )?
+        .execute(params![
+            state,
+            severity,
+            finding.closed_ms,
+            body,
+            finding.id
+        ])?;
+    }
+    Ok(())
+}
+
+/// The number of a new finding: no number ever means two of them.
+fn next_number(conn: &Connection) -> Result<i64, Fault> {
+    Ok(conn
+        .prepare_cached("UPDATE given SET last = last + 1 WHERE what = 'finding' RETURNING last")?
+        .query_row([], |r| r.get(0))?)
+}
+
+/// Removes what never opened.
+fn forget(conn: &Connection, number: i64) -> Result<(), Fault> {
+    for sql in [
+        "DELETE FROM finding_event WHERE finding = ?1",
+        "DELETE FROM care WHERE finding = ?1",
+        "DELETE FROM finding WHERE number = ?1",
+    ] {
+        conn.prepare_cached(sql)?.execute([number])?;
+    }
+    Ok(())
+}
+
+/// The entry of the same identity that closed last, if that was a moment ago.
+fn closed_lately(
+    conn: &Connection,
+    finding: &Finding,
+    now_ms: i64,
+) -> Result<Option<Finding>, Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT number, body FROM finding
+         WHERE state = 'closed' AND closed_ms >= ?1 AND rule = ?2 AND host_id = ?3 AND subject = ?4
+         ORDER BY closed_ms DESC, number DESC LIMIT 1",
+    )?;
+    let since_ms = now_ms - DAMPING_MS;
+    let mut rows = select.query(params![
+        since_ms,
+        finding.rule,
+        finding.host_id,
+        finding.subject
+    ])?;
+    let Some(r) = rows.next()? else {
+        return Ok(None);
+    };
+    let body: String = r.get(1)?;
+    let twin = read(&body, r.get(0)?)?;
+    // One that never opened, from before such ones were forgotten, was no entry.
+    Ok(Some(twin).filter(|twin| twin.opened_ms.is_some()))
 }
 
 fn live(conn: &Connection, finding: &Finding) -> Result<Option<i64>, Fault> {

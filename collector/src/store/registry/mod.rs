@@ -1,5 +1,6 @@
 //! The registry half: hosts, findings, when the collector watched. Small and transactional.
 
+pub(super) mod care;
 pub(super) mod edit;
 pub(super) mod findings;
 pub(super) mod hosts;

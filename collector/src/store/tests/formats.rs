@@ -11,6 +11,7 @@ const RELEASED: &[(i64, &str)] = &[
     (2, include_str!("../testdata/v2.sql")),
     (3, include_str!("../testdata/v3.sql")),
     (4, include_str!("../testdata/v4.sql")),
+    (5, include_str!("../testdata/v5.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.
@@ -48,6 +49,13 @@ async fn content(folder: &Path) -> Store {
     store.beat(T0).await.unwrap();
     let open = super::register::finding("disk_full", 1, State::Open);
     store.save_findings(vec![open], T0).await.unwrap();
+    let seen = Deed {
+        at_ms: T0 + 1,
+        who: "anna".into(),
+        note: Some("disk ordered".into()),
+    };
+    let acknowledged = store.edit_risks(vec![1], RiskEdit::Acknowledge, seen);
+    acknowledged.await.unwrap();
     let into = HostEdit::MergeInto { into: "web".into() };
     store.edit_host("old", into, T0).await.unwrap();
     store
@@ -79,6 +87,11 @@ async fn answers(store: &Store) {
         (1, "db")
     );
     assert_eq!(store.findings(None).await.unwrap()[0].rule, "disk_full");
+    let (entry, events) = store.risk(1).await.unwrap();
+    assert_eq!(
+        (entry.finding.id, &events[0].happened),
+        (1, &Happened::Opened)
+    );
     assert_eq!(store.watch_spans(T0, T0).await.unwrap().len(), 1);
     assert_eq!(
         store.facts(true).await.unwrap().problems,
@@ -136,6 +149,10 @@ async fn every_released_format_opens_migrates_and_answers() {
             store.facts(false).await.unwrap().schema_version,
             schema::KNOWN
         );
+        // The next finding has a number that none had before.
+        let next = super::register::finding("host_down", 1, State::Open);
+        store.save_findings(vec![next], T0).await.unwrap();
+        assert_eq!(store.findings(None).await.unwrap()[1].id, 2);
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rules::Finding;
 
 pub(super) fn finding(rule: &str, n: u8, state: State) -> Finding {
     Finding {
@@ -66,9 +67,9 @@ async fn a_finding_keeps_its_number_and_every_change_of_state() {
     assert_eq!(store.findings(None).await.unwrap(), []);
     assert_eq!(store.findings(Some(T0 + 20)).await.unwrap(), [found]);
     assert_eq!(store.findings(Some(T0 + 21)).await.unwrap(), []);
-    // The same thing again is another finding.
+    // The same thing much later is another finding.
     store
-        .save_findings(vec![finding("disk_full", 1, State::Open)], T0 + 30)
+        .save_findings(vec![finding("disk_full", 1, State::Open)], T0 + DAY)
         .await
         .unwrap();
     assert_eq!(store.findings(None).await.unwrap()[0].id, 2);
