@@ -4,6 +4,7 @@
 //! `wire` is generated from `hostwell/v1/*.proto` and committed, so that nobody needs `protoc`;
 //! `tests/generated.rs` regenerates it with a pure-Rust compiler and fails when it differs.
 
+pub mod codec;
 pub mod column;
 pub mod id;
 pub mod metric;

@@ -13,6 +13,7 @@ fn generated_code_is_fresh() {
     tonic_prost_build::configure()
         .out_dir(out.path())
         .build_transport(true)
+        .codec_path("crate::codec::SmallBuffers")
         .compile_fds(descriptors)
         .unwrap();
     let fresh = std::fs::read_to_string(out.path().join("hostwell.v1.rs")).unwrap();
