@@ -179,7 +179,9 @@ impl Body {
     /// About how many bytes of JSON it makes.
     fn room(&self) -> usize {
         const FEW: usize = 4 << 10;
+        const HOST: usize = 1536;
         match self {
+            Body::Hosts { hosts } => FEW + HOST * hosts.len(),
             Body::Samples(samples) => FEW + samples.room(),
             _ => FEW,
         }

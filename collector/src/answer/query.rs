@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hostwell_proto::metric::{CATALOGUE, Metric, Unit};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::AnswerError;
 use super::host::nearest;
@@ -93,7 +93,30 @@ pub struct SampleSeries {
     /// Milliseconds since the Unix epoch; a step is named by its start.
     pub times_ms: Vec<i64>,
     /// One a time.
+    #[serde(serialize_with = "briefly")]
     pub values: Vec<f64>,
+}
+
+/// Doubles below this are whole numbers exactly when they look like one.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Bytes and counts without a fraction: nearly every sample is one, and written so it is shorter
+/// and takes a third of the time.
+fn briefly<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().copied().map(Brief))
+}
+
+struct Brief(f64);
+
+impl Serialize for Brief {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Brief(value) = *self;
+        let is_whole = value.trunc() == value && value.abs() < WHOLE_MAX;
+        match is_whole && (value != 0.0 || value.is_sign_positive()) {
+            true => to.serialize_i64(value as i64),
+            false => to.serialize_f64(value),
+        }
+    }
 }
 
 impl Samples {
@@ -583,6 +606,24 @@ mod tests {
             let groups = grouped(&found, grid, &[], agg);
             assert_eq!(groups[0].values, [value], "{agg}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_written_without_a_fraction_and_come_back_as_they_were() {
+        let values = [0.0, -0.0, 1.0, -7.0, 0.25, 1e15, WHOLE_MAX, -1e300, 4096.5];
+        let series = SampleSeries {
+            labels: BTreeMap::new(),
+            times_ms: (0..values.len() as i64).collect(),
+            values: values.to_vec(),
+        };
+        let json = serde_json::to_string(&series).unwrap();
+        assert!(
+            json.contains("[0,-0.0,1,-7,0.25,1000000000000000,"),
+            "{json}"
+        );
+        let back: SampleSeries = serde_json::from_str(&json).unwrap();
+        let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<u64>>();
+        assert_eq!(bits(&back.values), bits(&values));
     }
 
     proptest! {
