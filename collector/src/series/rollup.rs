@@ -120,7 +120,12 @@ impl Step {
             increase,
             in_holes: sum_rounded(step.growth.in_holes),
             covered_ms: step.growth.covered_ms,
-            sketch: (sketched && values > 0).then(|| Sketch::of(finite())),
+            sketch: (sketched && values > 0).then(|| match min == max {
+                // The values as they are told, not as they were before rounding: they may lie
+                // in another bucket.
+                true => Sketch::repeated(min, values),
+                false => Sketch::of(finite()),
+            }),
         }
     }
 

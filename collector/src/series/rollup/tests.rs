@@ -148,6 +148,21 @@ fn a_counter_seen_once_has_a_sample_and_no_rate() {
 }
 
 #[test]
+fn values_that_are_told_as_one_have_the_sketch_of_that_one() {
+    // 1,826,485.8… a second, told as 1,826,490: another bucket of the sketch.
+    let grown = 566_210_612.350_2;
+    let counter = series(Kind::Counter, &[(0, 0.0), (310_000, grown)]);
+    let steps = steps(&counter, (0, HOUR), HOUR, 310_000, true);
+    let told = Sketch::repeated(steps[0].min, 1);
+    assert_ne!(
+        Sketch::of([grown / 310.0].into_iter()),
+        told,
+        "the case is none"
+    );
+    assert_eq!(steps[0].sketch, Some(told));
+}
+
+#[test]
 fn a_sketch_of_a_part_is_no_sketch_of_the_whole() {
     let gauge = series(Kind::Gauge, &[(0, 1.0), (10_000, 5.0)]);
     let with = steps(&gauge, (0, HOUR), HOUR, 10_000, true);
