@@ -16,6 +16,8 @@ use crate::store::{HostRecord, Store};
 const QUICK: Duration = Duration::from_millis(100);
 /// Making the indicators takes at most one part in so many of the time.
 const SHARE: u32 = 20;
+/// In the background it rests for so many times what it worked, so that nobody waits for it.
+const RESTS: u32 = 3;
 /// Older indicators than this are not shown.
 const AGE_MAX: Duration = Duration::from_secs(60);
 
@@ -44,7 +46,11 @@ impl Kept {
 
 /// The board.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<Option<Kept>>);
+pub(crate) struct Board {
+    kept: Mutex<Option<Kept>>,
+    /// Held by the one who makes it while others, who find nothing, wait.
+    making: tokio::sync::Mutex<()>,
+}
 
 /// What is to be done about a board.
 enum Shown {
@@ -58,7 +64,7 @@ enum Shown {
 impl Board {
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
         // Every change is one step.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shown(&self, now_ms: i64) -> Shown {
@@ -82,23 +88,46 @@ impl Board {
     fn keep(&self, at_ms: i64, took: Duration, standing: &Arc<Standing>) {
         *self.kept() = (took >= QUICK).then(|| Kept {
             at_ms,
-            shown: (took * SHARE).min(AGE_MAX),
+            // Half of its age is left to make it anew.
+            shown: (took * SHARE).min(AGE_MAX / 2),
             standing: Arc::clone(standing),
             renewed: false,
         });
     }
 
-    /// Makes the indicators of all hosts and keeps them.
+    /// Makes the indicators of all hosts and keeps them, resting for so many times what it worked.
     async fn make(
+        &self,
+        store: &Store,
+        hosts: &[&HostRecord],
+        (moment, rests): (Moment, u32),
+    ) -> Result<Arc<Standing>, AnswerError> {
+        let (mut standing, mut worked) = (Standing::new(), Duration::ZERO);
+        for some in hosts.chunks(HOSTS_AT_ONCE) {
+            let begun = Instant::now();
+            standing.extend(of(store, some, moment).await?);
+            worked += begun.elapsed();
+            if rests > 0 {
+                tokio::time::sleep(begun.elapsed() * rests).await;
+            }
+        }
+        let standing = Arc::new(standing);
+        self.keep(moment.now_ms, worked, &standing);
+        Ok(standing)
+    }
+
+    /// What another made meanwhile, or makes it.
+    async fn wait_or_make(
         &self,
         store: &Store,
         hosts: &[&HostRecord],
         moment: Moment,
     ) -> Result<Arc<Standing>, AnswerError> {
-        let begun = Instant::now();
-        let standing = Arc::new(of(store, hosts, moment).await?);
-        self.keep(moment.now_ms, begun.elapsed(), &standing);
-        Ok(standing)
+        let _one_at_a_time = self.making.lock().await;
+        match self.shown(moment.now_ms) {
+            Shown::Fresh(standing) => Ok(standing),
+            Shown::Old(_) | Shown::Nothing => self.make(store, hosts, (moment, 0)).await,
+        }
     }
 
     /// The indicators of some hosts, by their ids.
@@ -113,13 +142,13 @@ impl Board {
     ) -> Result<Standing, AnswerError> {
         let standing = match self.shown(moment.now_ms) {
             Shown::Fresh(standing) => standing,
-            Shown::Nothing => self.make(store, hosts, moment).await?,
+            Shown::Nothing => self.wait_or_make(store, hosts, moment).await?,
             Shown::Old(standing) => {
                 let (board, store) = (Arc::clone(self), store.clone());
                 let hosts: Vec<HostRecord> = hosts.iter().map(|host| (*host).clone()).collect();
                 tokio::spawn(async move {
                     let hosts: Vec<&HostRecord> = hosts.iter().collect();
-                    if let Err(error) = board.make(&store, &hosts, moment).await {
+                    if let Err(error) = board.make(&store, &hosts, (moment, RESTS)).await {
                         tracing::warn!(%error, "make the indicators of all hosts");
                         *board.kept() = None;
                     }
@@ -183,5 +212,32 @@ mod tests {
         assert_eq!(shown(&board, 10_002), "as it is", "somebody is making it");
         assert_eq!(shown(&board, 60_001), "not", "too old");
         assert_eq!(shown(&board, -1), "not", "the clock was turned back");
+    }
+
+    #[test]
+    fn what_takes_very_long_is_made_anew_before_it_is_too_old() {
+        let board = board(10_000);
+        assert_eq!(shown(&board, 30_000), "as it is");
+        assert_eq!(shown(&board, 30_001), "once more");
+    }
+
+    #[tokio::test]
+    async fn those_who_find_nothing_wait_for_one_who_makes_it() {
+        let (board, folder) = (board(500), tempfile::tempdir().unwrap());
+        let store = Store::open(crate::store::StoreOptions {
+            path: folder.path().join("hostwell.db"),
+            retention_ms: i64::MAX / 4,
+            series_per_host_max: 10,
+            hosts_max: 10,
+        });
+        let store = store.await.unwrap();
+        let moment = Moment {
+            now_ms: 1_000_000,
+            watching_since_ms: None,
+            silence: crate::rules::host_down::Levels::default(),
+        };
+        let before = Arc::clone(&board.kept().as_ref().unwrap().standing);
+        let found = board.wait_or_make(&store, &[], moment).await.unwrap();
+        assert!(Arc::ptr_eq(&found, &before), "made twice");
     }
 }
