@@ -18,6 +18,7 @@ mod selector;
 pub mod sketch;
 #[cfg(test)]
 mod tests;
+mod total;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use counter::{Growth, Pair};
 pub use hostwell_proto::metric::Kind;
 pub use resample::{Agg, Grid, combine, nice_step_ms, quantile};
 pub use selector::{Matcher, Op, Pattern, Selector, SelectorError};
+pub use total::Total;
 
 /// Neighbours further apart than this many cadences have a hole between them.
 pub const HOLE_CADENCES: i64 = 3;

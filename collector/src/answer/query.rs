@@ -13,7 +13,7 @@ use super::host::nearest;
 use super::range::Range;
 use crate::series::derived;
 use crate::series::{
-    Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, combine,
+    Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, Total, combine,
 };
 use crate::store::{Chosen, HostName, HostNames, Read, Store, WindowQuery};
 
@@ -149,13 +149,14 @@ pub(super) async fn samples(
     let (mut series, agg, error, read) = match coarse {
         Some(coarse) => (coarse.series, coarse.agg, coarse.error, Some(coarse.read)),
         None => {
-            let found = read(store, &plan, &question, &hosts).await?;
+            let wanted = wanted(&plan, &question);
+            let found = read(store, &plan, (&question, wanted), &hosts).await?;
             let agg = match question.agg {
                 None if plan.aggregates => default_agg(&found)?,
                 asked => asked,
             };
             let series = match agg {
-                Some(agg) => aggregate(found, &plan, &question.by, agg),
+                Some(agg) => aggregate(found, &plan, &question.by, wanted.left_of(agg)),
                 None => found.into_iter().map(|(series, _)| series).collect(),
             };
             (series, agg, None, None)
@@ -310,11 +311,10 @@ fn meant<'a>(
 async fn read(
     store: &Store,
     plan: &Plan,
-    question: &SampleQuestion,
+    (question, wanted): (&SampleQuestion, Wanted),
     hosts: &HostNames,
 ) -> Result<Vec<(Series, i64)>, AnswerError> {
     let by = &question.by;
-    let newest_only = question.agg == Some(Agg::Last) && plan.whole;
     let (selector, meant) = meant(plan, hosts)?;
     if meant.is_empty() {
         return Ok(Vec::new());
@@ -339,8 +339,11 @@ async fn read(
     let early = is_sampled(&selector);
     let chosen = early.then(|| chosen(Arc::clone(&selector), hosts.clone()));
     let windows = match chosen {
-        Some(chosen) if newest_only => store.latest(query, chosen).await?,
-        Some(chosen) => store.chosen_windows(query, chosen).await?,
+        Some(chosen) => match wanted {
+            Wanted::All => store.chosen_windows(query, chosen).await?,
+            Wanted::Newest => store.latest(query, chosen).await?,
+            Wanted::Whole(agg) => store.whole(query, chosen, agg).await?,
+        },
         None => store.windows(query).await?,
     };
     let mut found = Vec::new();
@@ -372,6 +375,50 @@ async fn read(
         known(&selector.metric)?;
     }
     Ok(found)
+}
+
+/// Which samples of a series a question needs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wanted {
+    All,
+    /// Only the newest.
+    Newest,
+    /// One for all of them.
+    Whole(Agg),
+}
+
+impl Wanted {
+    /// What is left to do of an aggregation with the samples that come.
+    fn left_of(self, agg: Agg) -> Agg {
+        match (self, agg) {
+            // Counted already.
+            (Wanted::Whole(_), Agg::Count) => Agg::Sum,
+            _ => agg,
+        }
+    }
+}
+
+fn wanted(plan: &Plan, question: &SampleQuestion) -> Wanted {
+    if !plan.whole || !is_sampled(&plan.selector) {
+        return Wanted::All;
+    }
+    let metric = Metric::by_name(&plan.selector.metric).map(Metric::descriptor);
+    let is_gauge = metric.is_some_and(|row| row.kind == Kind::Gauge);
+    let default = plan.aggregates.then_some(Agg::Avg);
+    match question.agg.or(default) {
+        Some(Agg::Last) => Wanted::Newest,
+        Some(agg) if is_gauge => {
+            let (in_time, _) = match question.by.is_empty() {
+                true => (agg, agg),
+                false => in_time_and_across(agg, Kind::Gauge),
+            };
+            match Total::can_tell(in_time) {
+                true => Wanted::Whole(in_time),
+                false => Wanted::All,
+            }
+        }
+        _ => Wanted::All,
+    }
 }
 
 /// Whether a selector means known metrics that are sampled, none that is derived from others: then

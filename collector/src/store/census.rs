@@ -48,8 +48,11 @@ pub(super) fn census(conn: &Connection, path: &Path) -> Result<Census, Fault> {
         },
     )?;
     gather(
-        "SELECT family, 0, count(*), sum(samples), sum(length(payload)), min(start_ms), max(end_ms)
-         FROM block GROUP BY family ORDER BY family",
+        "SELECT family, 0, count(*), sum(samples),
+                sum(length(block.payload) + coalesce(length(total.payload), 0)),
+                min(start_ms), max(end_ms)
+         FROM block LEFT JOIN total ON total.block = block.number
+         GROUP BY family ORDER BY family",
         row,
     )?;
     gather(

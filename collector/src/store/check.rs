@@ -11,6 +11,7 @@ use super::history::names;
 use super::history::parcel::Parcel;
 use super::history::ranges::Ranges;
 use super::history::rollup;
+use super::history::total;
 use super::open::beside;
 use super::types::StoreFacts;
 
@@ -80,6 +81,7 @@ pub(super) fn problems(conn: &Connection) -> Vec<String> {
     problems.part("file structure", |p| structure(conn, p));
     problems.part("journal", |p| payloads(conn, "journal", Parcel::unpack, p));
     problems.part("blocks", |p| payloads(conn, "block", Parcel::unseal, p));
+    problems.part("totals", |p| totals(conn, p));
     problems.part("rollups", |p| rollups(conn, p));
     problems.part("repeated samples", |p| repeats(conn, p));
     problems.part("spools", |p| spools(conn, p));
@@ -151,6 +153,44 @@ fn payloads(
         if parcel.series.iter().any(|id| owners.get(id) != Some(&host)) {
             problems.add(format!(
                 "{table} {number}: holds a series that is not its host's"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether what stands beside the blocks is what their samples come to.
+fn totals(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut gauges: HashSet<i64> = HashSet::new();
+    let mut select = conn.prepare(
+        "SELECT s.id FROM series AS s JOIN metric AS m ON m.id = s.metric WHERE m.kind = 'gauge'",
+    )?;
+    for id in select.query_map([], |r| r.get(0))? {
+        gauges.insert(id?);
+    }
+    let mut select = conn.prepare(
+        "SELECT t.block, t.crc32c, t.payload, b.payload FROM total AS t
+         JOIN block AS b ON b.number = t.block",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let number: i64 = r.get(0)?;
+        let told = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let read = total::verified(number, r.get(1)?, told).and_then(|()| total::decode(told));
+        let told = match read {
+            Ok(told) => told,
+            Err(Fault::Sql(Trouble::Damaged(what))) => {
+                problems.add(what);
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
+        let payload = r.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        // What does not open was told about already.
+        let holds = Parcel::unseal(payload).ok();
+        if holds.is_some_and(|p| total::of_parcel(&p, |id| gauges.contains(&id)) != told) {
+            problems.add(format!(
+                "block {number}: its totals are not what its samples come to"
             ));
         }
     }

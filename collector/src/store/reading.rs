@@ -8,11 +8,11 @@ use tokio::task::JoinSet;
 
 use super::error::{Fault, StoreError, io};
 use super::history::window::{Ask, Room, Source};
-use super::history::{latest, window};
+use super::history::{latest, whole, window};
 use super::registry::hosts;
 use super::types::{Chosen, WindowQuery};
 use super::{Store, ask};
-use crate::series::Window;
+use crate::series::{Agg, Window};
 
 /// A thread more is worth it for so many hosts.
 const HOSTS_MIN: usize = 16;
@@ -87,6 +87,23 @@ impl Store {
         };
         let doing = "read the newest samples";
         self.in_parts(doing, query, read).await
+    }
+
+    /// The same with one sample for each of these series: the aggregation of all of its samples in
+    /// the range. What blocks say of themselves is not read again.
+    ///
+    /// # Errors
+    /// As [`Store::windows`].
+    pub async fn whole(
+        &self,
+        query: WindowQuery,
+        chosen: Chosen,
+        agg: Agg,
+    ) -> Result<Vec<Window>, StoreError> {
+        let read = move |from: Source<'_>, asks: Vec<Ask>, query: &WindowQuery, room: &Room| {
+            whole::read(from, asks, (query, &chosen, agg), room)
+        };
+        self.in_parts("add samples up", query, read).await
     }
 
     /// Reads hosts in parts, each on a thread and a connection of its own; the windows of all of

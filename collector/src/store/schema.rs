@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v3.sql"),
     include_str!("schema_v4.sql"),
     include_str!("schema_v5.sql"),
+    include_str!("schema_v6.sql"),
 ];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
@@ -27,10 +28,12 @@ const READ_AS: &[&[&str]] = &[
         NOTHING_DROPPED,
         NAMES_OF_THEIR_OWN,
         NOBODY_CARED,
+        NO_TOTALS,
     ],
-    &[NOTHING_DROPPED, NAMES_OF_THEIR_OWN, NOBODY_CARED],
-    &[NAMES_OF_THEIR_OWN, NOBODY_CARED],
-    &[NOBODY_CARED],
+    &[NOTHING_DROPPED, NAMES_OF_THEIR_OWN, NOBODY_CARED, NO_TOTALS],
+    &[NAMES_OF_THEIR_OWN, NOBODY_CARED, NO_TOTALS],
+    &[NOBODY_CARED, NO_TOTALS],
+    &[NO_TOTALS],
 ];
 
 /// Before format 2.
@@ -56,6 +59,9 @@ const NOBODY_CARED: &str = "
      CREATE TEMP TABLE outbox (number, target, made_ms, next_ms, tries, body);
      CREATE TEMP TABLE told (target, finding, body);
      CREATE TEMP TABLE delivery (target, body);";
+
+/// Before format 6.
+const NO_TOTALS: &str = "CREATE TEMP TABLE total (block, crc32c, payload);";
 
 /// The newest format this program reads and writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

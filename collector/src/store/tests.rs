@@ -22,6 +22,7 @@ mod names;
 mod planner;
 mod register;
 mod rollups;
+mod whole;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;

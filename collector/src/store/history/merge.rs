@@ -14,7 +14,7 @@ use super::super::error::Fault;
 use super::super::writer::Ledger;
 use super::parcel::Parcel;
 use super::relations::{Relations, names};
-use super::seal::{Fresh, HOLE_MS, Points, TICKS_MAX, insert, settle, stretches};
+use super::seal::{Fresh, HOLE_MS, Known, Points, TICKS_MAX, insert, settle, stretches};
 
 /// How many blocks before and behind the fresh ones are looked at.
 const NEIGHBOURS: i64 = 8;
@@ -158,16 +158,16 @@ fn merged(
         }
     }
     members.values_mut().for_each(settle);
-    let (_, names) = names(conn, host)?;
+    let (sorts, names) = names(conn, host)?;
+    let host_knows = Known {
+        relations,
+        sorts: &sorts,
+        names: &names,
+    };
     let mut blocks = Vec::new();
     for stretch in stretches(&members) {
         let kept = within(&members, stretch);
-        blocks.push(Fresh::of(
-            family,
-            &kept,
-            (relations, &names),
-            known.clone(),
-        )?);
+        blocks.push(Fresh::of(family, &kept, host_knows, known.clone())?);
     }
     Ok(Merged {
         host,

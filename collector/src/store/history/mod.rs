@@ -4,7 +4,8 @@
 //! in the same transaction) → `head` (the same bytes in memory) → `seal` (one block for each family and
 //! stretch of time) → `merge` (small blocks become larger ones) → `rollup` (steps of whole days, kept
 //! longer) → `retention` (whole blocks dropped). `window` merges what is sealed with what is not;
-//! `latest` looks only for the newest samples; `aggregate` answers from rollups and samples; `fold`
+//! `latest` looks only for the newest samples, `whole` for what all of them come to (`total`, beside
+//! each block); `aggregate` answers from rollups and samples; `fold`
 //! makes one parcel of several.
 
 pub(super) mod aggregate;
@@ -27,5 +28,7 @@ pub(super) mod seal;
 mod sealed;
 pub(super) mod series;
 pub(super) mod spools;
+pub(super) mod total;
 mod varint;
+pub(super) mod whole;
 pub(super) mod window;

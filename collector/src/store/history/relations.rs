@@ -31,27 +31,38 @@ struct Relation {
 #[derive(Debug, Default)]
 pub(in crate::store) struct Relations(Mutex<HashMap<NameId, Relation>>);
 
-/// The family and the name of each series of a host.
-pub(in crate::store) fn names(
-    conn: &Connection,
-    host: i64,
-) -> Result<(HashMap<i64, i64>, Names), Fault> {
+/// What sealing has to know of a series.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Sort {
+    pub family: i64,
+    pub is_gauge: bool,
+}
+
+/// The series of a host, by their ids.
+pub(in crate::store) type Sorts = HashMap<i64, Sort>;
+
+/// The sort and the name of each series of a host.
+pub(in crate::store) fn names(conn: &Connection, host: i64) -> Result<(Sorts, Names), Fault> {
     let mut select = conn.prepare_cached(
-        "SELECT s.id, m.family, s.metric, s.labels FROM series AS s
+        "SELECT s.id, m.family, s.metric, s.labels, m.kind = 'gauge' FROM series AS s
          JOIN metric AS m ON m.id = s.metric WHERE s.host = ?1",
     )?;
     let mut rows = select.query([host])?;
-    let (mut families, mut names) = (HashMap::new(), Names::new());
+    let (mut sorts, mut names) = (Sorts::new(), Names::new());
     while let Some(r) = rows.next()? {
         let id = r.get(0)?;
-        families.insert(id, r.get(1)?);
+        let sort = Sort {
+            family: r.get(1)?,
+            is_gauge: r.get(4)?,
+        };
+        sorts.insert(id, sort);
         let name = NameId {
             metric: r.get(2)?,
             labels: r.get(3)?,
         };
         names.insert(id, name);
     }
-    Ok((families, names))
+    Ok((sorts, names))
 }
 
 impl Relations {

@@ -15,9 +15,10 @@ use super::super::error::Fault;
 use super::super::writer::Ledger;
 use super::head::{Due, Entry};
 use super::parcel::{Opener, Parcel, times_of};
-use super::relations::{Names, Relations, names};
+use super::relations::{Names, Relations, Sorts, names};
 use super::rollup;
 use super::sealed::Plans;
+use super::total;
 
 /// A journal is sealed at the next turn of its host's hour, …
 const PERIOD_MS: i64 = 3_600_000;
@@ -40,6 +41,16 @@ pub(in crate::store) struct Fresh {
     pub ticks: usize,
     pub samples: usize,
     payload: Vec<u8>,
+    /// What its gauges come to.
+    totals: Option<Vec<u8>>,
+}
+
+/// What is known of a host's series.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct Known<'a> {
+    pub relations: &'a Relations,
+    pub sorts: &'a Sorts,
+    pub names: &'a Names,
 }
 
 impl Fresh {
@@ -48,19 +59,25 @@ impl Fresh {
     pub(in crate::store) fn of(
         family: i64,
         samples: &[(i64, &[(i64, f64)])],
-        (relations, names): (&Relations, &Names),
+        known: Known<'_>,
         own: Option<Plans>,
     ) -> Result<Fresh, Fault> {
+        let Known {
+            relations, names, ..
+        } = known;
         let parcel = Parcel::of(samples);
         let (start_ms, end_ms) = parcel.span().unwrap_or((0, 0));
         let guide = relations.guide(names, &parcel.series, own);
         let payload = parcel.seal(Some(&guide))?;
         relations.learn(names, &guide, Parcel::plans(&payload)?);
+        let ticks = parcel.block.times_ms.len();
+        let is_gauge = |id: i64| known.sorts.get(&id).is_some_and(|sort| sort.is_gauge);
         Ok(Fresh {
+            totals: total::encode(ticks, &total::of_parcel(&parcel, is_gauge)),
             family,
             start_ms,
             end_ms,
-            ticks: parcel.block.times_ms.len(),
+            ticks,
             samples: parcel.block.samples(),
             payload,
         })
@@ -152,7 +169,7 @@ pub(in crate::store) fn prepare(
     entries: &[Arc<Entry>],
     relations: &Relations,
 ) -> Result<Sealed, Fault> {
-    let (families, names) = names(conn, host)?;
+    let (sorts, names) = names(conn, host)?;
     let (mut gathering, mut opener) = (Gathering::default(), Opener::default());
     for entry in entries {
         gathering.next = 0;
@@ -164,9 +181,14 @@ pub(in crate::store) fn prepare(
     }
     let mut points: BTreeMap<i64, BTreeMap<i64, Points>> = BTreeMap::new();
     for (id, samples) in gathering.series {
-        let family = families.get(&id).copied().unwrap_or(0);
+        let family = sorts.get(&id).map_or(0, |sort| sort.family);
         points.entry(family).or_default().insert(id, samples);
     }
+    let known = Known {
+        relations,
+        sorts: &sorts,
+        names: &names,
+    };
     let mut blocks = Vec::new();
     for (family, mut members) in points {
         members.values_mut().for_each(settle);
@@ -176,7 +198,7 @@ pub(in crate::store) fn prepare(
             };
             let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, p.as_slice())).collect();
             let own = earlier_plans(conn, (host, family), start_ms)?;
-            blocks.push(Fresh::of(family, &borrowed, (relations, &names), own)?);
+            blocks.push(Fresh::of(family, &borrowed, known, own)?);
         }
     }
     Ok(Sealed {
@@ -255,14 +277,17 @@ pub(in crate::store) fn each_block(
     visit: impl FnMut(Parcel) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let open = |payload: &[u8]| Parcel::unseal_some(payload, &wanted);
-    open_blocks(conn, of, range, open, visit)
+    open_blocks(conn, of, (range, &Passed::new()), open, visit)
 }
 
-/// The same, each block opened by `open`.
+/// Numbers of blocks that are passed over.
+pub(in crate::store) type Passed = HashSet<i64>;
+
+/// The same, each block opened by `open`, without those that are passed over.
 pub(in crate::store) fn open_blocks<T>(
     conn: &Connection,
     (host, family): (i64, i64),
-    (from_ms, to_ms): (i64, i64),
+    ((from_ms, to_ms), passed): ((i64, i64), &Passed),
     open: impl Fn(&[u8]) -> Result<T, Fault>,
     mut visit: impl FnMut(T) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
@@ -272,6 +297,9 @@ pub(in crate::store) fn open_blocks<T>(
     )?;
     let mut rows = select.query([host, family, from_ms, to_ms])?;
     while let Some(r) = rows.next()? {
+        if passed.contains(&r.get(0)?) {
+            continue;
+        }
         let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
         verified(r.get(0)?, r.get(1)?, payload)?;
         visit(open(payload)?)?;
@@ -297,6 +325,8 @@ pub(in crate::store) fn insert(
         "INSERT INTO block (host, family, start_ms, end_ms, samples, crc32c, payload)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
+    let mut beside =
+        conn.prepare_cached("INSERT INTO total (block, crc32c, payload) VALUES (?1, ?2, ?3)")?;
     for b in blocks {
         insert.execute(params![
             host,
@@ -307,6 +337,10 @@ pub(in crate::store) fn insert(
             crc32c::crc32c(&b.payload),
             b.payload
         ])?;
+        if let Some(totals) = &b.totals {
+            let number = conn.last_insert_rowid();
+            beside.execute(params![number, crc32c::crc32c(totals), totals])?;
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::super::types::{Chosen, WindowQuery};
 use super::head::{Entry, Head};
 use super::names::Names;
 use super::parcel::{Opener, Parcel};
-use super::seal::{Points, open_blocks, settle};
+use super::seal::{Passed, Points, open_blocks, settle};
 use super::series::SeriesRow;
 use super::{journal, series};
 use crate::series::{Kind, Series, SeriesName, Window};
@@ -232,31 +232,64 @@ pub(in crate::store) fn read(
     room: &Room,
 ) -> Result<Vec<Window>, Fault> {
     let (moment, recent) = begin(from, &asks, (query.from_ms, query.to_ms))?;
+    let none = Passed::new();
     let mut windows = Vec::with_capacity(asks.len());
     for ask in asks {
-        let mut gathering = Gathering {
-            expected: expected(query, ask.interval_ms),
-            ..Gathering::default()
-        };
-        for number in &ask.numbers {
-            let mut rows = series::of_host(&moment, from.names, *number, &query.metrics)?;
-            if let Some(chosen) = chosen {
-                rows.retain(|row| chosen(&ask.host, &row.name));
-            }
-            let fresh = recent.get(number).map_or(&[][..], Vec::as_slice);
-            gather(
-                &moment,
-                (*number, rows, fresh),
-                (query, room),
-                &mut gathering,
-            )?;
-        }
-        gathering.compact();
-        room.take(gathering.taken)?;
-        windows.push(gathering.window(ask, query));
+        let parts = parts(&moment, from.names, (&ask, query, chosen), &recent)?;
+        windows.push(of_parts(&moment, ask, parts, (query, room, &none))?);
     }
     moment.finish()?;
     Ok(windows)
+}
+
+/// What is asked for of one host number.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub(super) number: i64,
+    /// The series.
+    pub(super) rows: Vec<SeriesRow>,
+    /// What is not sealed yet, in the order of commits.
+    pub(super) fresh: &'a [Arc<Entry>],
+}
+
+/// The numbers of a host, with the series that are `chosen`.
+pub(super) fn parts<'a>(
+    conn: &Connection,
+    names: &Names,
+    (ask, query, chosen): (&Ask, &WindowQuery, Option<&Chosen>),
+    recent: &'a Recent,
+) -> Result<Vec<Part<'a>>, Fault> {
+    let part = |number: &i64| {
+        let mut rows = series::of_host(conn, names, *number, &query.metrics)?;
+        if let Some(chosen) = chosen {
+            rows.retain(|row| chosen(&ask.host, &row.name));
+        }
+        Ok(Part {
+            number: *number,
+            rows,
+            fresh: recent.get(number).map_or(&[][..], Vec::as_slice),
+        })
+    };
+    ask.numbers.iter().map(part).collect()
+}
+
+/// The window of a host, without blocks that are passed over.
+pub(super) fn of_parts(
+    conn: &Connection,
+    ask: Ask,
+    parts: Vec<Part<'_>>,
+    (query, room, passed): (&WindowQuery, &Room, &Passed),
+) -> Result<Window, Fault> {
+    let mut gathering = Gathering {
+        expected: expected(query, ask.interval_ms),
+        ..Gathering::default()
+    };
+    for part in parts {
+        gather(conn, part, (query, room, passed), &mut gathering)?;
+    }
+    gathering.compact();
+    room.take(gathering.taken)?;
+    Ok(gathering.window(ask, query))
 }
 
 /// How many samples a series has in the range when none is missing.
@@ -269,17 +302,22 @@ fn expected(query: &WindowQuery, interval_ms: i64) -> usize {
 /// Adds one host number's samples of some series: sealed ones first, they were committed first.
 fn gather(
     conn: &Connection,
-    (number, rows, fresh): (i64, Vec<SeriesRow>, &[Arc<Entry>]),
-    (query, room): (&WindowQuery, &Room),
+    part: Part<'_>,
+    (query, room, passed): (&WindowQuery, &Room, &Passed),
     into: &mut Gathering,
 ) -> Result<(), Fault> {
+    let Part {
+        number,
+        rows,
+        fresh,
+    } = part;
     let range = (query.from_ms, query.to_ms);
     let families: BTreeSet<i64> = rows.iter().map(|r| r.family).collect();
     let places = into.places(rows);
     let wanted = |id: i64| places.contains_key(&id);
     for family in families {
         let open = |payload: &[u8]| Parcel::unseal_within(payload, wanted, range);
-        open_blocks(conn, (number, family), range, open, |parcel| {
+        open_blocks(conn, (number, family), (range, passed), open, |parcel| {
             into.add(parcel, &places, range);
             into.hold(room)
         })?;

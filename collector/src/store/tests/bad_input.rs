@@ -80,7 +80,7 @@ async fn filled(folder: &Path) -> Vec<u8> {
         store.append(batch(1, i + 1, &ids, &points)).await.unwrap();
     }
     store.upkeep(T0 + 2 * HOUR).await.unwrap();
-    for i in 40..50u64 {
+    for i in 40..90u64 {
         let points = (0..200).map(|k| (T0 + 9 * HOUR + (i * 200 + k) as i64, k as f64 / 7.0));
         store
             .append(batch(1, i + 1, &ids, &points.collect::<Vec<_>>()))

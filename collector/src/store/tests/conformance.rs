@@ -3,6 +3,7 @@
 
 use super::model::Model;
 use super::*;
+use crate::series::Agg;
 use proptest::prelude::*;
 
 const HOSTS: u8 = 3;
@@ -261,6 +262,11 @@ impl Pair {
                     let latest = store.latest(query.clone(), only).await.unwrap();
                     let wanted = narrowed(self.model.latest(&query), metric);
                     assert_eq!(bits(latest), bits(wanted), "latest of {query:?}");
+                    for agg in [Agg::Avg, Agg::Min, Agg::Max, Agg::Sum, Agg::Count, Agg::P95] {
+                        let whole = store.whole(query.clone(), chosen(metric), agg).await;
+                        let wanted = narrowed(self.model.whole(&query, agg), metric);
+                        assert_near(whole.unwrap(), wanted, agg);
+                    }
                 }
             }
         }
@@ -319,6 +325,24 @@ fn bits(windows: Vec<Window>) -> Bits {
             )
         })
         .collect()
+}
+
+/// The same but for what adding up in another order leaves.
+fn assert_near(found: Vec<Window>, wanted: Vec<Window>, agg: Agg) {
+    let values = |windows: &[Window]| -> Vec<f64> {
+        let series = windows.iter().flat_map(|w| &w.series);
+        series.flat_map(|s| s.values.clone()).collect()
+    };
+    for (a, b) in values(&found).into_iter().zip(values(&wanted)) {
+        let same = a.to_bits() == b.to_bits() || (a - b).abs() <= 1e-9 * a.abs().max(b.abs());
+        assert!(same || (a.is_nan() && b.is_nan()), "{agg}: {a} and {b}");
+    }
+    let shape = |mut windows: Vec<Window>| {
+        let series = windows.iter_mut().flat_map(|w| &mut w.series);
+        series.for_each(|s| s.values.fill(0.0));
+        bits(windows)
+    };
+    assert_eq!(shape(found), shape(wanted), "{agg}");
 }
 
 fn check(ops: Vec<Op>) {

@@ -12,6 +12,7 @@ const RELEASED: &[(i64, &str)] = &[
     (3, include_str!("../testdata/v3.sql")),
     (4, include_str!("../testdata/v4.sql")),
     (5, include_str!("../testdata/v5.sql")),
+    (6, include_str!("../testdata/v6.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.

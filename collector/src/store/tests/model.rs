@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::series::Series;
+use crate::series::{Agg, Grid, Series};
 
 /// One host of the model.
 #[derive(Clone, Debug, Default)]
@@ -119,6 +119,22 @@ impl Model {
         for series in windows.iter_mut().flat_map(|w| &mut w.series) {
             series.times_ms.drain(..series.times_ms.len() - 1);
             series.values.drain(..series.values.len() - 1);
+        }
+        windows
+    }
+
+    /// One sample a series: the aggregation of all of them.
+    pub(super) fn whole(&self, query: &WindowQuery, agg: Agg) -> Vec<Window> {
+        let mut windows = self.windows(query);
+        for series in windows.iter_mut().flat_map(|w| &mut w.series) {
+            let grid = Grid {
+                from_ms: query.from_ms,
+                to_ms: query.to_ms,
+                step_ms: i64::MAX / 4,
+            };
+            let one = series.resample(grid, agg, 10_000);
+            series.times_ms = vec![query.from_ms];
+            series.values = one.values;
         }
         windows
     }
