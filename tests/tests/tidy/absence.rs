@@ -37,6 +37,7 @@ const ONLY_IN: &[(&[&str], &[&str], &str)] = &[
             "collector::api",
             "collector::auth",
             "collector::serve",
+            "proto::codec",
         ],
         "gRPC stays at the doors",
     ),
