@@ -13,6 +13,7 @@ pub mod import;
 pub mod indicators;
 pub mod ingest;
 pub mod listen;
+pub mod notify;
 pub mod plan;
 pub mod report;
 pub mod rules;

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::ingest::{Door, Live};
 use crate::listen::{Bounds, Connection, Listener};
+use crate::notify::Courier;
 use crate::store::{HostRecord, Store, StoreError, StoreOptions};
 use crate::upkeep::Upkeep;
 use crate::web;
@@ -88,6 +89,7 @@ pub async fn run_by(
         web: web.address(),
     };
     let store = open_store(&config).await?;
+    let courier = Courier::new(store.clone(), &config.notify)?;
     let healthy = Arc::new(AtomicBool::new(true));
     let mut tasks = JoinSet::new();
     let live = Live::default();
@@ -136,10 +138,8 @@ pub async fn run_by(
             after_turn(turn, &live, &healthy, &reporter);
         })
     };
-    tasks.spawn(async move {
-        turns.await;
-        Ok(())
-    });
+    tasks.spawn(well(turns));
+    tasks.spawn(well(courier.run(clock.clone(), shutdown.clone())));
     tracing::info!(grpc = %bound.grpc, web = %bound.web, data = %config.data_dir.display(), "listening");
     notify(&[NotifyState::Ready]);
     ready(bound);
@@ -147,6 +147,12 @@ pub async fn run_by(
     notify(&[NotifyState::Stopping]);
     tracing::info!(agents = live.count(), "stopping");
     ended.and(lay_down(store, clock.now_ms()).await)
+}
+
+/// A part of the collector that cannot fail, as one of those that can.
+async fn well(part: impl Future<Output = ()>) -> anyhow::Result<()> {
+    part.await;
+    Ok(())
 }
 
 /// What answers depend on beside the store.

@@ -5,6 +5,14 @@ const MINUTE_MS: i64 = 60 * SECOND_MS;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
+/// A moment as programs read it: RFC 3339 in UTC, with milliseconds where there are any.
+pub fn rfc3339(ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(t) => t.to_string(),
+        Err(_) => ms.to_string(),
+    }
+}
+
 /// "3 d 4 h", "12 min", "40 s": the two largest units that say something.
 pub fn duration(span_ms: i64) -> String {
     let span_ms = span_ms.max(0);

@@ -7,7 +7,7 @@ export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/pcp/bin"
 
 case "${1:-}" in
 test)
-  wanted='prometheus-node-exporter=prometheus-node-exporter promtool=prometheus chromium=chromium pdftotext=poppler-utils'
+  wanted='prometheus-node-exporter=prometheus-node-exporter promtool=prometheus chromium=chromium pdftotext=poppler-utils prometheus-alertmanager=prometheus-alertmanager'
   ;;
 bench)
   wanted='prometheus-node-exporter=prometheus-node-exporter collectd=collectd-core pmcd=pcp pmlogger=pcp strace=strace'

@@ -31,6 +31,21 @@ impl Http {
         self.send("POST", path, "", &[])
     }
 
+    /// Posts JSON.
+    pub fn post_json(&mut self, path: &str, json: &str) -> Result<String, String> {
+        self.send(
+            "POST",
+            path,
+            "Content-Type: application/json\r\n",
+            json.as_bytes(),
+        )
+    }
+
+    /// Deletes.
+    pub fn delete(&mut self, path: &str) -> Result<String, String> {
+        self.send("DELETE", path, "", &[])
+    }
+
     /// Sends a packed remote write.
     pub fn write(&mut self, body: &[u8]) -> Result<String, String> {
         self.send("POST", "/api/v1/write", WRITE_HEADERS, body)

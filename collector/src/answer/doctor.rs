@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::hosts::Moment;
 use super::range::format_ms;
 use super::{AnswerError, Certificate, HostState, Setup};
-use crate::store::{HostRecord, Store, StoreFacts};
+use crate::store::{HostRecord, Store, StoreFacts, TargetState};
 use crate::words;
 
 /// How a check came out.
@@ -98,12 +98,42 @@ pub(super) async fn checks(
     let served = setup.certificate.as_ref();
     checks.extend(served.map(|served| certificate(served, now_ms)));
     checks.push(watching(store, now_ms).await?);
+    let targets = store.targets().await?;
+    checks.extend(targets.iter().map(|state| target(state, now_ms)));
     let moment = Moment::of(store, setup, now_ms).await?;
     checks.push(fleet(&hosts, moment));
     for host in hosts.iter().filter(|host| host.retired_ms.is_none()) {
         checks.extend(host_checks(host, moment));
     }
     Ok(checks)
+}
+
+/// How notifications to one target go.
+fn target(state: &TargetState, now_ms: i64) -> Check {
+    let subject = format!("notifications to {}", state.target);
+    let delivery = &state.delivery;
+    let lost: u64 = delivery.lost.values().sum();
+    let error = delivery.last_error.as_deref().unwrap_or("no error");
+    let failing = delivery.last_error_ms > delivery.last_ok_ms;
+    let remedy = "is its address right, does it run? `hostwell notify test` tries it";
+    match state.oldest_ms {
+        Some(oldest_ms) if failing => {
+            let waited = words::duration(now_ms - oldest_ms);
+            let found = format!("{} wait, the oldest for {waited}: {error}", state.waiting);
+            Check::wrong(subject, found, remedy)
+        }
+        _ if failing => Check::wrong(subject, format!("it fails: {error}"), remedy),
+        _ if lost > 0 => {
+            let reasons: Vec<String> = delivery
+                .lost
+                .iter()
+                .map(|(r, n)| format!("{n} {r}"))
+                .collect();
+            let found = format!("{lost} messages were lost: {}", reasons.join(", "));
+            Check::watch(subject, found, "the collector's log says which, and why")
+        }
+        _ => Check::fine(subject, format!("{} delivered", delivery.delivered)),
+    }
 }
 
 fn database(facts: &StoreFacts) -> Check {

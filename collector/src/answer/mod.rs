@@ -35,7 +35,7 @@ pub use risk::{RiskChange, RiskInDepth};
 pub use risks::{Open, RiskQuestion, Risks};
 
 use crate::rules::host_down;
-use crate::store::{Entry, HostEdit, HostRecord, Store, StoreError};
+use crate::store::{Entry, HostEdit, HostRecord, Store, StoreError, TargetState};
 
 /// Version of the documents below. It grows when a field changes its meaning or goes away; new
 /// fields may come at any time.
@@ -92,6 +92,8 @@ pub enum Question {
     },
     /// Note what somebody decided about entries of the register.
     EditRisks(RiskChange),
+    /// How notifications go, target by target.
+    Targets {},
     /// The planning report.
     Report(ReportQuestion),
     /// What is wrong with this set-up.
@@ -161,6 +163,11 @@ pub enum Body {
         /// The entries as they are now.
         findings: Vec<Entry>,
     },
+    /// To [`Question::Targets`].
+    Targets {
+        /// By name.
+        targets: Vec<TargetState>,
+    },
     /// To [`Question::Report`].
     Report(PrintedReport),
     /// To [`Question::Doctor`].
@@ -229,6 +236,9 @@ pub async fn answer(
         Question::Risk { id } => Body::Risk(Box::new(risk::risk(store, id).await?)),
         Question::EditRisks(change) => Body::EditedRisks {
             findings: risk::change(store, change, now_ms).await?,
+        },
+        Question::Targets {} => Body::Targets {
+            targets: store.targets().await?,
         },
         Question::Report(question) => {
             Body::Report(report::report(store, setup, question, now_ms).await?)

@@ -10,6 +10,7 @@ use jiff::{Span, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
 use crate::words;
+pub use crate::words::rfc3339;
 
 /// A moment, said relatively or absolutely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -281,14 +282,6 @@ pub fn format_ms(ms: i64) -> String {
     match Timestamp::from_millisecond(ms) {
         Ok(t) => t.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
         Err(_) => format!("{ms} ms"),
-    }
-}
-
-/// A moment as programs read it: RFC 3339 in UTC, with milliseconds where there are any.
-pub fn rfc3339(ms: i64) -> String {
-    match Timestamp::from_millisecond(ms) {
-        Ok(t) => t.to_string(),
-        Err(_) => ms.to_string(),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Risks {
     pub open: Open,
     /// How many conditions hold and are not open yet, whatever was asked for.
     pub pending: usize,
-    /// How many of the open ones are muted now.
+    /// How many of the open ones are muted now, here or in Alertmanager.
     #[serde(default)]
     pub muted: Open,
     /// Open before pending before closed, the worst first, of equals the oldest.
@@ -78,7 +78,7 @@ pub(super) async fn risks(
     let (mut open, mut muted) = (Open::default(), Open::default());
     for entry in findings.iter().filter(|e| e.finding.state == State::Open) {
         open.count(entry.finding.severity);
-        if entry.care.is_muted(now_ms) {
+        if entry.is_quiet(now_ms) {
             muted.count(entry.finding.severity);
         }
     }

@@ -53,6 +53,8 @@ pub(super) fn run(args: &ConfigArgs, console: &mut Console) -> anyhow::Result<Ex
 fn check(file: &Path, console: &mut Console) -> anyhow::Result<()> {
     let env = |name: &str| std::env::var(name).ok();
     let config = ServerConfig::load(Some(file), env, &Overrides::default())?;
+    // Secrets and templates of notifications: the collector would not start without them.
+    crate::notify::targets(&config.notify)?;
     let trust = match config.tls {
         Some(_) => "TLS",
         None => "this machine only",

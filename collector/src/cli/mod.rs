@@ -18,6 +18,7 @@ mod host;
 mod hosts;
 mod import;
 mod levels;
+mod notify;
 mod output;
 mod query;
 mod report;
@@ -85,6 +86,7 @@ enum Command {
     Query(query::QueryArgs),
     Risks(risks::RisksArgs),
     Risk(risk::RiskArgs),
+    Notify(notify::NotifyArgs),
     Forecast(forecast::ForecastArgs),
     Report(report::ReportArgs),
     Import(import::ImportArgs),
@@ -154,6 +156,7 @@ async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exi
         Command::Query(args) => query::run(args, console).await,
         Command::Risks(args) => risks::run(args, console).await,
         Command::Risk(args) => risk::run(args, console).await,
+        Command::Notify(args) => notify::run(args, console).await,
         Command::Forecast(args) => forecast::run(args, console).await,
         Command::Report(args) => report::run(args, console).await,
         Command::Export(args) => export::run(args, console).await,

@@ -45,7 +45,7 @@ enum Does {
         #[command(flatten)]
         source: SourceArgs,
     },
-    /// Say that somebody has seen it
+    /// Say that somebody has seen it: no more reminders of it
     #[command(after_help = "Example:\n  hostwell risk ack 17 18 --note 'disk ordered'")]
     Ack {
         #[command(flatten)]
@@ -66,7 +66,7 @@ enum Does {
         #[arg(long, group = "whose")]
         nobody: bool,
     },
-    /// Keep it out of sight of scripts until a moment
+    /// Tell nobody about it until a moment; then it is told again if it is still open
     #[command(
         after_help = "Examples:\n  hostwell risk mute 17 --until 4h\n  hostwell risk mute 17 --until 2026-12-01T08:00Z\n  hostwell risk mute 17 --until now        ends a mute"
     )]
@@ -226,7 +226,7 @@ fn records(depth: &RiskInDepth) -> Records {
 }
 
 fn page(depth: &RiskInDepth, now_ms: i64, console: &mut Console) -> io::Result<()> {
-    let Entry { finding, care } = &depth.risk;
+    let Entry { finding, care, .. } = &depth.risk;
     let about = match finding.subject.as_str() {
         "" => finding.host.clone(),
         subject => format!("{} {subject}", finding.host),

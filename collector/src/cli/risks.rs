@@ -111,7 +111,10 @@ pub(super) fn records(entries: &[Entry]) -> Records {
         "acknowledged",
         "muted_until",
     ]);
-    for Entry { finding: f, care } in entries {
+    for Entry {
+        finding: f, care, ..
+    } in entries
+    {
         records.row(vec![
             json!(f.id),
             json!(f.state),
@@ -144,7 +147,9 @@ fn table(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
             others => format!("Nothing that bad; {others} less severe open."),
         });
     }
-    let cared = |e: &Entry| e.finding.state != State::Open || e.care != Care::default();
+    let cared = |e: &Entry| {
+        e.finding.state != State::Open || e.care != Care::default() || e.silenced_in.is_some()
+    };
     let states = risks.findings.iter().any(cared);
     let owners = risks.findings.iter().any(|e| e.care.owner.is_some());
     let mut columns = vec![
@@ -200,7 +205,7 @@ fn table(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
 
 /// What to do and where to see the samples, for what is open and not muted.
 fn advice(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
-    let told = |e: &&Entry| e.finding.state == State::Open && !e.care.is_muted(now_ms);
+    let told = |e: &&Entry| e.finding.state == State::Open && !e.is_quiet(now_ms);
     for Entry { finding: f, .. } in risks.findings.iter().filter(told) {
         console.line("")?;
         console.line(&format!("{}: {}", f.id, super::text::clean(&f.advice)))?;

@@ -66,6 +66,10 @@ pub(super) fn standing(entry: &Entry, now_ms: i64) -> String {
                 format_ms(care.muted_until_ms.unwrap_or(now_ms))
             )
         }
+        (State::Open, _, _) if entry.silenced_in.is_some() => {
+            let target = entry.silenced_in.as_deref().unwrap_or_default();
+            format!("silenced in {target}")
+        }
         (State::Open, _, Some(seen)) => format!("acknowledged by {}", seen.who),
         (state, _, _) => finding_state(state).to_owned(),
     }

@@ -6,7 +6,7 @@ use hostwell_proto::metric::Family;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{ClassRetention, Retention, ServerConfig, Tls};
+use super::{ClassRetention, Notify, Retention, ServerConfig, Tls};
 
 /// A class with terms of its own.
 fn of_class(family: Family) -> (String, ClassRetention) {
@@ -29,6 +29,7 @@ fn complete() -> anyhow::Result<Table> {
             class: Family::ALL.map(of_class).into(),
             ..Retention::default()
         },
+        notify: Notify::complete(),
         ..ServerConfig::default()
     };
     Table::try_from(config).context("list the known settings")
@@ -52,6 +53,9 @@ fn sections(table: &Table, prefix: &str, out: &mut Vec<(String, Value)>) {
             let path = format!("{prefix}{key}");
             sections(inner, &format!("{path}."), out);
             out.push((path, value.clone()));
+        } else if let Some(Value::Table(one)) = value.as_array().and_then(|list| list.first()) {
+            // A list of sections: what each of them may hold.
+            leaves(one, &format!("{prefix}{key}."), out);
         }
     }
 }
@@ -80,6 +84,19 @@ fn walk(text: &str, table: &DeTable<'_>, known: &Table, prefix: &str) -> Option<
             }
             (Some(Value::Table(inner)), DeValue::Table(given)) => {
                 if let Some(wrong) = walk(text, given, inner, &format!("{path}.")) {
+                    return Some(wrong);
+                }
+            }
+            (Some(Value::Array(inner)), DeValue::Array(given)) => {
+                let Some(Value::Table(inner)) = inner.first() else {
+                    continue;
+                };
+                let tables = given.iter().filter_map(|one| match one.get_ref() {
+                    DeValue::Table(table) => Some(table),
+                    _ => None,
+                });
+                let mut wrong = tables.filter_map(|t| walk(text, t, inner, &format!("{path}.")));
+                if let Some(wrong) = wrong.next() {
                     return Some(wrong);
                 }
             }

@@ -18,6 +18,9 @@ use crate::rules::Policy;
 use crate::store::{Class, Keeping, Tier};
 
 mod keys;
+mod notify;
+
+pub use notify::{Alertmanager, Notify, Webhook};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub struct ServerConfig {
     pub retention: Retention,
     /// Bounds on what comes from outside.
     pub limits: Limits,
+    /// Who is told of risks.
+    pub notify: Notify,
     /// Thresholds of the rules.
     pub rules: Policy,
 }
@@ -145,6 +150,7 @@ impl Default for ServerConfig {
             tls: None,
             retention: Retention::default(),
             limits: Limits::default(),
+            notify: Notify::default(),
             rules: Policy::default(),
         }
     }
@@ -394,6 +400,7 @@ impl ServerConfig {
         )?;
         within("limits.handshake_seconds", l.handshake_seconds, 1..=600)?;
         within("limits.idle_seconds", l.idle_seconds, 1..=86_400)?;
+        self.notify.check()?;
         if let Some(problem) = self.rules.problems().first() {
             bail!("rules.{problem}");
         }

@@ -63,6 +63,22 @@ fn a_typo_names_its_line_and_the_nearest_key() {
 }
 
 #[test]
+fn a_typo_in_a_target_of_notifications_names_its_line_too() {
+    let target = "[[notify.webhook]]\nname = \"a\"\nurl = \"https://a/\"\n";
+    refused(
+        &format!("{target}{target}sevrity = \"info\"\n"),
+        "line 7: unknown key \"notify.webhook.sevrity\"; did you mean \"notify.webhook.severity\"?",
+    );
+    refused(&format!("{target}{target}"), "two targets are named \"a\"");
+    refused(
+        &format!("{target}severity = \"bad\"\n"),
+        "unknown variant `bad`",
+    );
+    let plain = target.replace("https://a/", "http://a/");
+    refused(&plain, "allow_plain = true");
+}
+
+#[test]
 fn a_wrong_value_names_its_place() {
     let cases = [
         ("[limits]\nhosts = \"many\"", "line 2"),

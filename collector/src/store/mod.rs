@@ -43,6 +43,7 @@ mod error;
 mod history;
 mod listing;
 mod open;
+mod outbox;
 mod queue;
 mod readers;
 mod reading;
@@ -61,6 +62,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 
 pub use appender::{Appender, Done};
 pub use error::StoreError;
+pub use outbox::{Delivery, Letter, Outcome, TargetState, Telling, Told};
 pub use register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEvent};
 pub use types::{
     AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped,

@@ -64,6 +64,9 @@ pub struct Entry {
     /// Where people stand with it.
     #[serde(flatten)]
     pub care: Care,
+    /// The target of notifications in which somebody silenced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced_in: Option<String>,
 }
 
 impl Entry {
@@ -77,7 +80,16 @@ impl Entry {
             },
             _ => finding,
         };
-        Entry { finding, care }
+        Entry {
+            finding,
+            care,
+            silenced_in: None,
+        }
+    }
+
+    /// Whether nobody wants to hear of it at a moment.
+    pub fn is_quiet(&self, now_ms: i64) -> bool {
+        self.care.is_muted(now_ms) || self.silenced_in.is_some()
     }
 }
 

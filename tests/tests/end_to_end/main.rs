@@ -14,6 +14,7 @@ mod crash;
 mod exchange;
 mod ledger;
 mod load;
+mod notify;
 mod parity;
 mod stream;
 mod tls;

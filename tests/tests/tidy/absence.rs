@@ -42,6 +42,11 @@ const ONLY_IN: &[(&[&str], &[&str], &str)] = &[
         "gRPC stays at the doors",
     ),
     (
+        &["hyper::client"],
+        &["collector::notify"],
+        "only notifications ask others over HTTP",
+    ),
+    (
         &["TcpListener", "UnixListener"],
         &["collector::listen"],
         "the agent listens on nothing; the collector in one place, with its bounds",

@@ -52,6 +52,7 @@ const COLLECTOR: &[(&str, &[&str])] = &[
         "upkeep",
         &["store", "series", "indicators", "rules", "plan", "clock"],
     ),
+    ("notify", &["store", "rules", "config", "clock", "words"]),
     (
         "answer",
         &[

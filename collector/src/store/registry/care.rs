@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::error::{Fault, StoreError};
 use super::super::register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEvent};
 use super::findings::{self, list, severity_text, state_text};
+use super::outbox;
 use crate::rules::{Finding, Severity, State};
 
 fn conflict(text: String) -> Fault {
@@ -50,10 +51,15 @@ pub(in crate::store) fn entries(
     conn: &Connection,
     closed_since_ms: Option<i64>,
 ) -> Result<Vec<Entry>, Fault> {
+    let mut silenced = outbox::silenced(conn)?;
     let mut entries = Vec::new();
     for finding in list(conn, closed_since_ms)? {
         let care = of(conn, finding.id)?;
-        let entry = Entry::new(finding, care);
+        let silenced_in = silenced.remove(&finding.id);
+        let entry = Entry {
+            silenced_in,
+            ..Entry::new(finding, care)
+        };
         let by_hand = entry.care.closed.as_ref();
         let listed =
             by_hand.is_none_or(|c| closed_since_ms.is_some_and(|since| c.by.at_ms >= since));
@@ -67,7 +73,10 @@ pub(in crate::store) fn entries(
 /// One entry.
 pub(in crate::store) fn entry(conn: &Connection, number: i64) -> Result<Entry, Fault> {
     let finding = findings::one(conn, number)?;
-    Ok(Entry::new(finding, of(conn, number)?))
+    Ok(Entry {
+        silenced_in: outbox::silenced(conn)?.remove(&number),
+        ..Entry::new(finding, of(conn, number)?)
+    })
 }
 
 /// Notes a decision; answers the entry as it is then.

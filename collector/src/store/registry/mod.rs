@@ -5,4 +5,5 @@ pub(super) mod edit;
 pub(super) mod findings;
 pub(super) mod hosts;
 pub(super) mod known;
+pub(super) mod outbox;
 pub(super) mod watch;
