@@ -89,7 +89,8 @@ pub async fn run_by(
         web: web.address(),
     };
     let store = open_store(&config).await?;
-    let courier = Courier::new(store.clone(), &config.notify)?;
+    let judging = config.judging()?;
+    let courier = Courier::new(store.clone(), &config.notify, config.maintenance()?)?;
     let healthy = Arc::new(AtomicBool::new(true));
     let mut tasks = JoinSet::new();
     let live = Live::default();
@@ -104,7 +105,7 @@ pub async fn run_by(
         live.clone(),
         shutdown.clone(),
     );
-    let setup = Arc::new(setup(&config));
+    let setup = Arc::new(setup(&config)?);
     let desk = Desk::new(
         store.clone(),
         Arc::clone(&setup),
@@ -133,7 +134,7 @@ pub async fn run_by(
 
     let turns = {
         let (live, healthy) = (live.clone(), Arc::clone(&healthy));
-        let upkeep = Upkeep::new(store.clone(), config.rules.clone());
+        let upkeep = Upkeep::new(store.clone(), judging);
         upkeep.run(clock.clone(), shutdown.clone(), move |turn| {
             after_turn(turn, &live, &healthy, &reporter);
         })
@@ -156,7 +157,7 @@ async fn well(part: impl Future<Output = ()>) -> anyhow::Result<()> {
 }
 
 /// What answers depend on beside the store.
-fn setup(config: &ServerConfig) -> Setup {
+fn setup(config: &ServerConfig) -> anyhow::Result<Setup> {
     let certificate = config.tls.as_ref().map(|tls| Certificate {
         file: tls.cert.clone(),
         // The handshake has a judgement of its own: what it serves with is not refused here.
@@ -164,11 +165,12 @@ fn setup(config: &ServerConfig) -> Setup {
             .inspect_err(|error| tracing::warn!("{error:#}"))
             .ok(),
     });
-    Setup {
+    Ok(Setup {
         silence: config.rules.host_down,
         certificate,
+        maintenance: config.maintenance()?,
         ..Setup::default()
-    }
+    })
 }
 
 /// Ends the watch and closes the file.

@@ -34,7 +34,7 @@ pub use report::{PrintedReport, ReportFormat, ReportQuestion};
 pub use risk::{RiskChange, RiskInDepth};
 pub use risks::{Open, RiskQuestion, Risks};
 
-use crate::rules::host_down;
+use crate::rules::{Maintenance, host_down};
 use crate::store::{Entry, HostEdit, HostRecord, Store, StoreError, TargetState};
 
 /// Version of the documents below. It grows when a field changes its meaning or goes away; new
@@ -47,6 +47,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Setup {
     /// When silence means down.
     pub silence: host_down::Levels,
+    /// When nobody is told of what.
+    pub maintenance: Vec<Maintenance>,
     /// What it shows to who connects; none without TLS, and for a file at rest.
     pub certificate: Option<Certificate>,
     /// What was made of a large fleet lately.
@@ -232,7 +234,9 @@ pub async fn answer(
             forecasts: forecast::forecasts(store, question, now_ms).await?,
         },
         Question::Levels(question) => Body::Levels(levels::levels(store, question, now_ms).await?),
-        Question::Risks(question) => Body::Risks(risks::risks(store, question, now_ms).await?),
+        Question::Risks(question) => {
+            Body::Risks(risks::risks(store, setup, question, now_ms).await?)
+        }
         Question::Risk { id } => Body::Risk(Box::new(risk::risk(store, id).await?)),
         Question::EditRisks(change) => Body::EditedRisks {
             findings: risk::change(store, change, now_ms).await?,

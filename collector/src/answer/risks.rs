@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::AnswerError;
 use super::range::Range;
-use crate::rules::{Severity, State};
+use super::{AnswerError, Setup};
+use crate::rules::{Severity, State, maintained_until_ms};
 use crate::store::{Entry, Store};
 
 /// A question for the register.
@@ -26,7 +26,7 @@ pub struct Risks {
     pub open: Open,
     /// How many conditions hold and are not open yet, whatever was asked for.
     pub pending: usize,
-    /// How many of the open ones are muted now, here or in Alertmanager.
+    /// How many of the open ones are muted now, here or in Alertmanager, or maintained.
     #[serde(default)]
     pub muted: Open,
     /// Open before pending before closed, the worst first, of equals the oldest.
@@ -66,6 +66,7 @@ impl Open {
 /// Answers a question for the register.
 pub(super) async fn risks(
     store: &Store,
+    setup: &Setup,
     question: RiskQuestion,
     now_ms: i64,
 ) -> Result<Risks, AnswerError> {
@@ -75,6 +76,13 @@ pub(super) async fn risks(
         .transpose()
         .map_err(AnswerError::Asked)?;
     let mut findings = store.register(within.map(|(from_ms, _)| from_ms)).await?;
+    let names = store.host_names().await?;
+    for entry in &mut findings {
+        let finding = &entry.finding;
+        let labels = names.named(&finding.host).map(|host| &host.labels);
+        let until_ms = maintained_until_ms(&setup.maintenance, finding, labels, now_ms);
+        entry.maintained_until_ms = until_ms;
+    }
     let (mut open, mut muted) = (Open::default(), Open::default());
     for entry in findings.iter().filter(|e| e.finding.state == State::Open) {
         open.count(entry.finding.severity);

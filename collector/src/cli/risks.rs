@@ -148,7 +148,7 @@ fn table(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
         });
     }
     let cared = |e: &Entry| {
-        e.finding.state != State::Open || e.care != Care::default() || e.silenced_in.is_some()
+        e.finding.state != State::Open || e.care != Care::default() || e.is_quiet(now_ms)
     };
     let states = risks.findings.iter().any(cared);
     let owners = risks.findings.iter().any(|e| e.care.owner.is_some());

@@ -66,6 +66,10 @@ pub(super) fn standing(entry: &Entry, now_ms: i64) -> String {
                 format_ms(care.muted_until_ms.unwrap_or(now_ms))
             )
         }
+        (State::Open, _, _) if entry.maintained_until_ms.is_some() => {
+            let until_ms = entry.maintained_until_ms.unwrap_or(now_ms);
+            format!("in maintenance until {}", format_ms(until_ms))
+        }
         (State::Open, _, _) if entry.silenced_in.is_some() => {
             let target = entry.silenced_in.as_deref().unwrap_or_default();
             format!("silenced in {target}")

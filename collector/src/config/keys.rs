@@ -6,7 +6,8 @@ use hostwell_proto::metric::Family;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{ClassRetention, Notify, Retention, ServerConfig, Tls};
+use super::{ClassRetention, Notify, Override, Retention, ServerConfig, Tls, Window};
+use crate::rules::{Policy, RULES, Severity};
 
 /// A class with terms of its own.
 fn of_class(family: Family) -> (String, ClassRetention) {
@@ -16,6 +17,17 @@ fn of_class(family: Family) -> (String, ClassRetention) {
         rollups: Some(defaults.rollups),
     };
     (family.name().to_owned(), terms)
+}
+
+/// Levels with a severity for every rule.
+fn complete_policy() -> Policy {
+    let each = RULES
+        .iter()
+        .map(|rule| (rule.name.to_owned(), Severity::Info));
+    Policy {
+        severity: each.collect(),
+        ..Policy::default()
+    }
 }
 
 /// A configuration in which every optional setting is given, as a table.
@@ -30,6 +42,16 @@ fn complete() -> anyhow::Result<Table> {
             ..Retention::default()
         },
         notify: Notify::complete(),
+        overrides: vec![Override {
+            group: "role=db".to_owned(),
+            rules: Table::try_from(complete_policy()).context("list the known levels")?,
+            ..Override::default()
+        }],
+        maintenance: vec![Window {
+            group: "role=db".to_owned(),
+            ..Window::default()
+        }],
+        rules: complete_policy(),
         ..ServerConfig::default()
     };
     Table::try_from(config).context("list the known settings")

@@ -14,13 +14,15 @@ use anyhow::{Context, bail};
 use hostwell_proto::metric::Family;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::Policy;
+use crate::rules::{Judging, Maintenance, Policy};
 use crate::store::{Class, Keeping, Tier};
 
 mod keys;
 mod notify;
+mod policy;
 
 pub use notify::{Alertmanager, Notify, Webhook};
+pub use policy::{Override, Window};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +43,11 @@ pub struct ServerConfig {
     pub notify: Notify,
     /// Thresholds of the rules.
     pub rules: Policy,
+    /// Other thresholds for some hosts.
+    #[serde(rename = "override")]
+    pub overrides: Vec<Override>,
+    /// Times that come again, in which nobody is told.
+    pub maintenance: Vec<Window>,
 }
 
 /// Addresses; port 0 takes a free one.
@@ -152,6 +159,8 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             notify: Notify::default(),
             rules: Policy::default(),
+            overrides: Vec::new(),
+            maintenance: Vec::new(),
         }
     }
 }
@@ -360,6 +369,22 @@ impl ServerConfig {
         Ok(toml::from_str(text)?)
     }
 
+    /// By which levels which host is judged.
+    ///
+    /// # Errors
+    /// Names the section, and what is wrong with it.
+    pub fn judging(&self) -> anyhow::Result<Judging> {
+        policy::judging(&self.rules, &self.overrides)
+    }
+
+    /// When nobody is told of what.
+    ///
+    /// # Errors
+    /// Names the section, and what is wrong with it.
+    pub fn maintenance(&self) -> anyhow::Result<Vec<Maintenance>> {
+        policy::maintenance(&self.maintenance)
+    }
+
     /// The database file.
     pub fn database(&self) -> PathBuf {
         self.data_dir.join("hostwell.db")
@@ -404,6 +429,8 @@ impl ServerConfig {
         if let Some(problem) = self.rules.problems().first() {
             bail!("rules.{problem}");
         }
+        self.judging()?;
+        self.maintenance()?;
         self.check_addresses()
     }
 

@@ -77,7 +77,10 @@ fn news(entry: &Entry, before: Option<&Told>, terms: Terms, now_ms: i64) -> Opti
     let finding = &entry.finding;
     let open = finding.state == State::Open;
     let bad = open && finding.severity >= terms.severity;
-    let muted = entry.care.is_muted(now_ms);
+    let maintained = entry
+        .maintained_until_ms
+        .is_some_and(|until| until > now_ms);
+    let muted = maintained || entry.care.is_muted(now_ms);
     let Some(before) = before else {
         return (bad && !muted).then_some(News::Firing);
     };

@@ -12,6 +12,7 @@ mod http;
 mod message;
 mod target;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Notify;
+use crate::rules::Maintenance;
 use crate::store::{Store, StoreError};
 
 pub use target::{Target, targets};
@@ -32,16 +34,24 @@ const EVERY: Duration = Duration::from_secs(5);
 pub struct Courier {
     store: Store,
     targets: Vec<Target>,
+    maintenance: Arc<[Maintenance]>,
 }
 
 impl Courier {
-    /// A courier to the targets of a configuration.
+    /// A courier to the targets of a configuration, which tells nothing in a maintenance.
     ///
     /// # Errors
     /// A template that cannot be filled, a secret that cannot be read.
-    pub fn new(store: Store, config: &Notify) -> anyhow::Result<Courier> {
-        let targets = targets(config)?;
-        Ok(Courier { store, targets })
+    pub fn new(
+        store: Store,
+        config: &Notify,
+        maintenance: Vec<Maintenance>,
+    ) -> anyhow::Result<Courier> {
+        Ok(Courier {
+            store,
+            targets: targets(config)?,
+            maintenance: maintenance.into(),
+        })
     }
 
     /// Tells until `shutdown`. A target's trouble is its own.
@@ -54,8 +64,9 @@ impl Courier {
         for target in self.targets {
             let (store, clock) = (self.store.clone(), clock.clone());
             let shutdown = shutdown.clone();
+            let maintenance = Arc::clone(&self.maintenance);
             rounds.spawn(async move {
-                let tell = rounds_of(target, &store, &clock);
+                let tell = rounds_of(target, &store, &maintenance, &clock);
                 shutdown.run_until_cancelled(tell).await;
             });
         }
@@ -68,12 +79,12 @@ impl Courier {
     }
 }
 
-async fn rounds_of(mut target: Target, store: &Store, clock: &Clock) {
+async fn rounds_of(mut target: Target, store: &Store, maintenance: &[Maintenance], clock: &Clock) {
     let mut turns = interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        if let Err(error) = target.round(store, clock).await {
+        if let Err(error) = target.round(store, maintenance, clock).await {
             report(target.name(), error);
         }
     }

@@ -11,6 +11,7 @@ use super::http::{self, Ask, Place, Refused};
 use super::message::{self, Labels, Message};
 use crate::clock::Clock;
 use crate::config::{Alertmanager, Notify, Webhook};
+use crate::rules::{Maintenance, maintained_until_ms};
 use crate::store::{Letter, Outcome, Store, StoreError, Telling, Told};
 
 /// The first pause after a failure; it doubles with each one …
@@ -125,7 +126,12 @@ impl Target {
     ///
     /// # Errors
     /// What the store met. What the target did not take is noted and tried again.
-    pub(super) async fn round(&mut self, store: &Store, clock: &Clock) -> Result<(), StoreError> {
+    pub(super) async fn round(
+        &mut self,
+        store: &Store,
+        maintenance: &[Maintenance],
+        clock: &Clock,
+    ) -> Result<(), StoreError> {
         let now_ms = clock.now_ms();
         let told = store.told(&self.name).await?;
         let mut entries = store.register(None).await?;
@@ -140,6 +146,10 @@ impl Target {
             .iter()
             .map(|host| (host.name.clone(), host.labels.clone()))
             .collect();
+        for entry in &mut entries {
+            let (finding, of) = (&entry.finding, labels.get(&entry.finding.host));
+            entry.maintained_until_ms = maintained_until_ms(maintenance, finding, of, now_ms);
+        }
         let changes = decide::decide(&entries, &told, self.terms, now_ms);
         let mut telling = match self.kind {
             Kind::Webhook { .. } => self.messages(changes, &labels, now_ms),

@@ -127,7 +127,7 @@ async fn a_message_is_signed_over_its_body_and_says_what_is_wrong() {
     config.webhook[0].secret_file = Some(key);
     let mut target = only(&config);
     risk(&store, "db-1", Severity::Critical, State::Open).await;
-    target.round(&store, &at(0)).await.unwrap();
+    target.round(&store, &[], &at(0)).await.unwrap();
     let got = hook.take().remove(0);
     let tag = got.headers["x-hostwell-signature"].to_str().unwrap();
     let tag = tag.strip_prefix("sha256=").unwrap();
@@ -144,10 +144,10 @@ async fn a_message_is_signed_over_its_body_and_says_what_is_wrong() {
     assert_eq!(message["text"], "critical db-1: / is 93 % used. Make room.");
     assert_eq!(message["risks"][0]["id"], 1);
     assert_eq!(message["at"], "2027-01-15T08:00:00Z");
-    target.round(&store, &at(1)).await.unwrap();
+    target.round(&store, &[], &at(1)).await.unwrap();
     assert!(hook.take().is_empty(), "told once");
     risk(&store, "db-1", Severity::Critical, State::Closed).await;
-    target.round(&store, &at(2)).await.unwrap();
+    target.round(&store, &[], &at(2)).await.unwrap();
     assert_eq!(hook.take()[0].json()["status"], "resolved");
     assert_eq!(state(&store).await.delivery.delivered, 2);
 }
@@ -160,18 +160,18 @@ async fn a_message_that_fails_is_tried_again_later_and_survives_a_restart() {
     hook.answer(503);
     risk(&store, "db-1", Severity::Critical, State::Open).await;
     let mut target = only(&config);
-    target.round(&store, &at(0)).await.unwrap();
-    target.round(&store, &at(4_999)).await.unwrap();
+    target.round(&store, &[], &at(0)).await.unwrap();
+    target.round(&store, &[], &at(4_999)).await.unwrap();
     assert_eq!(hook.take().len(), 1, "not before its time");
-    target.round(&store, &at(5_000)).await.unwrap();
-    target.round(&store, &at(14_999)).await.unwrap();
+    target.round(&store, &[], &at(5_000)).await.unwrap();
+    target.round(&store, &[], &at(14_999)).await.unwrap();
     let second = hook.take();
     assert_eq!(second.len(), 1, "the pause doubles");
     store.close().await.unwrap();
     let store = open(folder.path()).await;
     hook.answer(200);
     let mut target = only(&config);
-    target.round(&store, &at(15_000)).await.unwrap();
+    target.round(&store, &[], &at(15_000)).await.unwrap();
     let third = hook.take();
     assert_eq!(third.len(), 1);
     let delivery = |got: &Got| got.headers["x-hostwell-delivery"].clone();
@@ -190,13 +190,13 @@ async fn behind_a_message_that_fails_the_others_keep_their_order() {
     let mut target = only(&settings(&hook));
     hook.answer(500);
     risk(&store, "db-1", Severity::Critical, State::Open).await;
-    target.round(&store, &at(0)).await.unwrap();
+    target.round(&store, &[], &at(0)).await.unwrap();
     risk(&store, "db-1", Severity::Critical, State::Closed).await;
-    target.round(&store, &at(1)).await.unwrap();
+    target.round(&store, &[], &at(1)).await.unwrap();
     assert_eq!(state(&store).await.waiting, 2);
     hook.take();
     hook.answer(204);
-    target.round(&store, &at(60_000)).await.unwrap();
+    target.round(&store, &[], &at(60_000)).await.unwrap();
     let told: Vec<Value> = hook
         .take()
         .iter()
@@ -212,15 +212,18 @@ async fn a_message_that_is_not_understood_is_lost_and_counted() {
     let mut target = only(&settings(&hook));
     hook.answer(400);
     risk(&store, "db-1", Severity::Critical, State::Open).await;
-    target.round(&store, &at(0)).await.unwrap();
-    target.round(&store, &at(3_600_000)).await.unwrap();
+    target.round(&store, &[], &at(0)).await.unwrap();
+    target.round(&store, &[], &at(3_600_000)).await.unwrap();
     assert_eq!(hook.take().len(), 1);
     // A target that nobody has mended for days gets nothing of what is old.
     hook.answer(404);
     risk(&store, "db-2", Severity::Critical, State::Open).await;
-    target.round(&store, &at(3_600_001)).await.unwrap();
+    target.round(&store, &[], &at(3_600_001)).await.unwrap();
     assert_eq!(state(&store).await.waiting, 1, "it may be mended");
-    target.round(&store, &at(4 * 86_400_000)).await.unwrap();
+    target
+        .round(&store, &[], &at(4 * 86_400_000))
+        .await
+        .unwrap();
     let state = state(&store).await;
     let lost: Vec<_> = state.delivery.lost.into_iter().collect();
     assert_eq!(lost, [("age".to_owned(), 1), ("refused".to_owned(), 1)]);
@@ -250,6 +253,29 @@ async fn the_outbox_of_a_target_that_takes_nothing_is_bounded() {
 }
 
 #[tokio::test]
+async fn in_a_maintenance_nobody_is_told_until_it_ends() {
+    let (folder, hook) = (tempfile::tempdir().unwrap(), Hook::open().await);
+    let store = open(folder.path()).await;
+    let mut target = only(&settings(&hook));
+    risk(&store, "db-1", Severity::Critical, State::Open).await;
+    let window = "[[maintenance]]\nname = \"backup\"\nhosts = [\"db-*\"]\nfrom = \"08:00\"\n\
+                  to = \"09:00\"\nzone = \"UTC\"\n";
+    let config = crate::config::ServerConfig::parse(window).unwrap();
+    let windows = config.maintenance().unwrap();
+    // T0 is eight o'clock.
+    for minute in [0, 30, 59] {
+        let now = at(minute * 60_000);
+        target.round(&store, &windows, &now).await.unwrap();
+    }
+    assert!(hook.take().is_empty());
+    target
+        .round(&store, &windows, &at(3_600_000))
+        .await
+        .unwrap();
+    assert_eq!(hook.take().len(), 1);
+}
+
+#[tokio::test]
 async fn a_heartbeat_comes_in_its_time_and_a_test_says_that_it_is_one() {
     let (folder, hook) = (tempfile::tempdir().unwrap(), Hook::open().await);
     let store = open(folder.path()).await;
@@ -257,7 +283,10 @@ async fn a_heartbeat_comes_in_its_time_and_a_test_says_that_it_is_one() {
     config.webhook[0].heartbeat_minutes = 5;
     let mut target = only(&config);
     for minute in 0..11 {
-        target.round(&store, &at(minute * 60_000)).await.unwrap();
+        target
+            .round(&store, &[], &at(minute * 60_000))
+            .await
+            .unwrap();
     }
     let beats = hook.take();
     assert_eq!(beats.len(), 3);
@@ -281,7 +310,7 @@ async fn a_courier_tells_by_itself_until_it_is_stopped() {
         url: "http://127.0.0.1:1".into(),
         ..config.webhook[0].clone()
     });
-    let courier = Courier::new(store.clone(), &config).unwrap();
+    let courier = Courier::new(store.clone(), &config, Vec::new()).unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn(courier.run(at(0), stop.clone()));
     let tried = |t: &TargetState| t.delivery.delivered + t.delivery.failed > 0;

@@ -326,7 +326,10 @@ impl Host<'_> {
             host_id: self.input.host_id.clone(),
             host: self.input.window.host.clone(),
             subject: subject.name.clone(),
-            severity: hold.severity,
+            severity: match self.policy.severity.get(rule.name) {
+                Some(other) => *other,
+                None => hold.severity,
+            },
             state: if open { State::Open } else { State::Pending },
             since_ms: hold.since_ms - self.input.skew_ms(),
             opened_ms: match before.and_then(|finding| finding.opened_ms) {

@@ -15,8 +15,10 @@ mod course;
 mod devices;
 mod docs;
 mod judge;
+mod judging;
 mod level;
 mod limits;
+mod maintenance;
 mod policy;
 
 mod agent_over_budget;
@@ -65,7 +67,9 @@ use serde::{Deserialize, Serialize};
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
 pub use boots::wants_long;
 pub use docs::markdown;
+pub use judging::{Chosen, Judging};
 pub use level::Band;
+pub use maintenance::{Maintenance, Scope, maintained_until_ms};
 pub use policy::Policy;
 
 /// How much of the past the rules look at: fill [`RuleInput::window`] with this much, up to

@@ -1,9 +1,11 @@
 //! The thresholds of every rule, by name: what an operator may change.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RULES, agent_over_budget, bond_degraded, clock_off, clone_suspected, conntrack_full,
+    RULES, Severity, agent_over_budget, bond_degraded, clock_off, clone_suspected, conntrack_full,
     cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full, disk_queue, disk_slow,
     file_handles_full, filesystem_readonly, filesystem_stuck, flapping, host_down, inodes_full,
     interface_drops, interface_errors, kernel_changed, link_busy, link_degraded, listen_overflows,
@@ -20,6 +22,9 @@ use super::{
 pub struct Policy {
     /// Names of rules that do not run.
     pub disabled: Vec<String>,
+    /// How bad a rule's findings are, whatever the rule says: name → severity.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub severity: BTreeMap<String, Severity>,
     /// Host silent.
     pub host_down: host_down::Levels,
     /// Two machines send as one host.
@@ -103,13 +108,14 @@ pub struct Policy {
 impl Policy {
     /// What is wrong with these thresholds, one sentence each; empty when they can be used.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = self
-            .disabled
-            .iter()
-            .filter(|name| super::rule(name).is_none())
-            .map(|name| {
+        let disabled = self.disabled.iter().map(|name| ("disabled", name));
+        let other = self.severity.keys().map(|name| ("severity", name));
+        let mut problems: Vec<String> = disabled
+            .chain(other)
+            .filter(|(_, name)| super::rule(name).is_none())
+            .map(|(key, name)| {
                 let known: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
-                format!("disabled: no rule {name:?}; there are {}", known.join(", "))
+                format!("{key}: no rule {name:?}; there are {}", known.join(", "))
             })
             .collect();
         // The serialised form has every level under its name, so that no rule is forgotten here.

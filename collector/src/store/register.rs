@@ -67,6 +67,9 @@ pub struct Entry {
     /// The target of notifications in which somebody silenced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silenced_in: Option<String>,
+    /// When the maintenance ends that is going on; told by whoever knows the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintained_until_ms: Option<i64>,
 }
 
 impl Entry {
@@ -84,12 +87,14 @@ impl Entry {
             finding,
             care,
             silenced_in: None,
+            maintained_until_ms: None,
         }
     }
 
     /// Whether nobody wants to hear of it at a moment.
     pub fn is_quiet(&self, now_ms: i64) -> bool {
-        self.care.is_muted(now_ms) || self.silenced_in.is_some()
+        let maintained = self.maintained_until_ms.is_some_and(|until| until > now_ms);
+        self.care.is_muted(now_ms) || maintained || self.silenced_in.is_some()
     }
 }
 

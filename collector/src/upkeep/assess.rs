@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::rules::{
-    self, FUTURE_MS, Finding, LONG_METRIC, LONG_MS, Policy, RuleInput, State, WINDOW_MS,
+    self, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, RuleInput, State, WINDOW_MS,
 };
 use crate::series::Window;
 use crate::store::{HostRecord, Store, StoreError, WindowQuery};
@@ -23,7 +23,7 @@ const BEAT_MS: i64 = 60_000;
 pub(super) async fn assess(
     store: &Store,
     hosts: &[HostRecord],
-    policy: &Policy,
+    judging: &Judging,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let spans = store.watch_spans(now_ms - WATCH_MS, now_ms).await?;
@@ -34,9 +34,11 @@ pub(super) async fn assess(
     let previous = store.verdicts().await?;
     for part in parts(hosts) {
         let mut windows = windows(store, part, now_ms).await?;
-        let inputs: Vec<RuleInput> = part
-            .iter()
-            .map(|host| RuleInput {
+        // Hosts of one policy are judged together.
+        let mut inputs: BTreeMap<Chosen, Vec<RuleInput>> = BTreeMap::new();
+        for host in part {
+            let chosen = judging.chosen(&host.name, &host.labels);
+            inputs.entry(chosen).or_default().push(RuleInput {
                 host_id: host.id.clone(),
                 window: windows
                     .remove(&host.name)
@@ -47,9 +49,17 @@ pub(super) async fn assess(
                 clock_skew_ms: host.clock_skew_ms,
                 watching_since_ms,
                 retired_ms: host.retired_ms,
-            })
-            .collect();
-        let found = rules::assess(&inputs, &previous, policy, now_ms).findings;
+            });
+        }
+        let mut found = Vec::new();
+        for (chosen, inputs) in &inputs {
+            let policy = judging.policy(chosen).unwrap_or_else(|error| {
+                // The configuration was held against this when it was read.
+                tracing::error!(%error, "an override cannot be used: judging without it");
+                judging.base.clone()
+            });
+            found.extend(rules::assess(inputs, &previous, &policy, now_ms).findings);
+        }
         announce(&found, &previous);
         if !found.is_empty() {
             store.save_findings(found, now_ms).await?;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::rules::Policy;
+use crate::rules::Judging;
 use crate::store::{HostRecord, Store, StoreError};
 
 /// Time between two turns. Well below the 90 s after which a silent host is down.
@@ -24,17 +24,17 @@ const SHARE: u32 = 20;
 #[derive(Debug)]
 pub struct Upkeep {
     store: Store,
-    policy: Policy,
+    judging: Judging,
     /// No assessment before this moment.
     rest_until: Option<Instant>,
 }
 
 impl Upkeep {
-    /// A clockwork that judges by `policy`.
-    pub fn new(store: Store, policy: Policy) -> Self {
+    /// A clockwork that judges by `judging`.
+    pub fn new(store: Store, judging: Judging) -> Self {
         Upkeep {
             store,
-            policy,
+            judging,
             rest_until: None,
         }
     }
@@ -78,7 +78,7 @@ impl Upkeep {
         let hosts = self.store.hosts().await?;
         let begun = Instant::now();
         let assessed = if self.rest_until.is_none_or(|until| until <= begun) {
-            let assessed = assess::assess(&self.store, &hosts, &self.policy, now_ms).await;
+            let assessed = assess::assess(&self.store, &hosts, &self.judging, now_ms).await;
             self.rest_until = Some(begun + begun.elapsed() * SHARE);
             assessed
         } else {

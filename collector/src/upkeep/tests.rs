@@ -27,7 +27,7 @@ async fn open(folder: &tempfile::TempDir) -> Upkeep {
         series_per_host_max: 100,
         hosts_max: 10,
     });
-    Upkeep::new(store.await.unwrap(), Policy::default())
+    Upkeep::new(store.await.unwrap(), Judging::default())
 }
 
 impl House {
@@ -178,4 +178,26 @@ async fn a_large_fleet_is_judged_less_often_but_every_beat_is_noted() {
     assert_eq!(house.down().await, None, "it rests");
     let spans = store.watch_spans(0, i64::MAX).await.unwrap();
     assert_eq!(spans.last().unwrap().to_ms, house.now_ms + 500_000);
+}
+
+#[tokio::test]
+async fn an_override_holds_for_the_hosts_that_it_is_about() {
+    let mut house = House::new().await;
+    let disabled = serde_json::json!({"disabled": ["host_down"]});
+    let scope = |name: &str| crate::rules::Scope {
+        hosts: vec![name.to_owned()],
+        group: None,
+    };
+    house.upkeep.judging.overrides = vec![(scope("web-*"), disabled.clone())];
+    house.pass(60, true).await;
+    house.pass(150, false).await;
+    assert_eq!(house.down().await, None);
+    house.upkeep.judging.overrides = vec![(scope("db-*"), disabled)];
+    house.pass(15, false).await;
+    assert!(house.down().await.is_some());
+    let severity = serde_json::json!({"severity": {"host_down": "info"}});
+    house.upkeep.judging.overrides = vec![(scope("web-1"), severity)];
+    house.pass(15, false).await;
+    let found = house.down().await.unwrap();
+    assert_eq!(found.severity, crate::rules::Severity::Info);
 }

@@ -9,7 +9,10 @@ use crate::cli::Exit;
 
 /// A collector that has judged the fleet: nothing changes from then on.
 fn judged(fleet: &Fleet) -> Running {
-    let running = Running::on(fleet);
+    until_judged(Running::on(fleet))
+}
+
+fn until_judged(running: Running) -> Running {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     // What the fixture says of this host is not so.
     while ask(&running, &["risks"]).out.contains("=evil") {
@@ -159,5 +162,23 @@ fn decisions_are_noted_in_a_file_at_rest_as_well() {
     assert!(
         events.contains("closed by hand") && events.contains("reopened by hand"),
         "{events}"
+    );
+}
+
+#[test]
+fn what_is_in_maintenance_is_shown_as_such_and_fails_no_script() {
+    let fleet = Fleet::new();
+    let window = "[[maintenance]]\nname = \"move\"\nhosts = [\"db-1\"]\nrules = [\"disk_full\"]\n\
+                  days = [\"sat\"]\nfrom = \"21:00\"\nto = \"01:00\"\nzone = \"Europe/Berlin\"\n";
+    let config = crate::config::ServerConfig::parse(window).unwrap();
+    let running = until_judged(Running::with(&fleet, config));
+    let register = squeezed(&ask(&running, &["risks"]).out);
+    let shown = "1 in maintenance until 2026-11-22 00:00:00Z critical db-1";
+    assert!(register.contains(shown), "{register}");
+    assert!(register.contains("2 open warning db-1"), "{register}");
+    let found = |level: &str| ask(&running, &["risks", "--fail-on", level]).exit;
+    assert_eq!(
+        (found("critical"), found("warning")),
+        (Exit::Fine, Exit::Found)
     );
 }

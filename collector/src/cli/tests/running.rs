@@ -20,9 +20,13 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn on(fleet: &Fleet) -> Running {
+        Running::with(fleet, ServerConfig::default())
+    }
+
+    pub(super) fn with(fleet: &Fleet, config: ServerConfig) -> Running {
         let mut config = ServerConfig {
             data_dir: fleet.folder().to_path_buf(),
-            ..ServerConfig::default()
+            ..config
         };
         config.listen.grpc.set_port(0);
         config.listen.web.set_port(0);

@@ -39,6 +39,7 @@ fn entry(id: i64, host: &str, rule: &str) -> Entry {
         },
         care: Care::default(),
         silenced_in: None,
+        maintained_until_ms: None,
     }
 }
 
@@ -147,6 +148,20 @@ fn nobody_hears_of_a_mute_risk_until_the_mute_has_passed() {
         story.is(State::Closed).at(51 * HOUR),
         Some(News::Resolved),
         "the end is told"
+    );
+}
+
+#[test]
+fn nobody_hears_of_what_opens_in_a_maintenance_and_ends_in_it() {
+    let mut story = Story::of(HOOK);
+    story.entry.maintained_until_ms = Some(T0 + HOUR);
+    assert_eq!(story.at(0), None);
+    assert_eq!(story.is(State::Closed).at(1), None);
+    assert_eq!(story.is(State::Open).at(2), None);
+    assert_eq!(
+        story.at(HOUR),
+        Some(News::Firing),
+        "what outlasts it is told"
     );
 }
 
