@@ -43,6 +43,11 @@ const CADENCE_MAX_MS: i64 = 120_000;
 /// The same for hosts sampled more seldom, imported ones among them, in intervals.
 const CADENCE_INTERVALS_MAX: i64 = 12;
 
+/// What a name that is not legal is stored under, …
+const CUSTOM: &str = "hostwell_custom";
+/// … and the label that has it.
+const CUSTOM_LABEL: &str = "name";
+
 /// A series' name: metric and labels (sorted by label name, the metric name not among them).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeriesName {
@@ -63,6 +68,15 @@ impl SeriesName {
         SeriesName {
             metric: metric.to_owned(),
             labels,
+        }
+    }
+
+    /// What the series was called where it came from: a name that is not legal here is kept in a
+    /// label.
+    pub fn origin(&self) -> String {
+        match self.label(CUSTOM_LABEL) {
+            Some(own) if self.metric == CUSTOM && self.labels.len() == 1 => own.to_owned(),
+            _ => self.to_string(),
         }
     }
 

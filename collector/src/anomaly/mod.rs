@@ -5,12 +5,14 @@
 //! when two of its series stray far beyond theirs at the same moment: one alone often has a reason of
 //! its own. One configuration for all hosts. Pure; no look-ahead: docs/anomaly.md.
 
+mod course;
 mod usual;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use course::{Course, wants};
 pub use usual::{Strays, Usual};
 
 /// A series strays when it is so many of its usual daily extremes away.

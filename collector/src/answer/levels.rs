@@ -20,8 +20,6 @@ const HORIZONS_MAX: usize = 16;
 const HORIZON_MS_MAX: i64 = 730 * DAY_MS;
 /// Most forecasts of one answer.
 pub const LEVELS_MAX: usize = 500_000;
-/// What a name that is not legal is stored under, and the label that has it.
-const CUSTOM: (&str, &str) = ("hostwell_custom", "name");
 
 /// When forecasts are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +161,7 @@ fn ahead(
         ..Levels::default()
     };
     for (name, hours) in past {
-        let metric = called(&name);
+        let metric = name.origin();
         for &made_at_ms in moments {
             let class = class(&name, &hours, made_at_ms);
             let Some(fit) = class.fit(&hours, made_at_ms) else {
@@ -195,15 +193,6 @@ fn class(name: &SeriesName, hours: &Hours, now_ms: i64) -> Class {
         Some(Family::Filesystem) => Class::Store,
         Some(_) => Class::Usage,
         None => Class::of(hours, now_ms),
-    }
-}
-
-/// What a series was called where it came from.
-fn called(name: &SeriesName) -> String {
-    let (custom, label) = CUSTOM;
-    match name.label(label) {
-        Some(own) if name.metric == custom && name.labels.len() == 1 => own.to_owned(),
-        _ => name.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! what the store remembers into inputs of the core and hands on what the core says; it computes
 //! nothing itself.
 
+pub mod backtest;
 mod doctor;
 mod forecast;
 mod host;

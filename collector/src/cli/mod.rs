@@ -25,6 +25,7 @@ mod report;
 mod restore;
 mod risk;
 mod risks;
+mod rules;
 mod serve;
 mod source;
 mod stats;
@@ -87,6 +88,7 @@ enum Command {
     Risks(risks::RisksArgs),
     Risk(risk::RiskArgs),
     Notify(notify::NotifyArgs),
+    Rules(rules::RulesArgs),
     Forecast(forecast::ForecastArgs),
     Report(report::ReportArgs),
     Import(import::ImportArgs),
@@ -157,6 +159,7 @@ async fn dispatch(command: Command, console: &mut Console) -> anyhow::Result<Exi
         Command::Risks(args) => risks::run(args, console).await,
         Command::Risk(args) => risk::run(args, console).await,
         Command::Notify(args) => notify::run(args, console).await,
+        Command::Rules(args) => rules::run(args, console).await,
         Command::Forecast(args) => forecast::run(args, console).await,
         Command::Report(args) => report::run(args, console).await,
         Command::Export(args) => export::run(args, console).await,

@@ -2,10 +2,12 @@
 
 mod answers;
 mod at_rest;
+mod backtest;
 mod fixture;
 mod levels;
 mod real_data;
 mod risk;
+mod rules;
 mod running;
 
 use std::io::Write;

@@ -1,8 +1,10 @@
 //! Is it filling now? A straight line through the last week's hours, from where it stands, and how
 //! long that takes to the limit.
 
+use std::collections::VecDeque;
+
 use super::{DAYS_MIN, Hours, median};
-use crate::forecast::hours::DAY_MS;
+use crate::forecast::hours::{DAY_MS, HOUR_MS};
 
 /// The line is drawn through so much.
 const WINDOW_MS: i64 = 7 * DAY_MS;
@@ -87,10 +89,73 @@ impl Alarm {
     }
 }
 
+/// What of the past is kept for the next hour: the window, and a day.
+const KEPT_MS: i64 = WINDOW_MS + DAY_MS;
+
+/// Watches a series whether it fills, hour by hour, as its samples come.
+#[derive(Clone, Debug)]
+pub struct Warned {
+    limit: f64,
+    /// Samples of the hour that is running, and later ones.
+    coming: VecDeque<(i64, f64)>,
+    hours: Hours,
+    alarm: Alarm,
+    /// The end of the hour that is running.
+    next_ms: Option<i64>,
+}
+
+impl Warned {
+    /// Of a series that is full at `limit`, in its unit.
+    pub fn new(limit: f64) -> Warned {
+        Warned {
+            limit,
+            coming: VecDeque::new(),
+            hours: Hours::default(),
+            alarm: Alarm::default(),
+            next_ms: None,
+        }
+    }
+
+    /// Takes samples, ascending and later than all before.
+    pub fn take(&mut self, points: impl IntoIterator<Item = (i64, f64)>) {
+        self.coming.extend(points);
+        let first = self.coming.front().map(|(first_ms, _)| *first_ms);
+        self.next_ms = self
+            .next_ms
+            .or(first.map(|first_ms| (first_ms.div_euclid(HOUR_MS) + 1) * HOUR_MS));
+    }
+
+    /// Judges at the end of every hour up to a moment up to which all samples were taken; adds the
+    /// warnings that ended, as ((raised, full as it was first said), end).
+    pub fn advance(&mut self, to_ms: i64, ended: &mut Vec<((i64, i64), i64)>) {
+        while let Some(now_ms) = self.next_ms.filter(|now_ms| *now_ms <= to_ms) {
+            while let Some((time_ms, value)) = self.coming.front().copied() {
+                if time_ms >= now_ms {
+                    break;
+                }
+                self.hours.push(time_ms, value);
+                self.coming.pop_front();
+            }
+            // The hour that ends now is over.
+            self.hours.close();
+            self.hours.forget_until(now_ms - KEPT_MS);
+            let filling = filling(&self.hours, now_ms, self.limit);
+            if let Some(warning) = self.alarm.note(now_ms, filling) {
+                ended.push((warning, now_ms));
+            }
+            self.next_ms = Some(now_ms + HOUR_MS);
+        }
+    }
+
+    /// What is warned of now: since when, and when it would be full as it was first said.
+    pub fn on(&self) -> Option<(i64, i64)> {
+        self.alarm.on
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::hours::HOUR_MS;
 
     fn week(level: impl Fn(f64) -> f64) -> (Hours, i64) {
         let points = (0..7 * 24).map(|h| (h * HOUR_MS, level((h + 1) as f64 / 24.0)));
@@ -141,6 +206,31 @@ mod tests {
         assert_eq!(alarm.note(44 * HOUR_MS, None), None);
         assert_eq!(alarm.note(45 * HOUR_MS, None), Some(said));
         assert_eq!(alarm.on, None);
+    }
+
+    #[test]
+    fn samples_that_come_in_parts_are_warned_of_as_if_they_came_at_once() {
+        let points: Vec<(i64, f64)> = (0..40 * 24)
+            .map(|h| (h * HOUR_MS + 7, if h < 600 { h as f64 } else { 0.0 }))
+            .collect();
+        let warnings = |cuts: &[usize]| {
+            let (mut warned, mut ended, mut from) = (Warned::new(500.0), Vec::new(), 0);
+            for to in cuts.iter().copied().chain([points.len()]) {
+                warned.take(points[from..to].iter().copied());
+                warned.advance(points[to - 1].0, &mut ended);
+                from = to;
+            }
+            (ended, warned.on())
+        };
+        let whole = warnings(&[]);
+        assert_eq!(whole.0.len(), 1, "{whole:?}");
+        let ((raised_ms, full_ms), _) = whole.0[0];
+        // The line through the ends of hours meets 500 at the 501st; five days before it is said.
+        assert!((full_ms - 501 * HOUR_MS).abs() < HOUR_MS, "{whole:?}");
+        assert!((full_ms - raised_ms - WARN_MS).abs() <= HOUR_MS);
+        for cut in [1, 24, 377, 401, 700] {
+            assert_eq!(warnings(&[cut]), whole, "cut at {cut}");
+        }
     }
 
     #[test]

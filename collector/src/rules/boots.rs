@@ -1,7 +1,7 @@
 //! When a host booted, by how long it says it runs.
 
 use super::judge::Case;
-use super::{LONG_METRIC, LONG_MS, WINDOW_MS};
+use super::{Finding, LONG_METRIC, LONG_MS, State, WINDOW_MS, flapping};
 use crate::series::{Series, Window};
 
 /// Boots are counted over this long, and told after a span of two of them.
@@ -23,8 +23,19 @@ pub(super) fn uptime<'a>(case: &Case<'a>) -> Option<&'a Series> {
     case.input.window.find(LONG_METRIC, &[])
 }
 
-/// Whether a host booted so lately that [`LONG_METRIC`] is wanted over [`LONG_MS`].
-pub fn wants_long(window: &Window) -> bool {
+/// Whether [`LONG_METRIC`] is wanted over [`LONG_MS`]: of a host that booted lately, and of one that is
+/// said to boot again and again, also when it has fallen silent.
+pub fn wants_long(window: &Window, previous: &[Finding]) -> bool {
+    let flaps = |finding: &Finding| {
+        finding.rule == flapping::RULE.name
+            && finding.state != State::Closed
+            && finding.host == window.host
+    };
+    has_booted(window) || previous.iter().any(flaps)
+}
+
+/// Whether the host's newest sample says that it runs for less than a day.
+fn has_booted(window: &Window) -> bool {
     let uptime = window.find(LONG_METRIC, &[]);
     let newest = uptime.and_then(|series| series.values.last());
     newest.is_some_and(|seconds| *seconds < DAY_MS as f64 / 1000.0)
@@ -35,7 +46,7 @@ pub fn wants_long(window: &Window) -> bool {
 pub(super) fn boots(case: &Case<'_>, uptime: &Series) -> Vec<Boot> {
     let known_since_ms = case.input.first_seen_ms + case.input.skew_ms();
     // A boot that samples could have been seen after has been seen before, unless they begin here.
-    let reach_ms = match wants_long(&case.input.window) {
+    let reach_ms = match has_booted(&case.input.window) {
         true => LONG_MS,
         false => WINDOW_MS,
     };

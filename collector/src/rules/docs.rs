@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Policy, RULES, Rule};
+use super::{Policy, RULES, Rule, script};
 
 const HEAD: &str = "\
 # Rules
@@ -13,7 +13,17 @@ Every rule has a raise and a clear level and a time for which its condition must
 *pending* until it has, then *open*, then *closed*. For each host and rule the outcome is one of:
 ok, risk, not enough data, not applicable, data suspect (the host's clock is wrong, two machines
 send as one, or too much is missing), silenced (another finding explains it). The levels below are
-the defaults; a policy changes them by name.
+the defaults; a policy changes them by name. `hostwell rules list` and `hostwell rules show RULE` print
+the same.
+";
+
+const SCRIPTS: &str = "
+# Scripts
+
+A script is samples and what the rules must say to them. `hostwell rules test FILE…` plays it and exits
+with 1 where something else was found; every rule has one that fires and one that stays silent in
+`collector/testdata/rules/`.
+
 ";
 
 /// The documentation of all rules, in Markdown.
@@ -26,6 +36,8 @@ pub fn markdown() -> String {
     for rule in RULES {
         section(rule, &mut text);
     }
+    text.push_str(SCRIPTS);
+    text.push_str(script::LANGUAGE);
     text
 }
 
@@ -56,18 +68,24 @@ fn section(rule: &Rule, text: &mut String) {
 
 /// The default levels of a rule in TOML.
 fn levels(rule: &Rule) -> String {
-    let Ok(toml::Value::Table(policy)) = toml::Value::try_from(Policy::default()) else {
-        return String::new();
-    };
-    let Some(toml::Value::Table(levels)) = policy.get(rule.name) else {
-        return String::new();
-    };
+    let levels = default_levels(rule);
     levels
         .iter()
         .fold(String::new(), |mut text, (name, value)| {
             let _ = writeln!(text, "{name} = {value}");
             text
         })
+}
+
+/// The default levels of a rule, by the names a policy calls them.
+pub fn default_levels(rule: &Rule) -> toml::Table {
+    let Ok(toml::Value::Table(mut policy)) = toml::Value::try_from(Policy::default()) else {
+        return toml::Table::new();
+    };
+    match policy.remove(rule.name) {
+        Some(toml::Value::Table(levels)) => levels,
+        _ => toml::Table::new(),
+    }
 }
 
 #[cfg(test)]

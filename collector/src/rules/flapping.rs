@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens as a warning when a host has booted 3 times within 24 hours; closes after 24 \
-               hours without a boot. Keeps silent while clone_suspected has the same host.",
+               hours without a boot, also while the host is down. Keeps silent while clone_suspected has the same host.",
         why: "Whatever makes it boot makes it boot again: a power supply, memory, a watchdog, a \
               kernel that panics. Between two boots it looks healthy.",
         todo: "Compare the ends of the logs before the boots (`journalctl --list-boots`, \
@@ -44,6 +44,11 @@ impl Default for Levels {
 }
 
 fn judge(case: &Case<'_>) -> Judged {
+    if !case.previous.is_empty() {
+        // Of a host that has fallen silent it is known when it booted last.
+        let subjects = uptime(case).map(|uptime| subject(case, uptime));
+        return Judged::Subjects(subjects.into_iter().collect());
+    }
     let absent = "it does not say how long it has been up";
     case.each(uptime(case), absent, |uptime| subject(case, uptime))
 }

@@ -14,7 +14,8 @@ pub(super) const RULE: Rule = Rule {
     doc: Doc {
         what: "Opens when no new sample has come from a host for three of its intervals, and at \
                least 90 seconds, all while the collector itself was watching. Closes with the \
-               first new sample. While it is open, every other rule on the host keeps silent.",
+               first new sample. While it is open, every other rule on the host keeps silent; what \
+               the host was doing (its CPUs, disks and lines) is over.",
         why: "Either the host does not run, or nobody sees what it does. Both need somebody now.",
         todo: "Reach the host over its console. If it runs, look at the agent (`systemctl status \
                hostwell-agent`) and at the way from it to the collector. If the host is gone for \

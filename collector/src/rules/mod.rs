@@ -55,6 +55,7 @@ mod pids_full;
 mod pressure_high;
 mod raid_degraded;
 mod reboot;
+pub mod replay;
 pub mod script;
 mod swap_full;
 mod swap_thrashing;
@@ -66,7 +67,7 @@ use serde::{Deserialize, Serialize};
 
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
 pub use boots::wants_long;
-pub use docs::markdown;
+pub use docs::{default_levels, markdown};
 pub use judging::{Chosen, Judging};
 pub use level::Band;
 pub use maintenance::{Maintenance, Scope, maintained_until_ms};

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens for information when a host that was known before has booted; closes 10 \
-               minutes after that was seen, which is later where it could not send. A host that is \
+               minutes after that was seen, or when the host is down again. A host that is \
                seen for the first time after its boot is new. Keeps silent while clone_suspected \
                has the same host.",
         why: "A planned one is no risk. One that nobody planned is a crash, a power failure or \

@@ -1,28 +1,5 @@
 //! Rule scripts: samples in, expected findings out, in a text an operator can read.
-//!
-//! ```text
-//! # a disk that fills up by 24 GB an hour
-//! load 5m node_filesystem_size_bytes{mountpoint="/"}  500Gx60
-//! load 5m node_filesystem_avail_bytes{mountpoint="/"} 100G-2Gx40
-//! at 30m expect no disk_full
-//! at 3h  expect disk_full critical on / within 4h
-//! ```
-//!
-//! | line | meaning |
-//! |---|---|
-//! | `load STEP SERIES VALUES` | samples of a series, one each STEP from 0 on: `7` one value, `7x3` four times, `5+2x3` is 5 7 9 11, `5-2x3` falls, `_x4` is four missing; `k M G T` count in thousands, `Ki Mi Gi Ti` in 1024s, `%` in hundredths |
-//! | `interval TIME` | the host's interval; else the smallest STEP |
-//! | `every TIME` | how often the rules run; else each minute |
-//! | `silent FROM TO` | the host takes no samples |
-//! | `late FROM TO AT` | samples taken in that time arrive at AT only |
-//! | `away FROM TO` | the collector is not running |
-//! | `skew TIME` | the host's clock is ahead (`-TIME`: behind) |
-//! | `policy LINE` | a line of the policy's TOML, `disk_full.for_seconds = 0` |
-//! | `at TIME expect RULE [SEVERITY] [on SUBJECT] [within TIME]` | open, and runs out within TIME |
-//! | `at TIME expect pending RULE` | not open yet |
-//! | `at TIME expect no RULE` | neither pending nor open |
-//! | `at TIME expect nothing` | no finding at all |
-//! | `at TIME expect RULE is VERDICT` | `ok`, `not_enough_data`, `not_applicable`, `data_suspect`, `silenced` |
+#![doc = include_str!("script/language.md")]
 
 mod parse;
 mod replay;
@@ -31,6 +8,9 @@ mod tests;
 
 use super::{Finding, Outcome, Policy, Severity, State, Verdict};
 use crate::series::Series;
+
+/// The language, in Markdown.
+pub(super) const LANGUAGE: &str = include_str!("script/language.md");
 
 /// Most samples a script may make, over all its series.
 const SAMPLES_MAX: usize = 1_000_000;
@@ -123,6 +103,13 @@ impl Script {
             }
         });
         failures
+    }
+
+    /// What the script expects: each line that says so, with its number.
+    pub fn expectations(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.expectations
+            .iter()
+            .map(|expected| (expected.line, expected.text.as_str()))
     }
 
     /// Names of the rules that the script expects to find something.

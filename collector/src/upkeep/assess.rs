@@ -33,7 +33,7 @@ pub(super) async fn assess(
         .map(|span| span.from_ms);
     let previous = store.verdicts().await?;
     for part in parts(hosts) {
-        let mut windows = windows(store, part, now_ms).await?;
+        let mut windows = windows(store, part, &previous, now_ms).await?;
         // Hosts of one policy are judged together.
         let mut inputs: BTreeMap<Chosen, Vec<RuleInput>> = BTreeMap::new();
         for host in part {
@@ -89,6 +89,7 @@ fn parts(hosts: &[HostRecord]) -> Vec<&[HostRecord]> {
 async fn windows(
     store: &Store,
     part: &[HostRecord],
+    previous: &[Finding],
     now_ms: i64,
 ) -> Result<BTreeMap<String, Window>, StoreError> {
     let judged = part.iter().filter(|host| host.retired_ms.is_none());
@@ -106,7 +107,7 @@ async fn windows(
     };
     let windows = store.windows(query).await?;
     let mut windows = windows.into_iter().map(|w| (w.host.clone(), w)).collect();
-    lengthen(store, &mut windows, now_ms).await?;
+    lengthen(store, &mut windows, previous, now_ms).await?;
     Ok(windows)
 }
 
@@ -114,9 +115,10 @@ async fn windows(
 async fn lengthen(
     store: &Store,
     windows: &mut BTreeMap<String, Window>,
+    previous: &[Finding],
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let booted = windows.values().filter(|w| rules::wants_long(w));
+    let booted = windows.values().filter(|w| rules::wants_long(w, previous));
     let hosts: Vec<String> = booted.map(|w| w.host.clone()).collect();
     if hosts.is_empty() {
         return Ok(());
@@ -132,12 +134,9 @@ async fn lengthen(
         let Some(window) = windows.get_mut(&long.host) else {
             continue;
         };
-        for series in long.series {
-            let found = window.series.iter_mut().find(|s| s.name == series.name);
-            if let Some(found) = found {
-                *found = series;
-            }
-        }
+        window.series.retain(|s| s.name.metric != LONG_METRIC);
+        window.series.extend(long.series);
+        window.series.sort_by(|a, b| a.name.cmp(&b.name));
     }
     Ok(())
 }

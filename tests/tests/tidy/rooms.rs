@@ -59,6 +59,8 @@ const COLLECTOR: &[(&str, &[&str])] = &[
             "store",
             "series",
             "forecast",
+            // A backtest asks everything that a past can be held against.
+            "anomaly",
             "indicators",
             "rules",
             "plan",

@@ -35,13 +35,13 @@ fn horizons_are_few_and_within_two_years() {
 
 #[test]
 fn a_series_is_called_what_it_was_where_it_came_from() {
-    let custom = |labels: &[(&str, &str)]| called(&SeriesName::new("hostwell_custom", labels));
+    let custom = |labels: &[(&str, &str)]| SeriesName::new("hostwell_custom", labels).origin();
     assert_eq!(custom(&[("name", "CPU ALL %")]), "CPU ALL %");
     assert_eq!(
         custom(&[("name", "fans 9"), ("slot", "1")]),
         "hostwell_custom{name=\"fans 9\",slot=\"1\"}"
     );
-    assert_eq!(called(&SeriesName::new("used_kb", &[])), "used_kb");
+    assert_eq!(SeriesName::new("used_kb", &[]).origin(), "used_kb");
 }
 
 #[test]

@@ -1,0 +1,235 @@
+//! A backtest: what the rules, the detector of the unusual and the forecast of what fills would have
+//! told of a host's past, at the moments they would have told it. The core judges; here its past is
+//! read, stretch by stretch, in bounded memory.
+
+mod cases;
+mod judged;
+mod read;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::AnswerError;
+use super::host::nearest;
+use super::range::Moment;
+use crate::forecast::DAY_MS;
+use crate::rules::replay::{Played, told};
+use crate::rules::{Judging, Severity};
+use crate::store::{HostRecord, Store, StoreError};
+
+pub use cases::{Case, Cases};
+use judged::Judged;
+use read::Stretches;
+
+/// Unless it is said how often, the rules run once in each minute in which a host was sampled.
+pub const EVERY_MS: i64 = 60_000;
+
+/// What is asked about a part of the past begins so long before it: the detector remembers two weeks,
+/// the forecasts one.
+const BEFORE_MS: i64 = 21 * DAY_MS;
+
+/// A question for what would have been found.
+#[derive(Clone, Debug)]
+pub struct BacktestQuestion {
+    /// By which levels.
+    pub judging: Arc<Judging>,
+    /// How often the rules run, at most.
+    pub every_ms: i64,
+    /// Only what was on then or later.
+    pub from: Option<Moment>,
+    /// Nothing later is known.
+    pub to: Option<Moment>,
+}
+
+/// What would have been found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The host; of a case, the case.
+    pub host: String,
+    /// What it was found about: what the series was called where it came from; of a rule, a selector
+    /// of the samples it looked at.
+    pub metric: String,
+    /// The rule's name, or `anomaly`, or `exhaustion`.
+    pub rule: String,
+    /// What on the host, empty for the whole host.
+    pub subject: String,
+    /// The worst it was.
+    pub severity: Severity,
+    /// When it would have been raised, by the time of the data.
+    pub start_ms: i64,
+    /// When it would have been over; nothing where it was not.
+    pub end_ms: Option<i64>,
+    /// When it would be full, as was said when it was raised.
+    pub eta_ms: Option<i64>,
+    /// Whether a message would have begun with it, by default: at least a warning, at most once an
+    /// hour while it comes and goes; the same on three hosts at once is one message, and so is all else
+    /// of one host. Of a case whether there would have been a warning.
+    pub notified: bool,
+    /// What was said.
+    pub summary: String,
+}
+
+/// What a host's past came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backtested {
+    /// By when it was raised.
+    pub found: Vec<Found>,
+    /// Series that were read.
+    pub series: usize,
+    /// Samples that were read.
+    pub samples: u64,
+    /// How often the rules were run.
+    pub turns: u64,
+    /// The oldest and the newest sample read.
+    pub span_ms: Option<(i64, i64)>,
+}
+
+/// A database whose past is replayed, host by host.
+#[derive(Clone, Debug)]
+pub struct Backtest {
+    store: Store,
+    question: BacktestQuestion,
+    hosts: Arc<Vec<HostRecord>>,
+    /// The oldest sample of all; nothing where there is none.
+    oldest_ms: Option<i64>,
+    /// Until then the collector was watching; nothing where none ever was.
+    watched_ms: Option<i64>,
+    /// What moments are counted back from.
+    now_ms: i64,
+}
+
+impl Backtest {
+    /// Looks at what there is. `now_ms` is the moment the database speaks for.
+    ///
+    /// # Errors
+    /// `Asked` when the range ends before it begins; what the store says.
+    pub async fn new(
+        store: Store,
+        question: BacktestQuestion,
+        now_ms: i64,
+    ) -> Result<Backtest, AnswerError> {
+        let hosts = Arc::new(store.hosts().await?);
+        let census = store.census().await?;
+        let samples = census.rows.iter().filter(|row| row.tier_ms.is_none());
+        let oldest_ms = samples.filter_map(|row| row.oldest_ms).min();
+        let spans = store.watch_spans(0, i64::MAX).await?;
+        let backtest = Backtest {
+            store,
+            question,
+            hosts,
+            oldest_ms,
+            watched_ms: spans.iter().map(|span| span.to_ms).max(),
+            now_ms,
+        };
+        if let (Some(from_ms), Some(to_ms)) = (backtest.since_ms(), backtest.until_ms())
+            && from_ms > to_ms
+        {
+            return Err(AnswerError::Asked("the range ends before it begins".into()));
+        }
+        Ok(backtest)
+    }
+
+    fn at(&self, moment: Moment) -> i64 {
+        match moment {
+            Moment::AgoMs(ago_ms) => self.now_ms.saturating_sub(ago_ms),
+            Moment::AtMs(at_ms) => at_ms,
+        }
+    }
+
+    fn since_ms(&self) -> Option<i64> {
+        self.question.from.map(|from| self.at(from))
+    }
+
+    fn until_ms(&self) -> Option<i64> {
+        self.question.to.map(|to| self.at(to))
+    }
+
+    /// The names of the hosts that are there; retired ones too, their past is one.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|host| host.name.as_str())
+    }
+
+    fn named(&self, name: &str) -> Result<&HostRecord, AnswerError> {
+        let found = self.hosts.iter().find(|host| host.name == name);
+        found.ok_or_else(|| {
+            AnswerError::Store(StoreError::NoHost {
+                nearest: nearest(name, self.hosts()).map(str::to_owned),
+                name: name.to_owned(),
+            })
+        })
+    }
+
+    /// What would have been found on a host.
+    ///
+    /// # Errors
+    /// `NoHost` with the nearest name; what the store says.
+    pub async fn host(&self, name: &str) -> Result<Backtested, AnswerError> {
+        let host = self.named(name)?;
+        let Some(mut stretches) = self.stretches(host) else {
+            return Ok(Backtested::default());
+        };
+        let played = Played {
+            host_id: host.id.clone(),
+            host: host.name.clone(),
+            interval_ms: host.interval_ms,
+            retired_ms: host.retired_ms,
+        };
+        let judging = &self.question.judging;
+        let policy = judging.policy(&judging.chosen(&host.name, &host.labels));
+        let policy = policy.map_err(|e| AnswerError::Asked(format!("an override: {e}")))?;
+        let mut judged = Judged::new(played, Arc::new(policy), self.question.every_ms);
+        while let Some((window, end_ms)) = stretches.next().await? {
+            // Judging takes a while, which whoever reads for another host should not wait for.
+            judged = off(move || {
+                judged.take(window, end_ms);
+                judged
+            })
+            .await?;
+        }
+        let from_ms = self.since_ms().unwrap_or(i64::MIN);
+        off(move || judged.finish(from_ms)).await
+    }
+
+    /// The parts of a host's past, as far as they are asked for.
+    fn stretches(&self, host: &HostRecord) -> Option<Stretches> {
+        let newest_ms = host.last_sample_ms?;
+        // After its last sample a host was only silent while somebody was watching.
+        let end_ms = newest_ms.max(self.watched_ms.unwrap_or(newest_ms));
+        let to_ms = self.until_ms().map_or(end_ms, |to_ms| to_ms.min(end_ms));
+        let oldest_ms = self.oldest_ms?;
+        let from_ms = self
+            .since_ms()
+            .map_or(oldest_ms, |from_ms| from_ms.saturating_sub(BEFORE_MS));
+        let range = (from_ms.max(oldest_ms), to_ms);
+        Some(Stretches::new(
+            self.store.clone(),
+            host.name.clone(),
+            range,
+            read::judged(),
+        ))
+    }
+}
+
+/// Of what is told on the hosts of a fleet, leaves marked what a message begins with.
+pub fn group(found: &mut [Found]) {
+    let mut told: Vec<usize> = (0..found.len()).filter(|at| found[*at].notified).collect();
+    told.sort_by_key(|at| found[*at].start_ms);
+    let news = told.iter().map(|at| told::News {
+        at_ms: found[*at].start_ms,
+        host: &found[*at].host,
+        rule: &found[*at].rule,
+    });
+    let begins = told::messages(&news.collect::<Vec<_>>());
+    for (at, begins) in told.into_iter().zip(begins) {
+        found[at].notified = begins;
+    }
+}
+
+/// Does what takes a while where nobody else waits.
+async fn off<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AnswerError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| AnswerError::Asked(format!("the backtest was cut off: {e}")))
+}

@@ -1,0 +1,154 @@
+//! Of what was found, what somebody would have been told: docs/register.md.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::super::Severity;
+use super::Spell;
+
+/// What opens again so soon after its end is the entry of the register that it was, …
+const AGAIN_MS: i64 = 3_600_000;
+/// … and is told again at most so often, as long as it is not worse.
+const FLOOR_MS: i64 = 3_600_000;
+/// What is less bad is not told.
+const SEVERITY_MIN: Severity = Severity::Warning;
+
+/// An entry as it was told last.
+struct Told {
+    fired_ms: i64,
+    severity: Severity,
+    end_ms: Option<i64>,
+}
+
+/// Marks the spells of one host, ascending by their start, that are told.
+pub(super) fn mark(spells: &mut [Spell]) {
+    let mut entries: HashMap<(String, String), Told> = HashMap::new();
+    for spell in spells {
+        if spell.severity < SEVERITY_MIN {
+            continue;
+        }
+        let key = (spell.rule.clone(), spell.subject.clone());
+        let damped = entries.get_mut(&key).filter(|told| {
+            let again = told
+                .end_ms
+                .is_some_and(|end_ms| spell.start_ms - end_ms <= AGAIN_MS);
+            again && spell.start_ms - told.fired_ms < FLOOR_MS && spell.severity <= told.severity
+        });
+        if let Some(told) = damped {
+            told.end_ms = spell.end_ms;
+            continue;
+        }
+        spell.notified = true;
+        entries.insert(
+            key,
+            Told {
+                fired_ms: spell.start_ms,
+                severity: spell.severity,
+                end_ms: spell.end_ms,
+            },
+        );
+    }
+}
+
+/// How often a collector looks: what it finds at once it tells at once.
+const TURN_MS: i64 = 15_000;
+/// The same rule on so many hosts at once is one message.
+const HOSTS_MIN: usize = 3;
+
+/// Something that is told: when, on which host, by which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News<'a> {
+    /// When.
+    pub at_ms: i64,
+    /// The host's name.
+    pub host: &'a str,
+    /// The rule's name.
+    pub rule: &'a str,
+}
+
+/// Which of the news of a fleet begin a message: the same on three hosts at once is one, and so is all
+/// else of one host.
+pub fn messages(news: &[News<'_>]) -> Vec<bool> {
+    let turn = |one: &News<'_>| one.at_ms.div_euclid(TURN_MS);
+    let mut hosts: HashMap<(i64, &str), BTreeSet<&str>> = HashMap::new();
+    for one in news {
+        hosts
+            .entry((turn(one), one.rule))
+            .or_default()
+            .insert(one.host);
+    }
+    let mut begun = HashSet::new();
+    let begins = news.iter().map(|one| {
+        let together = hosts
+            .get(&(turn(one), one.rule))
+            .is_some_and(|hosts| hosts.len() >= HOSTS_MIN);
+        begun.insert(match together {
+            true => (turn(one), Some(one.rule), None),
+            false => (turn(one), None, Some(one.host)),
+        })
+    });
+    begins.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    fn spell(rule: &str, severity: Severity, minutes: (i64, i64)) -> Spell {
+        Spell {
+            rule: rule.into(),
+            subject: String::new(),
+            severity,
+            start_ms: minutes.0 * MINUTE_MS,
+            end_ms: Some(minutes.1 * MINUTE_MS),
+            eta_ms: None,
+            notified: false,
+            summary: String::new(),
+            selector: String::new(),
+        }
+    }
+
+    fn marked(mut spells: Vec<Spell>) -> Vec<bool> {
+        mark(&mut spells);
+        spells.iter().map(|spell| spell.notified).collect()
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_told_once_an_hour_and_when_it_is_worse() {
+        use Severity::{Critical, Warning};
+        let told = marked(vec![
+            spell("a", Warning, (0, 5)),
+            spell("a", Warning, (10, 15)),
+            spell("a", Critical, (20, 50)),
+            spell("a", Warning, (70, 75)),
+            spell("a", Warning, (85, 90)),
+            spell("a", Warning, (151, 160)),
+        ]);
+        assert_eq!(told, [true, false, true, false, true, true]);
+    }
+
+    #[test]
+    fn what_is_only_worth_knowing_is_not_told() {
+        let told = marked(vec![
+            spell("a", Severity::Info, (0, 5)),
+            spell("b", Severity::Warning, (1, 5)),
+        ]);
+        assert_eq!(told, [false, true]);
+    }
+
+    #[test]
+    fn the_same_on_three_hosts_is_one_message_and_so_is_all_of_one_host() {
+        let news = |at_ms, host, rule| News { at_ms, host, rule };
+        let begun = messages(&[
+            news(30_000, "a", "down"),
+            news(30_001, "b", "down"),
+            news(44_999, "c", "down"),
+            news(30_000, "a", "full"),
+            news(30_000, "a", "busy"),
+            news(30_000, "b", "busy"),
+            news(45_000, "d", "down"),
+        ]);
+        assert_eq!(begun, [true, false, false, true, false, true, true]);
+    }
+}
