@@ -244,6 +244,11 @@ impl Store {
     /// Merges small blocks where blocks were sealed, until it is time to stop.
     async fn merge(&self, until: Instant) -> Result<(), StoreError> {
         let writing = self.writing()?;
+        if hold(&writing.changed).wants_list() {
+            let newest = self.inner.readers.snapshot("list blocks", merge::newest);
+            let newest = newest.await?;
+            hold(&writing.changed).list(newest);
+        }
         while Instant::now() < until {
             let next = hold(&writing.changed).next();
             let Some((host, around)) = next else {

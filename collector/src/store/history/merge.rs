@@ -3,8 +3,8 @@
 //! Every seal leaves a block of an hour, late data smaller ones. The newest are merged with those
 //! before them for as long as the older one is no larger than what is merged already, as in a
 //! binary counter: so a sample is written again about as often as its block doubles. A full block
-//! is never touched again. What is merged is decided anew from the file after each seal of a host;
-//! nothing has to be remembered.
+//! is never touched again. What is merged is decided anew from the file after each seal of a host,
+//! and once for each host after a start; nothing has to be remembered.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ use super::super::writer::Ledger;
 use super::parcel::Parcel;
 use super::relations::{Relations, names};
 use super::seal::{Fresh, HOLE_MS, Known, Points, TICKS_MAX, insert, settle, stretches};
+use super::series::FAMILIES;
 
 /// How many blocks before and behind the fresh ones are looked at.
 const NEIGHBOURS: i64 = 8;
@@ -212,9 +213,32 @@ pub(in crate::store) fn commit(ledger: &mut Ledger, merged: &Merged) -> Result<b
     Ok(true)
 }
 
+/// The hosts that have blocks, and where each one's newest block ends.
+pub(in crate::store) fn newest(conn: &Connection) -> Result<Vec<(i64, i64)>, Fault> {
+    let mut hosts = conn.prepare("SELECT number FROM host ORDER BY number DESC")?;
+    let hosts = hosts.query_map([], |r| r.get(0))?;
+    let mut newest =
+        conn.prepare("SELECT max(end_ms) FROM block WHERE host = ?1 AND family = ?2")?;
+    let mut found = Vec::new();
+    for host in hosts {
+        let host: i64 = host?;
+        let mut end_ms: Option<i64> = None;
+        for family in FAMILIES {
+            end_ms = end_ms.max(newest.query_row([host, family], |r| r.get(0))?);
+        }
+        found.extend(end_ms.map(|end_ms| (host, end_ms)));
+    }
+    Ok(found)
+}
+
 /// Hosts whose blocks changed, and where.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Changed(BTreeMap<i64, (i64, i64)>);
+pub(in crate::store) struct Changed {
+    hosts: BTreeMap<i64, (i64, i64)>,
+    /// Those that nothing is known of since the start: what a collector before this one sealed may
+    /// wait to be merged. `None`: not listed yet.
+    unseen: Option<Vec<(i64, i64)>>,
+}
 
 impl Changed {
     /// Notes the stretches of blocks that were sealed.
@@ -222,13 +246,26 @@ impl Changed {
         let Some((from_ms, to_ms)) = stretch else {
             return;
         };
-        let all = self.0.entry(host).or_insert((from_ms, to_ms));
+        let all = self.hosts.entry(host).or_insert((from_ms, to_ms));
         *all = (all.0.min(from_ms), all.1.max(to_ms));
     }
 
-    /// The next host to look at.
+    /// Whether it is time to list what an earlier collector may have left.
+    pub(in crate::store) fn wants_list(&self) -> bool {
+        self.hosts.is_empty() && self.unseen.is_none()
+    }
+
+    /// Takes that list: see [`newest`].
+    pub(in crate::store) fn list(&mut self, newest: Vec<(i64, i64)>) {
+        self.unseen = Some(newest);
+    }
+
+    /// The next host to look at: what changed first, then what nobody looked at since the start.
     pub(in crate::store) fn next(&mut self) -> Option<(i64, (i64, i64))> {
-        self.0.pop_first()
+        self.hosts.pop_first().or_else(|| {
+            let (host, end_ms) = self.unseen.as_mut()?.pop()?;
+            Some((host, (end_ms, end_ms)))
+        })
     }
 }
 

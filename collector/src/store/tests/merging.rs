@@ -80,3 +80,27 @@ async fn days_that_are_far_apart_stay_apart() {
     assert_eq!(blocks(folder.path()).0, 2 * 3);
     assert_eq!(store.written().unwrap().merged_samples, 0);
 }
+
+#[tokio::test]
+async fn what_an_earlier_collector_left_is_merged_after_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    for n in 0..2 {
+        let sent: Vec<(i64, f64)> = (0..60)
+            .map(|m| (T0 + n * HOUR + m * 60_000, m as f64))
+            .collect();
+        store
+            .append(batch(1, n as u64 + 1, &ids, &sent))
+            .await
+            .unwrap();
+        store.seal_all().await.unwrap();
+    }
+    store.close().await.unwrap();
+    assert_eq!(blocks(folder.path()), (4, 2 * 2 * 60));
+    let store = open(folder.path()).await;
+    store.upkeep(T0 + 2 * HOUR).await.unwrap();
+    assert_eq!(blocks(folder.path()), (2, 2 * 2 * 60));
+    // Once is enough.
+    store.upkeep(T0 + 2 * HOUR).await.unwrap();
+    assert_eq!(store.written().unwrap().merged_samples, 2 * 2 * 60);
+}
