@@ -191,8 +191,12 @@ impl Line {
 
     /// Asks a question.
     pub(crate) fn ask(&self, question: &str) -> Result<Value, String> {
+        serde_json::from_str(&self.ask_text(question)?).map_err(|e| e.to_string())
+    }
+
+    /// Asks a question; what a reader makes of the text is their own affair.
+    pub(crate) fn ask_text(&self, question: &str) -> Result<String, String> {
         let answer = self.runtime.block_on(self.client.ask(question));
-        let text = answer.map_err(|e| format!("{e:#}"))?;
-        serde_json::from_str(&text).map_err(|e| e.to_string())
+        answer.map_err(|e| format!("{e:#}"))
     }
 }

@@ -169,8 +169,11 @@ pub(crate) fn readers(folder: &Path, samples: &Samples, pace: Pace) -> Result<f6
         while Instant::now() < end {
             for (latency, question) in worst.iter_mut().zip(["{\"ask\":\"hosts\"}", &one]) {
                 let asked = Instant::now();
-                line.ask(question)?;
+                let answer = line.ask_text(question)?;
                 latency.note(asked.elapsed());
+                if !answer.contains("\"kind\":") {
+                    return Err(format!("{question}: {answer}"));
+                }
             }
             pass(Duration::from_millis(100));
         }
