@@ -15,6 +15,11 @@ use super::{fold, parcel, seal};
 
 /// So many batches of a host are folded into one.
 const FOLDED_AT: usize = 32;
+/// Short ones before that: what waits for its fold takes four times as much as what is folded, and
+/// of a host that sends each second sixteen batches would wait.
+const SHORT_FOLDED_AT: usize = 8;
+/// Short are batches with fewer ticks than this on average.
+const SHORT_TICKS: usize = 4;
 /// Hosts that may wait to be folded while the journal is read: more, and reading waits.
 const HOSTS_WAITING_MAX: usize = 64;
 
@@ -41,16 +46,64 @@ struct Shelf {
     ticks: usize,
     /// The entries before this place were folded, or cannot be.
     folded: usize,
+    /// Those from there to this place were folded from short ones, and are once more.
+    halfway: usize,
+}
+
+/// Which entries of a shelf become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fold {
+    /// The short ones that came last.
+    Short,
+    /// All that were not folded for good.
+    Whole,
+}
+
+impl Fold {
+    /// Where these entries begin.
+    fn begin(self, shelf: &Shelf) -> usize {
+        match self {
+            Fold::Short => shelf.halfway,
+            Fold::Whole => shelf.folded,
+        }
+    }
 }
 
 impl Shelf {
-    /// Adds a batch; answers whether it is time to fold. A fold takes all there is: those that come
+    /// Adds a batch; answers what it is time to fold. A fold takes all there is: those that come
     /// while one is made are folded by the next.
-    fn push(&mut self, entry: Entry) -> bool {
+    fn push(&mut self, entry: Entry) -> Option<Fold> {
         self.bytes += entry.payload.len();
         self.ticks += parcel::ticks(&entry.payload);
         self.entries.push(Arc::new(entry));
-        (self.entries.len() - self.folded).is_multiple_of(FOLDED_AT)
+        let waiting = &self.entries[self.halfway..];
+        let ticks = || waiting.iter().map(|e| parcel::ticks(&e.payload));
+        if (self.entries.len() - self.folded).is_multiple_of(FOLDED_AT) {
+            return Some(Fold::Whole);
+        }
+        let is_short = waiting.len().is_multiple_of(SHORT_FOLDED_AT)
+            && ticks().sum::<usize>() < SHORT_TICKS * waiting.len();
+        is_short.then_some(match self.halfway - self.folded {
+            // This is the last of as many as are folded into one.
+            before if (before + 1) * SHORT_FOLDED_AT >= FOLDED_AT => Fold::Whole,
+            _ => Fold::Short,
+        })
+    }
+
+    /// Puts a fold, or the entries as they are where there is none, behind what was folded.
+    fn settle(&mut self, fold: Fold, count: usize, folded: Option<Entry>) {
+        let begin = fold.begin(self);
+        let is_one = folded.is_some();
+        if let Some(folded) = folded {
+            let place = begin..begin + count;
+            self.entries.splice(place, [Arc::new(folded)]);
+            self.count();
+        }
+        let end = begin + if is_one { 1 } else { count };
+        self.halfway = end;
+        if fold == Fold::Whole || !is_one {
+            self.folded = end;
+        }
     }
 
     fn count(&mut self) {
@@ -96,16 +149,15 @@ impl Head {
         let mut shelves = self.write();
         for (host, entry) in entries {
             let shelf = shelves.entry(host).or_default();
-            if shelf.push(entry) {
-                many.push(host);
-            }
+            many.extend(shelf.push(entry).map(|fold| (host, fold)));
             full |= seal::is_full(host, shelf.ticks);
         }
         drop(shelves);
         if full {
             self.full.notify_one();
         }
-        many.into_iter().for_each(|host| self.fold(host));
+        many.into_iter()
+            .for_each(|(host, fold)| self.fold(host, fold));
     }
 
     /// Adds what `each` visits, the journal at a start. Hosts are folded on all processors meanwhile.
@@ -113,20 +165,20 @@ impl Head {
         &self,
         each: impl FnOnce(&mut dyn FnMut(i64, Entry)) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (many, hosts) = mpsc::sync_channel::<i64>(HOSTS_WAITING_MAX);
+        let (many, hosts) = mpsc::sync_channel::<(i64, Fold)>(HOSTS_WAITING_MAX);
         let hosts = Mutex::new(hosts);
         let next = || hosts.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let folds = || std::iter::from_fn(|| next().ok());
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|| folds().for_each(|host| self.fold(host)));
+                scope.spawn(|| folds().for_each(|(host, fold)| self.fold(host, fold)));
             }
             let filled = each(&mut |host, entry| {
-                let is_much = self.write().entry(host).or_default().push(entry);
-                if is_much {
+                let due = self.write().entry(host).or_default().push(entry);
+                if let Some(fold) = due {
                     // Only fails once nobody folds any more, which costs memory and nothing else.
-                    let _ = many.send(host);
+                    let _ = many.send((host, fold));
                 }
             });
             drop(many);
@@ -135,8 +187,8 @@ impl Head {
     }
 
     /// Folds the newest entries of a host. Readers are not kept waiting for it.
-    fn fold(&self, host: i64) {
-        let newest = |shelf: &Shelf| shelf.entries[shelf.folded..].to_vec();
+    fn fold(&self, host: i64, fold: Fold) {
+        let newest = |shelf: &Shelf| shelf.entries[fold.begin(shelf)..].to_vec();
         let Some(entries) = self.read().get(&host).map(newest) else {
             return;
         };
@@ -146,24 +198,15 @@ impl Head {
             return;
         };
         // Sealing may have taken some away meanwhile.
-        let begin = shelf.folded;
+        let begin = fold.begin(shelf);
         let same = shelf.entries.len() >= begin + entries.len()
             && entries
                 .iter()
                 .zip(&shelf.entries[begin..])
                 .all(|(a, b)| Arc::ptr_eq(a, b));
-        if !same {
-            return;
+        if same {
+            shelf.settle(fold, entries.len(), folded);
         }
-        shelf.folded += match folded {
-            Some(folded) => {
-                let place = begin..begin + entries.len();
-                shelf.entries.splice(place, [Arc::new(folded)]);
-                shelf.count();
-                1
-            }
-            None => entries.len(),
-        };
     }
 
     /// A host's batches that touch a range, in the order of commits.
@@ -189,10 +232,13 @@ impl Head {
         if let Some(shelf) = shelves.get_mut(&host) {
             // One that holds more than was sealed stays: what is in both places counts once.
             let sealed = |e: &Arc<Entry>| e.numbers.iter().all(|n| numbers.contains(n));
-            let kept = shelf.entries[..shelf.folded].iter().filter(|e| !sealed(e));
-            let folded = kept.count();
+            let kept = |before: usize| {
+                let entries = shelf.entries[..before].iter();
+                entries.filter(|e| !sealed(e)).count()
+            };
+            let (folded, halfway) = (kept(shelf.folded), kept(shelf.halfway));
             shelf.entries.retain(|e| !sealed(e));
-            shelf.folded = folded;
+            (shelf.folded, shelf.halfway) = (folded, halfway);
             shelf.count();
             if shelf.entries.is_empty() {
                 shelves.remove(&host);
@@ -219,5 +265,74 @@ impl Head {
     /// Payload bytes of all hosts.
     pub(in crate::store) fn bytes(&self) -> usize {
         self.read().values().map(|s| s.bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parcel::Parcel;
+    use super::*;
+
+    fn entry(number: i64, ticks: i64) -> Entry {
+        let at = |tick: i64| (number * 1000 + tick, (number + tick) as f64);
+        let samples: Vec<(i64, f64)> = (0..ticks).map(at).collect();
+        Entry {
+            numbers: vec![number],
+            start_ms: samples[0].0,
+            end_ms: samples[samples.len() - 1].0,
+            received_ms: number,
+            payload: Parcel::of(&[(7, samples.as_slice()), (9, samples.as_slice())]).pack(),
+        }
+    }
+
+    fn entries(head: &Head) -> Vec<Arc<Entry>> {
+        head.entries(1, i64::MIN, i64::MAX)
+    }
+
+    fn ticks(head: &Head) -> Vec<usize> {
+        let entries = entries(head);
+        entries.iter().map(|e| parcel::ticks(&e.payload)).collect()
+    }
+
+    #[test]
+    fn of_a_host_that_sends_each_second_few_batches_wait_alone() {
+        let head = Head::default();
+        for number in 1..=200 {
+            head.extend(vec![(1, entry(number, 1))]);
+            let alone = ticks(&head).into_iter().filter(|t| *t == 1).count();
+            assert!(alone < SHORT_FOLDED_AT, "{number}: {:?}", ticks(&head));
+        }
+        assert_eq!(ticks(&head), [32, 32, 32, 32, 32, 32, 8]);
+        let numbers: Vec<i64> = entries(&head)
+            .iter()
+            .flat_map(|e| e.numbers.clone())
+            .collect();
+        assert_eq!(numbers, (1..=200).collect::<Vec<i64>>());
+        assert_eq!(head.due(|_| true)[0].ticks, 200);
+    }
+
+    #[test]
+    fn long_batches_are_folded_once() {
+        let head = Head::default();
+        for number in 1..=FOLDED_AT as i64 {
+            assert_eq!(entries(&head).len() as i64, number - 1);
+            head.extend(vec![(1, entry(number, 10))]);
+        }
+        assert_eq!(ticks(&head), [10 * FOLDED_AT]);
+    }
+
+    #[test]
+    fn what_was_sealed_leaves_and_the_rest_is_folded_on() {
+        let head = Head::default();
+        for number in 1..=50 {
+            head.extend(vec![(1, entry(number, 1))]);
+        }
+        assert_eq!(ticks(&head), [32, 8, 8, 1, 1]);
+        head.remove(1, &(1..=40).collect());
+        assert_eq!(ticks(&head), [8, 1, 1]);
+        for number in 51..=80 {
+            head.extend(vec![(1, entry(number, 1))]);
+        }
+        assert_eq!(ticks(&head), [32, 8]);
     }
 }
