@@ -42,9 +42,9 @@ bench-agent: ## The agent beside node_exporter, collectd and pcp; exit 1 when a 
 	cp target/agent/hostwell-agent target/release/
 	HOSTWELL_PREBUILT=1 $(CARGO) bench -p hostwell-tests --bench agent
 
-eval: ## Forecasts and warnings on real server data, scored; exit 1 when a must is missed
+eval: ## Foresight on real server data, scored; DATA=DIR SPLIT=NAME for others; exit 1 when a must is missed
 	@sh tests/scripts/tools.sh eval
-	$(CARGO) bench -p hostwell-tests --bench eval
+	$(if $(DATA),HOSTWELL_DATA='$(abspath $(DATA))') $(if $(SPLIT),HOSTWELL_SPLIT='$(SPLIT)') $(CARGO) bench -p hostwell-tests --bench eval
 
 bench-sets: ## Real server data beside VictoriaMetrics: bytes a sample; exit 1 when a must is missed
 	@sh tests/scripts/tools.sh bench-history

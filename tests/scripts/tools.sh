@@ -16,8 +16,8 @@ bench-history)
   wanted='victoria-metrics=victoria-metrics prometheus=prometheus'
   ;;
 eval)
-  # A name that ends in .py is a module of Python's.
-  wanted='python3=python3-minimal pandas.py=python3-pandas'
+  # A name that ends in .py is a module of Python's: that one makes environments.
+  wanted='python3=python3-minimal ensurepip.py=python3-venv'
   ;;
 *)
   echo "usage: tools.sh test|bench|bench-history|eval" >&2

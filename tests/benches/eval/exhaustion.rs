@@ -1,66 +1,60 @@
 //! Warnings before something is full: real growth towards a capacity that was chosen so that the
 //! moment it is full is known.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
-use hostwell::forecast::{Alarm, DAY_MS, HOUR_MS, Hours, filling};
 use hostwell_tests::figures::Figure;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::SPLIT;
-use crate::table::{Table, whole};
+use crate::bench::{Bench, number};
+use crate::table::Table;
 
-/// The last weeks are enough for a question about now.
-const KEPT_MS: i64 = 15 * DAY_MS;
+const SET: &str = "exhaustion";
 
-/// The warnings of every case, hour by hour, as a collector would give them.
-pub(crate) fn warnings(data: &Path) -> String {
-    let folder = data.join("exhaustion").join(SPLIT);
-    let cases = Table::read(&folder.join("cases.csv"));
-    let at = |name: &str| cases.column(name);
-    let (case, file, capacity, to) = (at("case"), at("file"), at("capacity"), at("to_ms"));
-    let mut text = String::new();
-    for row in cases.rows() {
-        let points = Table::read(&folder.join(row[file])).points("used");
-        let end_ms = whole(row[to]).unwrap();
-        let mut tell = |(start_ms, eta_ms): (i64, i64), end_ms: i64| {
-            let line = json!({
-                "host": row[case], "metric": "used", "rule": "exhaustion",
-                "start_ms": start_ms, "end_ms": end_ms, "eta_ms": eta_ms,
-            });
-            let _ = writeln!(text, "{line}");
-        };
-        let (mut hours, mut alarm) = (Hours::default(), Alarm::default());
-        let (mut next, limit) = (0, row[capacity].parse().unwrap());
-        let Some(first_ms) = points.first().map(|p| p.0) else {
-            continue;
-        };
-        let mut now_ms = (first_ms.div_euclid(HOUR_MS) + 1) * HOUR_MS;
-        while now_ms <= end_ms {
-            while next < points.len() && points[next].0 < now_ms {
-                hours.push(points[next].0, points[next].1);
-                next += 1;
-            }
-            // The hour that ends now is over.
-            hours.close();
-            hours.forget_until(now_ms - KEPT_MS);
-            if let Some(ended) = alarm.note(now_ms, filling(&hours, now_ms, limit)) {
-                tell(ended, now_ms);
-            }
-            now_ms += HOUR_MS;
-        }
-        if let Some(on) = alarm.on {
-            tell(on, end_ms);
-        }
-    }
-    text
+/// The rows that are judged, and what the scorer printed.
+pub(crate) fn score(bench: &mut Bench) -> (Vec<Figure>, String) {
+    let cases = cases(bench);
+    let findings = bench.backtest(SET, SET, &["--cases", &cases]);
+    let words = [
+        "--findings",
+        findings.to_str().unwrap(),
+        "--rule",
+        "exhaust.*",
+    ];
+    let printed = bench.scorer("score_exhaustion.py", &words);
+    let scores: Value = serde_json::from_str(&printed).unwrap();
+    (figures(&scores), format!("```json\n{printed}```\n\n"))
 }
 
-/// The rows that are judged, of what the scorer printed.
-pub(crate) fn figures(scores: &str) -> Vec<Figure> {
-    let scores: Value = serde_json::from_str(scores).unwrap();
-    let value = |name: &str| scores[name].as_f64().unwrap_or(f64::NAN);
+/// Imports every table as a host and writes the cases about them; answers the file.
+fn cases(bench: &Bench) -> String {
+    eprintln!("eval: import {SET}");
+    let half = bench.half(SET);
+    let table = Table::read(&half.join("cases.csv"));
+    let at = ["case", "file", "capacity", "from_ms", "to_ms"].map(|name| table.column(name));
+    let (mut text, mut imported) = (
+        String::from("case,series,capacity,from,to\n"),
+        BTreeSet::new(),
+    );
+    for row in table.rows() {
+        let [case, file, capacity, from, to] = at.map(|at| row[at]);
+        let host = file.trim_end_matches(".csv.bz2");
+        if imported.insert(host) {
+            bench.import(SET, &half.join(file), host);
+        }
+        let _ = writeln!(
+            text,
+            "{case},\"used{{host=\"\"{host}\"\"}}\",{capacity},{from},{to}"
+        );
+    }
+    let file = bench.file("cases.csv");
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+fn figures(scores: &Value) -> Vec<Figure> {
+    let value = |name: &str| number(scores, name);
     vec![
         Figure::above(
             "full: warned 24 h before",

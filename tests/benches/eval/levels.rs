@@ -1,13 +1,11 @@
 //! Where a level will be in some days: asked of the program itself, which is given whole tables.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use hostwell::answer::range::rfc3339;
 use hostwell_tests::figures::Figure;
-use hostwell_tests::program::{binary, command, run, stdout};
 
-use crate::SPLIT;
+use crate::bench::Bench;
 use crate::table::{Table, whole};
 
 /// What the tasks ask of one table.
@@ -20,16 +18,21 @@ struct Wanted {
 /// The tasks' moments are so far apart.
 const EVERY: &str = "84h";
 
+/// The rows that are judged, and what the scorer printed.
+pub(crate) fn score(bench: &mut Bench) -> (Vec<Figure>, String) {
+    eprintln!("eval: forecasts");
+    let forecasts = bench.file("forecasts.jsonl");
+    std::fs::write(&forecasts, asked(bench)).unwrap();
+    let words = ["--forecasts", forecasts.to_str().unwrap()];
+    let printed = bench.scorer("score_forecasts.py", &words);
+    (figures(&printed), format!("```text\n{printed}```\n\n"))
+}
+
 /// Forecasts of every series of every table that the tasks are about, from a database that each table
 /// is imported into. Whether a series is a store the program tells from its data; the tasks' own class
 /// is only what they are scored by.
-pub(crate) fn forecasts(data: &Path, place: &Path) -> String {
-    let tasks = Table::read(
-        &data
-            .join("forecast_tasks")
-            .join(SPLIT)
-            .join("tasks.csv.bz2"),
-    );
+fn asked(bench: &Bench) -> String {
+    let tasks = Table::read(&bench.half("forecast_tasks").join("tasks.csv.bz2"));
     let at = |name: &str| tasks.column(name);
     let (file, host) = (at("file"), at("host"));
     let (origin, horizon) = (at("origin_ms"), at("horizon_ms"));
@@ -39,14 +42,10 @@ pub(crate) fn forecasts(data: &Path, place: &Path) -> String {
         of.origins_ms.insert(whole(row[origin]).unwrap());
         of.horizons_ms.insert(whole(row[horizon]).unwrap());
     }
-    let (db, mut text) = (place.join("levels.db"), String::new());
-    let hostwell = |words: &[&str]| {
-        let mut hostwell = command(binary("hostwell"));
-        hostwell.args(words).arg("--db").arg(&db);
-        stdout(&run(&mut hostwell))
-    };
+    let mut text = String::new();
+    let hostwell = |words: &[&str]| bench.hostwell("levels", words);
     for ((file, host), of) in wanted {
-        let path = data.join(file);
+        let path = bench.data().join(file);
         hostwell(&["import", "csv", path.to_str().unwrap(), "--host", host]);
         let moment = |ms: Option<&i64>| rfc3339(*ms.unwrap());
         let from = moment(of.origins_ms.first());
@@ -75,8 +74,8 @@ pub(crate) fn forecasts(data: &Path, place: &Path) -> String {
     text
 }
 
-/// The rows that are judged, of what the scorer printed.
-pub(crate) fn figures(scores: &str) -> Vec<Figure> {
+/// Of the scorer's table.
+fn figures(scores: &str) -> Vec<Figure> {
     let mut lines = scores
         .lines()
         .map(|l| l.split_whitespace().collect::<Vec<_>>());

@@ -25,11 +25,6 @@ impl Table {
         }
     }
 
-    /// The columns' names, in order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
-    }
-
     /// Where a column is.
     pub(crate) fn column(&self, name: &str) -> usize {
         let found = self.names.iter().position(|n| n == name);
@@ -39,17 +34,6 @@ impl Table {
     /// The lines, split.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Vec<&str>> {
         self.lines.iter().map(|line| line.split(',').collect())
-    }
-
-    /// (time, value) of a column that has the time in `unix_ms`; empty fields are left out.
-    pub(crate) fn points(&self, name: &str) -> Vec<(i64, f64)> {
-        let (time, value) = (self.column("unix_ms"), self.column(name));
-        let mut points: Vec<(i64, f64)> = self
-            .rows()
-            .filter_map(|row| Some((whole(row[time])?, row[value].parse().ok()?)))
-            .collect();
-        points.sort_by_key(|p| p.0);
-        points
     }
 }
 
