@@ -129,6 +129,8 @@ pub async fn run_by(
         bound.web,
         Arc::clone(&healthy),
     );
+    let counted = live.clone();
+    let pages = pages.counting(move || counted.count());
     let stop = shutdown.clone().cancelled_owned();
     tasks.spawn(async move { pages.serve(web, stop).await.context("serve pages") });
 

@@ -44,6 +44,7 @@ mod history;
 mod listing;
 mod open;
 mod outbox;
+mod pulse;
 mod queue;
 mod readers;
 mod reading;
@@ -63,6 +64,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 pub use appender::{Appender, Done};
 pub use error::StoreError;
 pub use outbox::{Delivery, Letter, Outcome, TargetState, Telling, Told};
+pub use pulse::Pulse;
 pub use register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEvent};
 pub use types::{
     AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped,
@@ -308,6 +310,12 @@ impl Store {
             value
         };
         self.writing()?.writer.submit(doing, true, job, then).await
+    }
+
+    /// How the writer does; nothing where it is open for reading only.
+    pub fn pulse(&self) -> Pulse {
+        let writing = self.inner.writing.as_ref();
+        writing.map(|w| w.writer.pulse()).unwrap_or_default()
     }
 
     /// What questions are answered from, for whoever brings a connection.

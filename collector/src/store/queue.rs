@@ -64,6 +64,11 @@ impl<T> Queue<T> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many messages wait.
+    pub(super) fn len(&self) -> usize {
+        self.inner().waiting.len()
+    }
+
     /// Queues a message behind all others; gives it back when nobody takes any more.
     pub(super) async fn send(&self, message: T, urgent: bool) -> Result<(), T> {
         match self.places.acquire().await {

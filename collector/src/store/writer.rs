@@ -21,6 +21,7 @@ use super::history::head::{Entry, Head};
 use super::history::journal::{self, Ready, Taken, Unwritten};
 use super::history::retention;
 use super::history::spools::Spools;
+use super::pulse::{Counts, Pulse};
 use super::queue::Queue;
 use super::registry::hosts;
 use super::types::Appended;
@@ -116,6 +117,7 @@ struct Way {
     queue: Arc<Queue<Message>>,
     path: Arc<PathBuf>,
     head: Arc<Head>,
+    counts: Arc<Counts>,
 }
 
 impl Drop for Way {
@@ -148,11 +150,13 @@ impl Writer {
             spools: Spools::default(),
             hosts: Default::default(),
         };
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
         let (file, jobs, shelves) = (path.clone(), Arc::clone(&queue), Arc::clone(&head));
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
-                let stopped = work(ledger, &jobs, &shelves, &file);
+                let stopped = work(ledger, &jobs, &counted, (&shelves, &file));
                 // Nobody is left waiting, however it ended.
                 jobs.end();
                 drop(lock);
@@ -164,7 +168,12 @@ impl Writer {
             .map_err(|e| io("start the writer thread", e))?;
         let path = Arc::new(path);
         Ok(Writer {
-            way: Arc::new(Way { queue, path, head }),
+            way: Arc::new(Way {
+                queue,
+                path,
+                head,
+                counts,
+            }),
         })
     }
 
@@ -208,6 +217,11 @@ impl Writer {
         wait.await.map_err(|_| closed())?
     }
 
+    /// How it does.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.way.counts.pulse(self.way.queue.len())
+    }
+
     /// Puts a batch into one of the next commits; its ticket hears when that is durable.
     pub(super) async fn append(&self, pending: Pending, urgent: bool) -> Result<(), StoreError> {
         match self.way.queue.send(Message::Batch(pending), urgent).await {
@@ -236,7 +250,12 @@ pub(super) fn closed() -> StoreError {
     StoreError::Conflict("the store is closed".into())
 }
 
-fn work(mut ledger: Ledger, queue: &Queue<Message>, head: &Head, path: &Path) -> Option<Stopped> {
+fn work(
+    mut ledger: Ledger,
+    queue: &Queue<Message>,
+    counts: &Counts,
+    (head, path): (&Head, &Path),
+) -> Option<Stopped> {
     let mut rested = Instant::now();
     loop {
         let mut group = queue.take(rested);
@@ -247,7 +266,9 @@ fn work(mut ledger: Ledger, queue: &Queue<Message>, head: &Head, path: &Path) ->
             .iter()
             .position(|message| matches!(message, Message::Stop(_)));
         let behind = stop.map(|at| group.split_off(at));
-        commit(&mut ledger, group, (head, path));
+        if !group.is_empty() {
+            counts.committed(commit(&mut ledger, group, (head, path)));
+        }
         if let Some(Message::Stop(answer)) = behind.and_then(|b| b.into_iter().next()) {
             queue.close();
             let folded = fold(&ledger.conn, path);
@@ -264,11 +285,9 @@ enum Owed {
     Batch(Ticket, Result<Appended, StoreError>),
 }
 
-/// One transaction for everything; every caller is told, whatever happens.
-fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)) {
-    if group.is_empty() {
-        return;
-    }
+/// One transaction for everything; every caller is told, whatever happens. Answers whether it went
+/// well.
+fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)) -> bool {
     let mut owed = Vec::with_capacity(group.len());
     let (mut waiting, mut entries) = (Vec::with_capacity(group.len()), Vec::new());
     let mut trouble = ledger
@@ -309,6 +328,7 @@ fn commit(ledger: &mut Ledger, group: Vec<Message>, (head, path): (&Head, &Path)
         }
     }
     tell(owed, trouble.as_ref(), path);
+    trouble.is_none()
 }
 
 /// Takes one batch, unless the group is void already; what has to be written is added to `waiting`.

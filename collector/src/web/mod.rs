@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::listen::{Connection, Listener};
 use crate::store::Store;
 
+mod metrics;
 mod report;
 
 /// Pages are self-contained: nothing is loaded, nothing is framed, no script runs but the page's.
@@ -32,6 +33,7 @@ pub struct Pages {
     address: SocketAddr,
     healthy: Arc<AtomicBool>,
     reports: Arc<Semaphore>,
+    agents: Arc<dyn Fn() -> usize + Send + Sync>,
 }
 
 impl Pages {
@@ -50,7 +52,15 @@ impl Pages {
             address,
             healthy,
             reports: Arc::new(Semaphore::new(1)),
+            agents: Arc::new(|| 0),
         }
+    }
+
+    /// Lets the metrics tell how many agents are connected.
+    #[must_use]
+    pub fn counting(mut self, agents: impl Fn() -> usize + Send + Sync + 'static) -> Self {
+        self.agents = Arc::new(agents);
+        self
     }
 
     /// Serves until `stop`.
@@ -71,6 +81,7 @@ impl Pages {
         Router::new()
             .route("/", get(report::page))
             .route("/report", get(report::page))
+            .route("/metrics", get(metrics::page))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })

@@ -164,6 +164,15 @@ fn alertmanager_hears_what_is_open_again_and_again_and_what_is_over() {
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["targets"][0]["target"], "am");
     assert_eq!(status["targets"][0]["waiting"], 0);
+
+    let metrics = Http::to(collector.web).get("/metrics").unwrap();
+    assert!(
+        metrics.contains("outbox_waiting{target=\"am\"} 0"),
+        "{metrics}"
+    );
+    let checked = crate::parity::promtool(&metrics);
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(checked.status.success(), "{said}");
 }
 
 #[test]

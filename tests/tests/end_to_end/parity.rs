@@ -221,7 +221,7 @@ fn our_values_are_node_exporters_in_the_same_second() {
     );
 }
 
-fn promtool(text: &str) -> Output {
+pub(crate) fn promtool(text: &str) -> Output {
     let mut promtool = command(foreign("promtool", "prometheus"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -71,7 +71,9 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ("api", &["answer", "store", "auth", "config", "clock"]),
     (
         "web",
-        &["answer", "store", "report", "listen", "clock", "words"],
+        &[
+            "answer", "store", "rules", "report", "listen", "clock", "words",
+        ],
     ),
 ];
 

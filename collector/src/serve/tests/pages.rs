@@ -48,6 +48,38 @@ async fn health_and_the_page_are_served_with_their_guards() {
 }
 
 #[tokio::test]
+async fn a_collector_tells_how_it_does() {
+    let collector = Collector::start().await;
+    let (mut agent, _) = Agent::connect(&collector).await;
+    agent.sample(1, NOW_MS, 1.0).await;
+    agent.acked(1).await;
+    let answer = get(&collector, "/metrics", "localhost").await;
+    assert!(
+        answer.contains("content-type: text/plain; version=0.0.4"),
+        "{answer}"
+    );
+    let value = |name: &str| -> f64 {
+        let name = format!("hostwell_collector_{name} ");
+        let line = answer.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("{name} in {answer}"))
+            .parse()
+            .unwrap()
+    };
+    assert_eq!(
+        (value("healthy"), value("agents_connected"), value("hosts")),
+        (1.0, 1.0, 1.0)
+    );
+    assert!(value("commits_total") >= 1.0, "the batch was acknowledged");
+    assert!(value("last_commit_age_seconds") < 3_600.0);
+    assert!(value("resident_bytes") > 1e6 && value("cpu_seconds_total") > 0.0);
+    // What is new is in the log until it is folded into the file.
+    assert!(value("database_bytes") + value("database_log_bytes") > 4_096.0);
+    assert_eq!(value("open_risks{severity=\"critical\"}"), 0.0);
+    assert_eq!(value("commits_failed_total"), 0.0);
+    collector.stop().await;
+}
+
+#[tokio::test]
 async fn a_strangers_name_for_this_machine_gets_nothing() {
     let collector = Collector::start().await;
     let answer = get(&collector, "/", "evil.example").await;
