@@ -36,10 +36,11 @@ const FOUND_MAX: usize = 1_000_000;
 /// Show what would have been found in the recorded past, and when
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The rules, the detector of what is unusual (anomaly) and, in cases, the forecast of what fills
-(exhaustion) are what a collector runs; the clock comes from the samples. Nothing later than a
-moment is known at it. A collector is taken to have watched all the time; a host is down when its
-own samples are missing, and after its last one only as long as a collector was watching.
+The rules are what a collector runs; the clock comes from the samples, and nothing later than a
+moment is known at it. The detector of what is unusual (anomaly) and, in cases, the forecast of
+what fills (exhaustion) run only here so far. A collector is taken to have watched all the time; a
+host is down when its own samples are missing, and after its last one only as long as a collector
+was watching.
 
 A cases file (CSV: case,series,capacity,from,to) holds series against a capacity that is assumed;
 series is a selector such as used_bytes{host=\"db-1\"}, or a host that has only one; from and to may
