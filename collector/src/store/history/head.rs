@@ -303,7 +303,10 @@ mod tests {
             let alone = ticks(&head).into_iter().filter(|t| *t == 1).count();
             assert!(alone < SHORT_FOLDED_AT, "{number}: {:?}", ticks(&head));
         }
-        assert_eq!(ticks(&head), [32, 32, 32, 32, 32, 32, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(
+            ticks(&head),
+            [32, 32, 32, 32, 32, 32, 1, 1, 1, 1, 1, 1, 1, 1]
+        );
         let numbers: Vec<i64> = entries(&head)
             .iter()
             .flat_map(|e| e.numbers.clone())
