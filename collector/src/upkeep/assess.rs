@@ -1,6 +1,6 @@
 //! From what the store remembers to what the rules judge, and the findings back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::rules::{
     self, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, RuleInput, State, WINDOW_MS,
@@ -31,8 +31,15 @@ pub(super) async fn assess(
         .last()
         .filter(|span| now_ms - span.to_ms <= BEAT_MS)
         .map(|span| span.from_ms);
-    let previous = store.verdicts().await?;
+    // By host: a part must not look through the findings of all others.
+    let mut verdicts: HashMap<String, Vec<Finding>> = HashMap::new();
+    for finding in store.verdicts().await? {
+        let of_host = verdicts.entry(finding.host_id.clone()).or_default();
+        of_host.push(finding);
+    }
     for part in parts(hosts) {
+        let of_host = |host: &HostRecord| verdicts.remove(&host.id).unwrap_or_default();
+        let previous: Vec<Finding> = part.iter().flat_map(of_host).collect();
         let mut windows = windows(store, part, &previous, now_ms).await?;
         // Hosts of one policy are judged together.
         let mut inputs: BTreeMap<Chosen, Vec<RuleInput>> = BTreeMap::new();
