@@ -2,7 +2,7 @@
 //! the moment. So a restart tells nothing twice and forgets nothing, a mute or a window that passes
 //! needs nobody to notice it, and late data that changes an entry tells nothing by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rules::{Severity, State};
 use crate::store::{Entry, Told};
@@ -124,13 +124,11 @@ const HOSTS_MIN: usize = 3;
 
 /// News that belong into one message: the same of several hosts, or all of one host.
 pub(super) fn groups<'a, 'b>(changes: &'b [Change<'a>]) -> Vec<(News, Group, Vec<&'b Change<'a>>)> {
-    let mut hosts_of: BTreeMap<(News, &str), Vec<&str>> = BTreeMap::new();
+    let mut hosts_of: BTreeMap<(News, &str), BTreeSet<&str>> = BTreeMap::new();
     for change in changes {
         let finding = &change.entry.finding;
         let hosts = hosts_of.entry((change.news, &finding.rule)).or_default();
-        if !hosts.contains(&finding.host.as_str()) {
-            hosts.push(&finding.host);
-        }
+        hosts.insert(&finding.host);
     }
     let mut groups: BTreeMap<(News, Group), Vec<&Change<'_>>> = BTreeMap::new();
     for change in changes {

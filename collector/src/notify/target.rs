@@ -1,6 +1,6 @@
 //! One target: what it is told, and how it gets it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Context;
 use ring::hmac;
@@ -135,9 +135,10 @@ impl Target {
         let now_ms = clock.now_ms();
         let told = store.told(&self.name).await?;
         let mut entries = store.register(None).await?;
+        let there: HashSet<i64> = entries.iter().map(|e| e.finding.id).collect();
         let missing = told
             .iter()
-            .filter(|(number, t)| t.firing && !entries.iter().any(|e| e.finding.id == **number));
+            .filter(|(number, t)| t.firing && !there.contains(number));
         let missing = missing.map(|(number, _)| *number).collect();
         entries.extend(store.entries(missing).await?);
         let labels: Labels = store
