@@ -235,10 +235,7 @@ fn page(depth: &RiskInDepth, now_ms: i64, console: &mut Console) -> io::Result<(
     console.line(&text::clean(&head))?;
     console.line(&text::clean(&finding.summary))?;
     let mut facts = vec![
-        (
-            "severity",
-            words::severity_word(finding.severity).to_owned(),
-        ),
+        ("severity", finding.severity.name().to_owned()),
         ("state", words::standing(&depth.risk, now_ms)),
         ("since", format_ms(finding.since_ms)),
     ];
@@ -285,7 +282,7 @@ fn history(events: &[RiskEvent], console: &mut Console) -> io::Result<()> {
                 edit: RiskEdit::Assign { owner: Some(owner) },
             } => format!("assigned to {owner}"),
             Happened::Opened | Happened::Reopened | Happened::Severity => {
-                format!("{}, {}", word(event), words::severity_word(event.severity))
+                format!("{}, {}", word(event), event.severity.name())
             }
             _ => word(event).to_owned(),
         };

@@ -112,20 +112,11 @@ pub(super) fn verdict(verdict: Verdict) -> Cell {
 
 /// A finding's severity; one that is not open yet says so.
 pub(super) fn severity(finding: &Finding) -> Cell {
-    let word = severity_word(finding.severity);
+    let word = finding.severity.name();
     match finding.state {
         State::Pending => Cell::toned(format!("({word})"), Tone::Faint),
         State::Open => Cell::toned(word, severity_tone(finding.severity)),
         State::Closed => Cell::toned(word, Tone::Faint),
-    }
-}
-
-/// A severity as one word.
-pub(super) fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
     }
 }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::Severity;
 use crate::store::Entry;
 use crate::words;
 
@@ -39,11 +38,6 @@ pub(super) fn labels(
     of_host: Option<&BTreeMap<String, String>>,
 ) -> BTreeMap<String, String> {
     let finding = &entry.finding;
-    let severity = match finding.severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
-    };
     let mut labels = BTreeMap::new();
     for (name, value) in of_host.into_iter().flatten() {
         if is_legal(name) && !value.is_empty() {
@@ -55,7 +49,7 @@ pub(super) fn labels(
         ("host", &finding.host),
         ("instance", &finding.host),
         (NUMBER, &finding.id.to_string()),
-        ("severity", severity),
+        ("severity", finding.severity.name()),
         ("source", "hostwell"),
         ("subject", &finding.subject),
     ] {

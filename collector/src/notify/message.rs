@@ -78,7 +78,7 @@ impl Message {
                 News::Resolved => String::new(),
                 _ => format!(" {}", f.advice),
             };
-            let severity = severity_word(f.severity);
+            let severity = f.severity.name();
             format!("{severity} {}: {}{advice}", f.host, f.summary)
         };
         let listed = &findings[..findings.len().min(LISTED_MAX)];
@@ -155,14 +155,6 @@ fn status(news: News) -> &'static str {
         News::Firing | News::Worse => "firing",
         News::Reminder => "reminder",
         News::Resolved | News::Muted => "resolved",
-    }
-}
-
-fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
     }
 }
 

@@ -142,18 +142,16 @@ async fn fleet(page: &mut Page, store: &Store) -> Result<(), StoreError> {
     let help = "Samples that agents say they dropped from their spools.";
     page.counter("agent_dropped_samples_total", help, dropped as f64);
     let findings = store.findings(None).await?;
-    let levels = [Severity::Info, Severity::Warning, Severity::Critical];
-    let names = ["info", "warning", "critical"];
-    let open = levels.iter().zip(names).map(|(level, name)| {
-        let is = |f: &&crate::rules::Finding| f.state == RiskState::Open && f.severity == *level;
+    let open = Severity::ALL.map(|level| {
+        let is = |f: &&crate::rules::Finding| f.state == RiskState::Open && f.severity == level;
         let count = findings.iter().filter(is).count();
-        (vec![("severity", name.to_owned())], count as f64)
+        (vec![("severity", level.name().to_owned())], count as f64)
     });
     page.put(
         "open_risks",
         "gauge",
         "Open risks, by severity.",
-        open.collect(),
+        open.into(),
     );
     Ok(())
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::error::{Fault, StoreError};
 use super::super::register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEvent};
-use super::findings::{self, list, severity_text, state_text};
+use super::findings::{self, list, state_text};
 use super::outbox;
 use crate::rules::{Finding, Severity, State};
 
@@ -99,7 +99,7 @@ pub(in crate::store) fn decide(
         number,
         deed.at_ms,
         state_text(entry.finding.state),
-        severity_text(entry.finding.severity),
+        entry.finding.severity.name(),
         text(&entry.finding)?,
         text(edit)?,
         deed.who,

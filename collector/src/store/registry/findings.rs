@@ -3,21 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::error::{Fault, StoreError};
-use crate::rules::{Finding, Severity, State};
+use crate::rules::{Finding, State};
 
 pub(super) fn state_text(state: State) -> &'static str {
     match state {
         State::Pending => "pending",
         State::Open => "open",
         State::Closed => "closed",
-    }
-}
-
-pub(super) fn severity_text(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
     }
 }
 
@@ -129,7 +121,7 @@ pub(in crate::store) fn save(
         finding.id,
         now_ms,
         state_text(finding.state),
-        severity_text(finding.severity),
+        finding.severity.name(),
         text(&finding)?
     ])?;
     Ok(())
@@ -143,7 +135,7 @@ fn text(finding: &Finding) -> Result<String, Fault> {
 }
 
 fn write(conn: &Connection, finding: &Finding, new: bool) -> Result<(), Fault> {
-    let (state, severity) = (state_text(finding.state), severity_text(finding.severity));
+    let (state, severity) = (state_text(finding.state), finding.severity.name());
     let body = text(finding)?;
     if new {
         conn.prepare_cached(
