@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "Our own: a quarter of the CPU and three quarters of the memory that the agent's \
                  systemd unit allows it (20 %, 64 MiB).",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Derived, Judged, Subject};
 use super::level::Hold;
 use super::{
-    Finding, Policy, RULES, Rule, Severity, State, clone_suspected, data_gaps, flapping, host_down,
+    Finding, Policy, RULES, Rule, Severity, State, WhenDown, clone_suspected, data_gaps, host_down,
 };
 use crate::series::Window;
 use crate::words;
@@ -20,28 +20,6 @@ const SKEW_MIN_MS: i64 = 60_000;
 
 /// Rules whose findings cast doubt on all that a host sends.
 const DOUBTS: &[&str] = &[clone_suspected::RULE.name, data_gaps::RULE.name];
-
-/// Rules about what a host does, and not about what it has: a host that is down does nothing, so their
-/// findings are over, and begin anew where it goes on. Of the others nobody knows until it is back.
-const OVER_WHEN_DOWN: &[&str] = &[
-    "reboot",
-    "disk_slow",
-    "disk_queue",
-    "disk_busy",
-    "swap_thrashing",
-    "major_faults",
-    "cpu_saturation",
-    "cpu_steal",
-    "pressure_high",
-    "cpu_iowait",
-    "tasks_blocked",
-    "load_high",
-    "link_busy",
-    "interface_errors",
-    "interface_drops",
-    "tcp_retransmits",
-    "listen_overflows",
-];
 
 /// A host as the rules see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -235,8 +213,7 @@ impl Host<'_> {
             previous,
             derived: &self.derived,
         };
-        // That boots are long ago is known without a sample.
-        let passes = rule.name == flapping::RULE.name && !previous.is_empty();
+        let passes = rule.when_down == WhenDown::Passes && !previous.is_empty();
         if rule.name != host_down::RULE.name {
             if is_down(causes) && !passes {
                 return Judged::NotEnoughData("the host is down".into());
@@ -266,7 +243,7 @@ impl Host<'_> {
             }
             Judged::NotEnoughData(why) => {
                 let down = is_down(causes) && rule.name != host_down::RULE.name;
-                let over = down && OVER_WHEN_DOWN.contains(&rule.name);
+                let over = down && rule.when_down == WhenDown::Over;
                 findings.extend(previous.iter().map(|finding| match over {
                     true => self.closed(finding),
                     false => (*finding).clone(),

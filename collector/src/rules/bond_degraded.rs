@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::series::derived::sibling;
 use crate::words;
 
@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
         example: "bond0 has 1 of 2 lines.",
         source: "Any missing for 5 minutes: the node_exporter mixin.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::{Grade, Hold, Moment};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::words;
 
 const OFFSET: &str = "node_timex_offset_seconds";
@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
                  the node_exporter mixin. 17 minutes after boot: Netdata. 60 s from the server: \
                  Zabbix's fuzzytime.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

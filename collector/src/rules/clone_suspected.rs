@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boots::{leaps, uptime};
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity, WINDOW_MS};
+use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity, WINDOW_MS, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         example: "Its uptime has leapt 14 times within an hour: two machines send as this host.",
         source: "Our own; no peer tells clones apart.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged};
 use super::limits::{self, Limited};
-use super::{Band, Doc, Rule};
+use super::{Band, Doc, Rule, WhenDown};
 
 const ENTRIES: &str = "node_nf_conntrack_entries";
 const LIMIT: &str = "node_nf_conntrack_entries_limit";
@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "75 %: the node_exporter mixin. 90 → 85 %: Netdata's netfilter_conntrack_full. 5 \
                  minutes: awesome-prometheus-alerts.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{CpuTime, Share, trailing};
 use crate::words;
 
@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
         source: "85 → 75 % and 95 → 85 % averaged over 10 minutes: Netdata's 10min_cpu_usage. The \
                  node_exporter mixin says 90 % for 15 minutes, Zabbix 90 % for 5.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::series::derived::Share;
 use crate::words;
 
@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         source: "10 → 5 % over 20 minutes: Netdata's 20min_steal_cpu; 10 %: \
                  awesome-prometheus-alerts.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

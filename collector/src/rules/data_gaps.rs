@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Band, Doc, Evidence, Rule, Severity, WINDOW_MS};
+use super::{Band, Doc, Evidence, Rule, Severity, WINDOW_MS, WhenDown};
 use crate::series::union_times_ms;
 use crate::words;
 
@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
         example: "18 % of the last hour is missing, in 7 pieces.",
         source: "That gaps must be told: section 6.3 of the peers' survey. The levels are our own.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const BUSY: &str = "node_disk_io_time_seconds_total";
@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "98 → 70 % over 10 minutes: Netdata's 10min_disk_utilization. Information only: \
                  utilisation is weak evidence on NVMe and arrays (USE method).",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

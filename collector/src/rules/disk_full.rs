@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::{Grade, KEEP_BYTES};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{Filesystem, Space, size_scaled, writable_filesystems};
 use crate::words;
 
@@ -38,6 +38,7 @@ pub(super) const RULE: Rule = Rule {
                  day). Lead times of 24 and 4 hours: the node_exporter mixin. Scaling by size: \
                  Checkmk's magic factor 0.9 at 20 GB, applied upwards only.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

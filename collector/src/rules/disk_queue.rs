@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const WEIGHTED: &str = "node_disk_io_time_weighted_seconds_total";
@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "10 over 5 minutes, for 30 minutes: the node_exporter mixin. 8 to close: a fifth \
                  lower, as Zabbix's templates recover.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Part;
 use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -36,6 +36,7 @@ pub(super) const RULE: Rule = Rule {
                  ms is usual for a spinning disk; set it where all disks are solid-state. 50 ms to \
                  close is our own.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged};
 use super::limits::{self, Limited};
-use super::{Band, Doc, Rule};
+use super::{Band, Doc, Rule, WhenDown};
 
 const ALLOCATED: &str = "node_filefd_allocated";
 const MAXIMUM: &str = "node_filefd_maximum";
@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "70 and 90 % for 15 minutes: the node_exporter mixin. Five points lower to close is \
                  our own.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::turned;
-use super::{Doc, Evidence, Rule, Severity};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 
 const READONLY: &str = "node_filesystem_readonly";
@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         example: "/var can no longer be written to.",
         source: "2 minutes, critical: the filesystem error rule of awesome-prometheus-alerts.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

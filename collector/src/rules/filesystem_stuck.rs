@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 
 const STUCK: &str = "hostwell_filesystem_stuck";
 
@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
         example: "/mnt/backup has not answered for more than 2 min.",
         source: "2 minutes, critical: the filesystem error rule of awesome-prometheus-alerts.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

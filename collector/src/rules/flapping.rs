@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boots::{Boot, DAY_MS, boots, uptime};
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity};
+use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         source: "3 boots in 24 hours: the labels of Hostwell's reference data. That a restart is to \
                  be told at all: Netdata and Zabbix.",
     },
+    when_down: WhenDown::Passes,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, Rule, Severity};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "Three missed intervals, at least 90 s: a grace the field settled on after false \
                  alarms at one minute (Beszel issues 947 and 1052).",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

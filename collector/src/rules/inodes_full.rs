@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::sibling;
 use crate::words;
 
@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
         example: "/var has used 91 % of its inodes: 290,000 left.",
         source: "20 and 10 % free: Zabbix's Linux template.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Part;
 use super::devices::{self, device, interfaces};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const RECEIVE_DROPS: &str = "node_network_receive_drop_total";
@@ -33,6 +33,7 @@ pub(super) const RULE: Rule = Rule {
         source: "2 % over 10 minutes with more than 10,000 packets received or 1,000 sent, 10 % on \
                  wireless: Netdata's packet drop ratios. Half of that to close is our own.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

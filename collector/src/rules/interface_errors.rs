@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Part;
 use super::devices::{self, device, interfaces};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const RECEIVE_ERRORS: &str = "node_network_receive_errs_total";
@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
         source: "1 % for an hour: the node_exporter mixin. 0.8 % to close: a fifth lower, as \
                  Zabbix's interface trigger recovers. A least number of packets, as Netdata asks.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

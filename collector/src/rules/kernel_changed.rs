@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, Rule, Severity};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 
 const UNAME: &str = "node_uname_info";
@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
         example: "The kernel changed from 6.1.0-26-amd64 to 6.1.0-27-amd64.",
         source: "Any change within an hour, for information: awesome-prometheus-alerts.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

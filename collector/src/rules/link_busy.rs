@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::devices::{device, interfaces};
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::series::derived::sibling;
 use crate::words;
@@ -30,6 +30,7 @@ pub(super) const RULE: Rule = Rule {
         source: "90 → 85 % of a known speed: Netdata's traffic overflow alarms. Over 5 minutes: \
                  awesome-prometheus-alerts, which says 80 %.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

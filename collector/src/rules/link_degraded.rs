@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::devices::{self, device, interfaces};
 use super::judge::{Case, Judged, Subject};
 use super::level::{Grade, turned};
-use super::{Doc, Evidence, Rule, Severity};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::series::derived::sibling;
 use crate::words;
@@ -35,6 +35,7 @@ pub(super) const RULE: Rule = Rule {
                  triggers (average and information). 5 minutes: the node_exporter mixin's bonding \
                  rule.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

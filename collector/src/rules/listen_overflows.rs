@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const OVERFLOWS: &str = "node_netstat_TcpExt_ListenOverflows";
@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "1 and 5 a second: Netdata's accept queue alarms, there over 1 minute; these \
                  counters are read once a minute. Critical clears at 1 as there.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{cores, time_shares, trailing};
 use crate::words;
 
@@ -38,6 +38,7 @@ pub(super) const RULE: Rule = Rule {
         source: "2 a core for 15 minutes: the node_exporter mixin; 1.5 is the level of Zabbix's \
                  Linux template. Pressure as the second witness: netdata issue 17178.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

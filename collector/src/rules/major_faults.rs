@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const FAULTS: &str = "node_vmstat_pgmajfault";
@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         source: "500 a second over 5 minutes, for 15: the node_exporter mixin. 400 to close: a fifth \
                  lower, as Zabbix's templates recover.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const CORRUPTED: &str = "node_memory_HardwareCorrupted_bytes";
@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
         example: "8 KiB of memory are broken and out of use.",
         source: "Any: Netdata's 1hour_memory_hw_corrupted.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::KEEP_BYTES;
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::Memory;
 use crate::words;
 
@@ -37,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
                  Zabbix. The absolute limits are our own: a tenth of a very large memory is \
                  plenty.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -99,7 +99,21 @@ pub struct Rule {
     pub watches: &'static [&'static str],
     /// Its documentation.
     pub doc: Doc,
+    /// What its findings do while the host is down.
+    pub when_down: WhenDown,
     pub(crate) judge: fn(&judge::Case<'_>) -> judge::Judged,
+}
+
+/// What becomes of a rule's findings while their host is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenDown {
+    /// They wait: of what a host has nobody knows until it is back.
+    Waits,
+    /// They are over, and begin anew where it goes on: they are about what a host does, and one that is
+    /// down does nothing.
+    Over,
+    /// They pass with time: that something is long ago is known without a sample.
+    Passes,
 }
 
 /// A rule's documentation.

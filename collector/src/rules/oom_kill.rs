@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, Rule, Severity};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -29,6 +29,7 @@ pub(super) const RULE: Rule = Rule {
         example: "2 processes were killed for lack of memory in the last 30 min.",
         source: "More than none in 30 minutes: Netdata's oom_kill and awesome-prometheus-alerts.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged};
 use super::limits::{self, Limited};
-use super::{Band, Doc, Rule};
+use super::{Band, Doc, Rule, WhenDown};
 
 const PROCESSES: &str = "node_processes_pids";
 const PROCESSES_MAX: &str = "node_processes_max_processes";
@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
         source: "90 → 85 % and 95 → 90 %: Netdata's active_processes; Zabbix warns at 80 %. 5 \
                  minutes is our own.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

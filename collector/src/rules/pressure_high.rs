@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const CPU: &str = "node_pressure_cpu_waiting_seconds_total";
@@ -33,6 +33,7 @@ pub(super) const RULE: Rule = Rule {
                  levels are our own; for comparison, systemd-oomd begins to kill at 60 % memory \
                  pressure.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

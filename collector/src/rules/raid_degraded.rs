@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::{Grade, Moment};
-use super::{Doc, Evidence, Rule, Severity};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         example: "md0 runs on 1 of 2 disks, 1 failed.",
         source: "Missing for 15 minutes critical, failed at once a warning: the node_exporter mixin.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::boots::{Boot, MARGIN_MS, boots, uptime};
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, LONG_METRIC, Rule, Severity};
+use super::{Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "Up for less than 10 minutes after having been known: Netdata's \
                  system_reboot_detection and Zabbix's host restarted, which is a warning there.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
-    Evidence, FUTURE_MS, Finding, Policy, RuleInput, Severity, State, WINDOW_MS, assess, flapping,
+    Evidence, FUTURE_MS, Finding, Policy, RuleInput, Severity, State, WINDOW_MS, WhenDown, assess,
+    rule,
 };
 use crate::series::{Window, union_times_ms};
 use past::Past;
 
-/// The rule whose findings pass while a host is down.
-const PASSES: &str = flapping::RULE.name;
+/// Whether a finding may be over although its host is down.
+fn passes(finding: &Finding) -> bool {
+    rule(&finding.rule).is_some_and(|rule| rule.when_down == WhenDown::Passes)
+}
 
 /// A host as its past is replayed.
 #[derive(Clone, Debug)]
@@ -163,7 +166,7 @@ impl Replay {
             .max(last_ms.saturating_add(awaited_ms * 3 / 2));
         let at_ms = match turned_ms < down_ms {
             true => next_ms.min(down_ms),
-            false if self.findings.iter().any(|f| f.rule == PASSES) => next_ms,
+            false if self.findings.iter().any(passes) => next_ms,
             false => return None,
         };
         (at_ms > turned_ms && at_ms < end_ms).then_some(at_ms)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -38,6 +38,7 @@ pub(super) const RULE: Rule = Rule {
         source: "90 → 80 % and 98 → 90 %: Netdata's used_swap. Not without memory being short too: \
                  Zabbix's dependency on its memory triggers; the 70 % are our own.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{time_shares, trailing};
 use crate::words;
 
@@ -29,6 +29,7 @@ pub(super) const RULE: Rule = Rule {
         example: "41 % of the memory's size was written to swap in the last 30 min.",
         source: "30 → 20 % in 30 minutes: Netdata's 30min_ram_swapped_out.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

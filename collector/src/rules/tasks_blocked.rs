@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const BLOCKED: &str = "node_procs_blocked";
@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "The signal: the USE method's errors of kernel limits. The levels are our own; none \
                  of the accepted rule sets has one.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity};
+use super::{Band, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const AGAIN: &str = "node_netstat_Tcp_RetransSegs";
@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
                  below 1 % is usual, and none of the accepted rule sets has one. The least number \
                  is Netdata's for dropped packets.",
     },
+    when_down: WhenDown::Over,
     judge,
 };
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::course::Course;
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity};
+use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::series::derived::sibling;
 use crate::words;
@@ -37,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
         source: "At the sensor's own maximum for 5 minutes a warning, at its critical mark critical: \
                  awesome-prometheus-alerts. 5 degrees to close and 1 minute are our own.",
     },
+    when_down: WhenDown::Waits,
     judge,
 };
 
