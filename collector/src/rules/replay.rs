@@ -119,8 +119,8 @@ impl Replay {
         let mut all = self.over;
         all.extend(self.on.into_values());
         all.sort_by(|a, b| {
-            let key = |s: &Spell| (s.start_ms, s.rule.clone(), s.subject.clone());
-            key(a).cmp(&key(b))
+            let (a, b) = [a, b].map(|s| (s.start_ms, &s.rule, &s.subject)).into();
+            a.cmp(&b)
         });
         told::mark(&mut all);
         all

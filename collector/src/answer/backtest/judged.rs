@@ -69,8 +69,8 @@ impl Judged {
         found.extend(anomalies.map(|(anomaly, end_ms)| of_anomaly(&self.host, anomaly, end_ms)));
         found.retain(|one| one.end_ms.is_none_or(|end_ms| end_ms >= from_ms));
         found.sort_by(|a, b| {
-            let key = |f: &Found| (f.start_ms, f.rule.clone(), f.subject.clone());
-            key(a).cmp(&key(b))
+            let (a, b) = [a, b].map(|f| (f.start_ms, &f.rule, &f.subject)).into();
+            a.cmp(&b)
         });
         Backtested {
             found,
