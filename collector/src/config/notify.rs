@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::within;
 use crate::rules::Severity;
+use crate::rules::terms::FLOOR_MINUTES;
 
 /// Most targets.
 const TARGETS_MAX: usize = 16;
@@ -103,7 +104,7 @@ fn yes() -> bool {
 impl Default for Notify {
     fn default() -> Self {
         Notify {
-            floor_minutes: 60,
+            floor_minutes: FLOOR_MINUTES,
             remind_hours: 24,
             webhook: Vec::new(),
             alertmanager: Vec::new(),

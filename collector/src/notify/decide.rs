@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::rules::terms::HOSTS_MIN;
 use crate::rules::{Severity, State};
 use crate::store::{Entry, Told};
 
@@ -118,9 +119,6 @@ pub(super) enum Group {
     /// What is wrong with one host.
     Host(String),
 }
-
-/// The same news on so many hosts at once is one message.
-const HOSTS_MIN: usize = 3;
 
 /// News that belong into one message: the same of several hosts, or all of one host.
 pub(super) fn groups<'a, 'b>(changes: &'b [Change<'a>]) -> Vec<(News, Group, Vec<&'b Change<'a>>)> {

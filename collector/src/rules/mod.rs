@@ -62,6 +62,7 @@ mod swap_thrashing;
 mod tasks_blocked;
 mod tcp_retransmits;
 mod temperature_high;
+pub mod terms;
 
 use serde::{Deserialize, Serialize};
 

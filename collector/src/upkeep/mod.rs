@@ -12,11 +12,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::rules::Judging;
+use crate::rules::{self, Judging};
 use crate::store::{HostRecord, Store, StoreError};
 
 /// Time between two turns. Well below the 90 s after which a silent host is down.
-pub const EVERY: Duration = Duration::from_secs(15);
+pub const EVERY: Duration = Duration::from_millis(rules::terms::TURN_MS);
 /// Assessing takes at most one part in so many of the time: a large fleet is judged less often.
 const SHARE: u32 = 20;
 

@@ -3,12 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::Severity;
+use super::super::terms::{DAMPING_MS, FLOOR_MINUTES, HOSTS_MIN, TURN_MS};
 use super::Spell;
 
-/// What opens again so soon after its end is the entry of the register that it was, …
-const AGAIN_MS: i64 = 3_600_000;
-/// … and is told again at most so often, as long as it is not worse.
-const FLOOR_MS: i64 = 3_600_000;
+const FLOOR_MS: i64 = FLOOR_MINUTES as i64 * 60_000;
 /// What is less bad is not told.
 const SEVERITY_MIN: Severity = Severity::Warning;
 
@@ -30,7 +28,7 @@ pub(super) fn mark(spells: &mut [Spell]) {
         let damped = entries.get_mut(&key).filter(|told| {
             let again = told
                 .end_ms
-                .is_some_and(|end_ms| spell.start_ms - end_ms <= AGAIN_MS);
+                .is_some_and(|end_ms| spell.start_ms - end_ms <= DAMPING_MS);
             again && spell.start_ms - told.fired_ms < FLOOR_MS && spell.severity <= told.severity
         });
         if let Some(told) = damped {
@@ -49,11 +47,6 @@ pub(super) fn mark(spells: &mut [Spell]) {
     }
 }
 
-/// How often a collector looks: what it finds at once it tells at once.
-const TURN_MS: i64 = 15_000;
-/// The same rule on so many hosts at once is one message.
-const HOSTS_MIN: usize = 3;
-
 /// Something that is told: when, on which host, by which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct News<'a> {
@@ -68,7 +61,7 @@ pub struct News<'a> {
 /// Which of the news of a fleet begin a message: the same on three hosts at once is one, and so is all
 /// else of one host.
 pub fn messages(news: &[News<'_>]) -> Vec<bool> {
-    let turn = |one: &News<'_>| one.at_ms.div_euclid(TURN_MS);
+    let turn = |one: &News<'_>| one.at_ms.div_euclid(TURN_MS as i64);
     let mut hosts: HashMap<(i64, &str), BTreeSet<&str>> = HashMap::new();
     for one in news {
         hosts

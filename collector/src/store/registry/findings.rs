@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::error::{Fault, StoreError};
+use crate::rules::terms::DAMPING_MS;
 use crate::rules::{Finding, State};
 
 pub(super) fn state_text(state: State) -> &'static str {
@@ -42,10 +43,6 @@ pub(in crate::store) fn list(
     }
     Ok(found)
 }
-
-/// A finding that opens so soon after it closed is the entry it was: one that comes and goes is one
-/// entry, not many.
-pub(in crate::store) const DAMPING_MS: i64 = 3_600_000;
 
 /// One finding by its number.
 pub(super) fn one(conn: &Connection, number: i64) -> Result<Finding, Fault> {
