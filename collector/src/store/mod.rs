@@ -312,10 +312,15 @@ impl Store {
         self.writing()?.writer.submit(doing, true, job, then).await
     }
 
-    /// How the writer does; nothing where it is open for reading only.
+    /// How the writer does (nothing where it is open for reading only), and the sizes of its files.
     pub fn pulse(&self) -> Pulse {
         let writing = self.inner.writing.as_ref();
-        writing.map(|w| w.writer.pulse()).unwrap_or_default()
+        let size = |path: &Path| Some(std::fs::metadata(path).ok()?.len());
+        Pulse {
+            database_bytes: size(&self.inner.path),
+            log_bytes: size(&open::beside(&self.inner.path, "-wal")),
+            ..writing.map(|w| w.writer.pulse()).unwrap_or_default()
+        }
     }
 
     /// What questions are answered from, for whoever brings a connection.

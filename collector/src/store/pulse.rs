@@ -30,6 +30,7 @@ impl Counts {
             failed: self.failed.load(Ordering::Relaxed),
             last_commit_age_s: last.map(|at| at.elapsed().as_secs_f64()),
             waiting: waiting as u64,
+            ..Pulse::default()
         }
     }
 }
@@ -45,4 +46,8 @@ pub struct Pulse {
     pub last_commit_age_s: Option<f64>,
     /// Messages that wait for the writer.
     pub waiting: u64,
+    /// Size of the database file.
+    pub database_bytes: Option<u64>,
+    /// Size of SQLite's log beside it.
+    pub log_bytes: Option<u64>,
 }

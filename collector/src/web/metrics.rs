@@ -116,13 +116,11 @@ fn writer(page: &mut Page, store: &Store) {
     page.gauge("last_commit_age_seconds", help, pulse.last_commit_age_s);
     let help = "Messages that wait for the writer of the database.";
     page.gauge("writer_queue", help, pulse.waiting as f64);
-    let bytes = |path: &std::path::Path| std::fs::metadata(path).map(|m| m.len() as f64).ok();
-    let path = store.path();
-    page.gauge("database_bytes", "Size of the database file.", bytes(path));
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let log = bytes(std::path::Path::new(&log));
-    page.gauge("database_log_bytes", "Size of SQLite's log beside it.", log);
+    let bytes = |size: Option<u64>| size.map(|bytes| bytes as f64);
+    let help = "Size of the database file.";
+    page.gauge("database_bytes", help, bytes(pulse.database_bytes));
+    let help = "Size of SQLite's log beside it.";
+    page.gauge("database_log_bytes", help, bytes(pulse.log_bytes));
 }
 
 /// What agents sent and what was refused, and what is at risk.
