@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::error::{Fault, Trouble};
 use super::history::budget;
+use super::history::checksum::verified;
 use super::history::names;
 use super::history::parcel::Parcel;
 use super::history::ranges::Ranges;
@@ -203,7 +204,7 @@ fn rollups(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
     let mut rows = select.query([])?;
     while let Some(r) = rows.next()? {
         let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        let read = rollup::verified(r.get(0)?, r.get(1)?, payload)
+        let read = verified("rollup", r.get(0)?, r.get(1)?, payload)
             .and_then(|()| rollup::payload::decode(payload, |_| true));
         match read {
             Ok(_) => {}

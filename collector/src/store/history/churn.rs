@@ -12,10 +12,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
+use super::checksum::verified;
 use super::head::Entry;
 use super::parcel::Parcel;
 use super::rollup::payload::{self, Key};
-use super::rollup::verified;
 use super::series;
 
 /// So many series are nobody's trouble.
@@ -124,10 +124,7 @@ fn in_blocks(conn: &Connection, host: i64, select: &str) -> Result<HashSet<i64>,
     let mut found = HashSet::new();
     while let Some(r) = rows.next()? {
         let payload = r.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-        if crc32c::crc32c(payload) != r.get::<_, u32>(1)? {
-            let number: i64 = r.get(2)?;
-            return Err(Fault::damaged(format!("block {number} fails its checksum")));
-        }
+        verified("block", r.get(2)?, r.get(1)?, payload)?;
         found.extend(Parcel::series_of(payload)?);
     }
     Ok(found)
@@ -141,7 +138,7 @@ fn in_rollups(conn: &Connection, host: i64) -> Result<HashSet<i64>, Fault> {
     let mut found = HashSet::new();
     while let Some(r) = rows.next()? {
         let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        verified(r.get(0)?, r.get(1)?, payload)?;
+        verified("rollup", r.get(0)?, r.get(1)?, payload)?;
         for line in payload::decode(payload, |_| true)? {
             if let Key::Id(id) = line.key {
                 found.insert(id);

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::super::error::{Fault, StoreError};
 use super::super::types::Append;
 use super::super::writer::Ledger;
+use super::checksum::verified;
 use super::fold;
 use super::head::Entry;
 use super::parcel;
@@ -167,11 +168,7 @@ pub(in crate::store) fn each(
     while let Some(r) = rows.next()? {
         let (number, crc): (i64, u32) = (r.get(0)?, r.get(5)?);
         let payload: Vec<u8> = r.get(6)?;
-        if crc32c::crc32c(&payload) != crc {
-            return Err(Fault::damaged(format!(
-                "journal entry {number} fails its checksum"
-            )));
-        }
+        verified("journal entry", number, crc, &payload)?;
         let entry = Entry {
             numbers: vec![number],
             received_ms: r.get(2)?,
@@ -219,11 +216,7 @@ pub(in crate::store) fn of_hosts(
             };
             Ok((r.get::<_, u32>(3)?, entry))
         })?;
-        if crc32c::crc32c(&entry.1.payload) != entry.0 {
-            return Err(Fault::damaged(format!(
-                "journal entry {number} fails its checksum"
-            )));
-        }
+        verified("journal entry", number, entry.0, &entry.1.payload)?;
         found.entry(host).or_default().push(entry.1);
     }
     Ok(found)

@@ -11,9 +11,9 @@ use rusqlite::Connection;
 
 use super::super::error::Fault;
 use super::super::types::{Chosen, WindowQuery};
+use super::checksum::verified;
 use super::head::Entry;
 use super::parcel::{Opener, Parcel};
-use super::seal::verified;
 use super::series::{self, SeriesRow};
 use super::window::{self, Ask, Room, Source};
 use crate::series::{Kind, Series, SeriesName, Window};
@@ -116,7 +116,7 @@ impl Number {
                     break;
                 }
                 let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-                verified(r.get(0)?, r.get(1)?, payload)?;
+                verified("block", r.get(0)?, r.get(1)?, payload)?;
                 let wanted = |id: i64| self.place(id).is_some();
                 let found = Parcel::newest_within(payload, wanted, (from_ms, to_ms))?;
                 // Of two blocks none holds a sample of the other.

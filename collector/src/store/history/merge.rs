@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
 use super::super::writer::Ledger;
+use super::checksum::verified;
 use super::parcel::Parcel;
 use super::relations::{Relations, names};
 use super::seal::{Fresh, HOLE_MS, Known, Points, TICKS_MAX, insert, settle, stretches};
@@ -146,9 +147,7 @@ fn merged(
             continue;
         };
         let payload = r.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-        if crc32c::crc32c(payload) != r.get::<_, u32>(0)? {
-            return Err(Fault::damaged(format!("block {number} fails its checksum")));
-        }
+        verified("block", *number, r.get(0)?, payload)?;
         known = Parcel::plans(payload)?.or(known);
         let parcel = Parcel::unseal(payload)?;
         let times = &parcel.block.times_ms;

@@ -10,6 +10,7 @@
 
 pub(super) mod aggregate;
 pub(super) mod budget;
+pub(super) mod checksum;
 pub(super) mod churn;
 mod fold;
 pub(super) mod gaps;

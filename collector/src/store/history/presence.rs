@@ -7,8 +7,9 @@ use rusqlite::Connection;
 use super::super::error::Fault;
 use super::super::types::WindowQuery;
 use super::aggregate::{day_of, unrolled};
+use super::checksum::verified;
 use super::rollup::payload::{self, Key};
-use super::rollup::{DAY_MS, PRESENCE, PRESENCE_NAME, verified};
+use super::rollup::{DAY_MS, PRESENCE, PRESENCE_NAME};
 use super::window::{self, Ask, Room, Source};
 use crate::series::presence::{PRESENCE_METRICS, PRESENCE_STEP_MS, Run, run_of, runs};
 use crate::series::union_times_ms;
@@ -73,7 +74,7 @@ fn stored(
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let bytes = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        verified(r.get(0)?, r.get(1)?, bytes)?;
+        verified("rollup", r.get(0)?, r.get(1)?, bytes)?;
         let ours = |key: &Key| matches!(key, Key::Named(name) if name.metric == PRESENCE_NAME);
         let lines = payload::decode(bytes, ours)?;
         let runs = lines.iter().flat_map(|line| &line.steps).map(run_of);

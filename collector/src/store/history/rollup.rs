@@ -107,16 +107,6 @@ pub(in crate::store) fn mark_for_new(conn: &Connection, wanted: &Keeping) -> Res
     Ok(true)
 }
 
-/// Fails when a row's bytes are not those that were written.
-pub(in crate::store) fn verified(number: i64, crc32c: u32, bytes: &[u8]) -> Result<(), Fault> {
-    match crc32c::crc32c(bytes) == crc32c {
-        true => Ok(()),
-        false => Err(Fault::damaged(format!(
-            "rollup {number} fails its checksum"
-        ))),
-    }
-}
-
 /// A host, and its declared interval.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Whose {

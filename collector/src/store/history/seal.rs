@@ -13,6 +13,7 @@ use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
 use super::super::writer::Ledger;
+use super::checksum::verified;
 use super::head::{Due, Entry};
 use super::parcel::{Opener, Parcel, times_of};
 use super::relations::{Names, Relations, Sorts, names};
@@ -301,18 +302,10 @@ pub(in crate::store) fn open_blocks<T>(
             continue;
         }
         let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        verified(r.get(0)?, r.get(1)?, payload)?;
+        verified("block", r.get(0)?, r.get(1)?, payload)?;
         visit(open(payload)?)?;
     }
     Ok(())
-}
-
-/// Whether a block's bytes are those that were written.
-pub(in crate::store) fn verified(number: i64, crc32c: u32, payload: &[u8]) -> Result<(), Fault> {
-    match crc32c::crc32c(payload) == crc32c {
-        true => Ok(()),
-        false => Err(Fault::damaged(format!("block {number} fails its checksum"))),
-    }
 }
 
 /// Writes blocks of a host.

@@ -6,10 +6,11 @@ use rusqlite::{Connection, params};
 
 use super::super::super::error::{Fault, StoreError};
 use super::super::super::types::{Read, RowsRead, WindowQuery};
+use super::super::checksum::verified;
 use super::super::head::Head;
 use super::super::rollup::payload::{self, Key};
 use super::super::rollup::roll::first_tick;
-use super::super::rollup::{DAY_MS, chunk_of, verified};
+use super::super::rollup::{DAY_MS, chunk_of};
 use super::super::seal::HOLE_MS;
 use super::super::window::{self, Room, Source};
 use super::Gathering;
@@ -101,7 +102,7 @@ fn from_rollups(
         let mut rows = select.query(range)?;
         while let Some(r) = rows.next()? {
             let bytes = r.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
-            verified(r.get(0)?, r.get(2)?, bytes)?;
+            verified("rollup", r.get(0)?, r.get(2)?, bytes)?;
             into.read.rows(length, bytes.len())?;
             if length < DAY_MS {
                 there.insert(day_of(r.get(1)?));

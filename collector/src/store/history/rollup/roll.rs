@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::super::error::{Fault, Trouble};
 use super::super::super::types::{Keeping, Tier};
 use super::super::super::writer::Ledger;
+use super::super::checksum::verified;
 use super::super::names::Names;
 use super::super::seal::{HOLE_MS, each_block, settle};
 use super::super::series::{self, SeriesRow};
@@ -400,7 +401,7 @@ pub(super) fn stored(
         return Ok(None);
     };
     let bytes = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-    super::verified(r.get(0)?, r.get(1)?, bytes)?;
+    verified("rollup", r.get(0)?, r.get(1)?, bytes)?;
     Ok(Some(payload::decode(bytes, |_| true)?))
 }
 
