@@ -11,6 +11,7 @@
 
 mod counter;
 pub mod derived;
+mod line;
 pub mod presence;
 mod resample;
 pub mod rollup;

@@ -108,6 +108,7 @@ fn question(selector: &str, agg: Agg) -> SampleQuestion {
         agg: Some(agg),
         by: Vec::new(),
         of_mean: false,
+        ahead_ms: None,
         top: None,
     }
 }

@@ -52,6 +52,10 @@ pub struct SampleQuestion {
     /// instead of that of all its samples.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_mean: bool,
+    /// With `agg` deriv: not how fast the line climbs but where it leads, so long after the end of
+    /// the step, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead_ms: Option<i64>,
     /// Only so many series: those with the largest mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top: Option<usize>,
@@ -156,7 +160,7 @@ pub(super) async fn samples(
                 asked => asked,
             };
             let series = match agg {
-                Some(agg) => aggregate(found, &plan, &question.by, wanted.left_of(agg)),
+                Some(agg) => aggregate(found, &plan, &question, wanted.left_of(agg)),
                 None => found.into_iter().map(|(series, _)| series).collect(),
             };
             (series, agg, None, None)
@@ -178,7 +182,7 @@ pub(super) async fn samples(
         to_ms,
         step_ms: question.step_ms,
         agg,
-        unit: unit(&plan.selector.metric, agg),
+        unit: unit(&plan.selector.metric, agg, question.ahead_ms.is_some()),
         series: series.into_iter().map(answered).collect(),
         error,
         kept_since_ms,
@@ -244,6 +248,9 @@ fn plan(question: &SampleQuestion, from_ms: i64, to_ms: i64) -> Result<Plan, Ans
     };
     if question.by.len() > BY_MAX {
         return asked(format!("more than {BY_MAX} labels to group by"));
+    }
+    if question.ahead_ms.is_some() && question.agg != Some(Agg::Deriv) {
+        return asked("only a straight line leads anywhere: --ahead needs --agg deriv".into());
     }
     Ok(Plan {
         selector,
@@ -493,21 +500,31 @@ fn known(metric: &str) -> Result<(), AnswerError> {
 fn in_time_and_across(agg: Agg, kind: Kind) -> (Agg, Agg) {
     match agg {
         Agg::Sum if kind == Kind::Gauge => (Agg::Avg, Agg::Sum),
-        Agg::Sum | Agg::Count | Agg::Last | Agg::Rate | Agg::Increase | Agg::Delta => {
-            (agg, Agg::Sum)
-        }
+        Agg::Sum | Agg::Count | Agg::Last => (agg, Agg::Sum),
+        Agg::Rate | Agg::Increase | Agg::Delta | Agg::Deriv => (agg, Agg::Sum),
         Agg::Avg | Agg::Min | Agg::Max | Agg::P50 | Agg::P95 | Agg::P99 => (agg, agg),
     }
 }
 
-fn aggregate(found: Vec<(Series, i64)>, plan: &Plan, by: &[String], agg: Agg) -> Vec<Series> {
-    let mut series: Vec<Series> = if by.is_empty() {
-        found
-            .iter()
-            .map(|(series, interval_ms)| series.resample(plan.grid, agg, *interval_ms))
-            .collect()
-    } else {
-        grouped(&found, plan.grid, by, agg)
+fn aggregate(
+    found: Vec<(Series, i64)>,
+    plan: &Plan,
+    question: &SampleQuestion,
+    agg: Agg,
+) -> Vec<Series> {
+    let by = &question.by;
+    let cut = |(series, interval_ms): &(Series, i64)| match question.ahead_ms {
+        Some(ahead_ms) => series.ahead(plan.grid, ahead_ms, *interval_ms),
+        None => series.resample(plan.grid, agg, *interval_ms),
+    };
+    let mut series: Vec<Series> = match (by.as_slice(), question.ahead_ms) {
+        ([], _) => found.iter().map(cut).collect(),
+        (_, Some(_)) => {
+            let lines: Vec<Series> = found.iter().map(cut).collect();
+            let by: Vec<&str> = by.iter().map(String::as_str).collect();
+            combine(&lines, &by, agg)
+        }
+        _ => grouped(&found, plan.grid, by, agg),
     };
     series.retain(|s| !s.times_ms.is_empty());
     if plan.whole {
@@ -548,7 +565,7 @@ fn pooled(series: &Series, grid: Grid, interval_ms: i64) -> Series {
     }
 }
 
-fn unit(metric: &str, agg: Option<Agg>) -> String {
+fn unit(metric: &str, agg: Option<Agg>, ahead: bool) -> String {
     let Some(metric) = Metric::by_name(metric) else {
         return String::new();
     };
@@ -566,6 +583,7 @@ fn unit(metric: &str, agg: Option<Agg>) -> String {
     match agg {
         Some(Agg::Count) => "count".into(),
         Some(Agg::Rate) => format!("{unit}/s"),
+        Some(Agg::Deriv) if !ahead => format!("{unit}/s"),
         Some(Agg::Avg | Agg::Min | Agg::Max | Agg::P50 | Agg::P95 | Agg::P99) if rates => {
             format!("{unit}/s")
         }

@@ -26,13 +26,16 @@ Without --step, --agg and --by the samples are shown as they are. With --step an
 become rates and gauges means. With --agg and no --step, the whole range becomes one value.
 With --by, avg, min, max and quantiles are over all samples of a group; everything else adds up.
 Over more than two days, steps and whole ranges are answered from rollups: quantiles then are within
-1 % of the exact ones. Where the samples are gone, so is everything rollups do not hold: last and
-delta, and of gauges rate and increase.
+1 % of the exact ones. Where the samples are gone, so is everything rollups do not hold: last, delta
+and deriv, and of gauges rate and increase.
+deriv is the slope of the straight line nearest to the samples; with --ahead it is the line's value so
+long after the end. `hostwell forecast` says more: a band, and how well that did before.
 
 Examples:
   hostwell query node_load1 --since 15m
   hostwell query 'node_cpu_seconds_total{mode=\"iowait\",host=~\"db-.*\"}' --step 5m --by host
   hostwell query 'node_filesystem_avail_bytes{mountpoint=\"/\"}' --since 7d --agg min
+  hostwell query node_filesystem_avail_bytes --since 6h --agg deriv --ahead 7d
   hostwell query '{__name__=~\"node_load.*\",host=\"web-1\"}' --since 5m
   hostwell query 'node_network_receive_bytes_total{device!=\"lo\"}' --step 1m -o chart")]
 pub(super) struct QueryArgs {
@@ -43,9 +46,12 @@ pub(super) struct QueryArgs {
     /// Cut the range into steps of this length (5m)
     #[arg(long, value_name = "DURATION", value_parser = parse_duration_ms)]
     step: Option<i64>,
-    /// avg, min, max, sum, count, p50, p95, p99, last, rate, increase or delta
+    /// avg, min, max, sum, count, p50, p95, p99, last, rate, increase, delta or deriv
     #[arg(long)]
     agg: Option<Agg>,
+    /// With --agg deriv, where the straight line leads so long after the end (7d)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration_ms)]
+    ahead: Option<i64>,
     /// One series for each value of a label; several with commas
     #[arg(long, value_name = "LABEL", value_delimiter = ',')]
     by: Vec<String>,
@@ -81,6 +87,7 @@ pub(super) async fn run(args: QueryArgs, console: &mut Console) -> anyhow::Resul
         agg: args.agg,
         by: args.by,
         of_mean: args.of_mean,
+        ahead_ms: args.ahead,
         top: args.top,
     });
     let answer = source.ask(question).await?;

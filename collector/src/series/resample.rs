@@ -40,11 +40,14 @@ pub enum Agg {
     Increase,
     /// Newest minus oldest sample, signed, raw.
     Delta,
+    /// Change each second of the straight line nearest to the samples (least squares), resets
+    /// handled.
+    Deriv,
 }
 
 impl Agg {
     /// All of them, in the order of their documentation.
-    pub const ALL: [Agg; 12] = [
+    pub const ALL: [Agg; 13] = [
         Agg::Avg,
         Agg::Min,
         Agg::Max,
@@ -57,6 +60,7 @@ impl Agg {
         Agg::Rate,
         Agg::Increase,
         Agg::Delta,
+        Agg::Deriv,
     ];
 
     /// Its word on the command line and in documents.
@@ -74,6 +78,7 @@ impl Agg {
             Agg::Rate => "rate",
             Agg::Increase => "increase",
             Agg::Delta => "delta",
+            Agg::Deriv => "deriv",
         }
     }
 
@@ -108,7 +113,7 @@ impl Agg {
             Agg::Max => values.iter().copied().reduce(f64::max),
             Agg::Last => values.last().copied(),
             Agg::P50 | Agg::P95 | Agg::P99 => quantile(&mut values.to_vec(), self.quantile()?),
-            Agg::Rate | Agg::Increase | Agg::Delta => None,
+            Agg::Rate | Agg::Increase | Agg::Delta | Agg::Deriv => None,
         }
     }
 }
@@ -238,6 +243,7 @@ impl Series {
                 let rates = self.rates(grid, interval_ms);
                 steps_of((&rates.0, &rates.1), grid, |_, rates| agg.of(rates))
             }
+            Agg::Deriv => self.lines(grid, interval_ms, |_, line| line.a_second),
             Agg::Rate | Agg::Increase | Agg::Delta => {
                 steps_of(self.within(grid), grid, |times_ms, values| {
                     change_of(times_ms, values, agg == Agg::Rate)
@@ -255,7 +261,7 @@ impl Series {
     }
 
     /// Times and values of a grid's range.
-    fn within(&self, grid: Grid) -> (&[i64], &[f64]) {
+    pub(super) fn within(&self, grid: Grid) -> (&[i64], &[f64]) {
         let start = self.times_ms.partition_point(|&t| t < grid.from_ms);
         let end = self
             .times_ms
@@ -313,7 +319,7 @@ fn change_of(times_ms: &[i64], values: &[f64], each_second: bool) -> Option<f64>
 }
 
 /// What `fold` makes of the samples of each step; their times ascend.
-fn steps_of(
+pub(super) fn steps_of(
     (mut times_ms, mut values): (&[i64], &[f64]),
     grid: Grid,
     fold: impl Fn(&[i64], &[f64]) -> Option<f64>,
@@ -338,11 +344,11 @@ fn steps_of(
 
 /// Combines series that stand on one grid (see [`Series::resample`]) into one series for each
 /// combination of the labels in `by`; a series without such a label counts as having it empty.
-/// At each time only the series that have a value take part. `Rate`, `Increase` and `Delta` are
-/// words about time: across series they mean the sum.
+/// At each time only the series that have a value take part. `Rate`, `Increase`, `Delta` and `Deriv`
+/// are words about time: across series they mean the sum.
 pub fn combine(series: &[Series], by: &[&str], agg: Agg) -> Vec<Series> {
     let agg = match agg {
-        Agg::Rate | Agg::Increase | Agg::Delta => Agg::Sum,
+        Agg::Rate | Agg::Increase | Agg::Delta | Agg::Deriv => Agg::Sum,
         other => other,
     };
     let mut groups: BTreeMap<SeriesName, BTreeMap<i64, Vec<f64>>> = BTreeMap::new();

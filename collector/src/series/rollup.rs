@@ -176,7 +176,7 @@ impl Step {
                 let told = self.sketch.as_ref()?.quantile(agg.quantile()?)?;
                 Some(told.clamp(self.min, self.max))
             }
-            Agg::Rate | Agg::Increase | Agg::Last | Agg::Delta => None,
+            Agg::Rate | Agg::Increase | Agg::Last | Agg::Delta | Agg::Deriv => None,
         }
     }
 }
@@ -184,7 +184,7 @@ impl Step {
 /// Whether rollups can answer an aggregation at all.
 pub fn can_tell(kind: Kind, agg: Agg) -> bool {
     match agg {
-        Agg::Last | Agg::Delta => false,
+        Agg::Last | Agg::Delta | Agg::Deriv => false,
         Agg::Rate | Agg::Increase => kind == Kind::Counter,
         _ => true,
     }

@@ -141,6 +141,11 @@ impl Run {
                 (0.8, 0.2),
                 asked(rounds, Ask::Top, victoria),
             ),
+            Figure::below(
+                "predict_linear over the fleet: CPU ÷ VictoriaMetrics",
+                (0.8, 0.2),
+                asked(rounds, Ask::Predict, victoria),
+            ),
         ]
     }
 
@@ -149,25 +154,18 @@ impl Run {
         [self.stored(), self.long(), self.fleets()].concat()
     }
 
-    /// Questions about the future and about months.
+    /// Questions about months.
     fn long(&self) -> Vec<Figure> {
         let (hosts, quarter) = match &self.quarter {
             None => (QUARTER_HOSTS, untried("HOSTWELL_BENCH_QUARTER is 0")),
             Some(Err(why)) => (QUARTER_HOSTS, Measured::Failed(why.clone())),
             Some(Ok(quarter)) => (quarter.hosts(), Measured::from(quarter.ratio())),
         };
-        vec![
-            Figure::below(
-                "predict_linear over the fleet: CPU ÷ VictoriaMetrics",
-                (0.8, 0.2),
-                untried("no question reaches the forecasts yet"),
-            ),
-            Figure::below(
-                &format!("a quarter's p95 busy over {hosts} hosts: CPU ÷ VictoriaMetrics"),
-                (0.05, 0.01),
-                quarter,
-            ),
-        ]
+        vec![Figure::below(
+            &format!("a quarter's p95 busy over {hosts} hosts: CPU ÷ VictoriaMetrics"),
+            (0.05, 0.01),
+            quarter,
+        )]
     }
 
     fn fleets(&self) -> Vec<Figure> {

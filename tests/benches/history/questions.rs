@@ -8,6 +8,9 @@ use hostwell_tests::load::script::host_name;
 use crate::settings::Samples;
 use hostwell_tests::http::escape;
 
+/// How far ahead a straight line is followed.
+const WEEK_MS: i64 = 604_800_000;
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ask {
@@ -74,7 +77,10 @@ impl Ask {
                 let selector = "node_memory_MemAvailable_bytes".to_owned();
                 (selector, whole, Some(Agg::Avg), Some("host"))
             }
-            Ask::Predict => return Err("there is no such question yet".to_owned()),
+            Ask::Predict => {
+                let selector = "node_filesystem_avail_bytes".to_owned();
+                (selector, whole, Some(Agg::Deriv), None)
+            }
         };
         let question = Question::Query(SampleQuestion {
             selector,
@@ -86,6 +92,7 @@ impl Ask {
             agg,
             by: by.map(str::to_owned).into_iter().collect(),
             of_mean: false,
+            ahead_ms: (self == Ask::Predict).then_some(WEEK_MS),
             top: None,
         });
         serde_json::to_string(&question).map_err(|e| e.to_string())
@@ -114,7 +121,8 @@ impl Ask {
                 format!("bottomk(10, avg_over_time(node_memory_MemAvailable_bytes[{span}]))")
             }
             Ask::Predict => {
-                format!("predict_linear(node_filesystem_avail_bytes[{span}], 604800)")
+                let ahead_s = WEEK_MS / 1000;
+                format!("predict_linear(node_filesystem_avail_bytes[{span}], {ahead_s})")
             }
         };
         format!(

@@ -36,7 +36,7 @@ fn suits(plan: &Plan, question: &SampleQuestion, gone: bool) -> bool {
     let long = gone || plan.grid.to_ms.saturating_sub(plan.grid.from_ms) > SAMPLES_RANGE_MS;
     let told = match question.agg {
         None => plan.aggregates,
-        Some(Agg::Last | Agg::Delta) => false,
+        Some(Agg::Last | Agg::Delta | Agg::Deriv) => false,
         Some(Agg::Rate | Agg::Increase) => kind_of(&plan.selector.metric) == Kind::Counter,
         Some(_) => true,
     };

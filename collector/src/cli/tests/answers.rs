@@ -273,6 +273,34 @@ fn a_whole_range_as_one_value() {
 }
 
 #[test]
+fn a_straight_line_says_how_fast_and_where_to() {
+    let selector = "{__name__=~\"node_load1|node_network_receive_bytes_total\",host=\"web-1\"}";
+    check(
+        &["query", selector, "--agg", "deriv", "--since", "30m"],
+        expect![[r#"
+            HOST   __NAME__                          DEVICE                 DERIV
+            web-1  node_load1                                3.642766073705302e-6
+            web-1  node_network_receive_bytes_total  eth0                  500000
+        "#]],
+    );
+    let ahead = ["--agg", "deriv", "--ahead", "2h", "--since", "30m"];
+    check(
+        &[&["query", selector], &ahead[..]].concat(),
+        expect![[r#"
+            HOST   __NAME__                          DEVICE       DERIV
+            web-1  node_load1                                    0.7284
+            web-1  node_network_receive_bytes_total  eth0    4500000000
+        "#]],
+    );
+    refused(
+        &["query", selector, "--ahead", "2h"],
+        expect![[r#"
+            hostwell: only a straight line leads anywhere: --ahead needs --agg deriv
+        "#]],
+    );
+}
+
+#[test]
 fn a_derived_metric_is_computed_from_the_samples_of_others() {
     check(
         &[

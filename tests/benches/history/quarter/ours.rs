@@ -256,6 +256,7 @@ fn ask(collector: &Collector, months: &Months) -> Result<(f64, Answers, String),
             agg: Some(Agg::P95),
             by: vec!["host".to_owned()],
             of_mean: false,
+            ahead_ms: None,
             top: None,
         });
         serde_json::to_string(&question).map_err(|e| e.to_string())

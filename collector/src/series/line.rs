@@ -1,0 +1,176 @@
+//! The straight line nearest to samples: how fast they change, and where that leads.
+
+use super::resample::steps_of;
+use super::{Grid, Kind, Series};
+
+/// A straight line through samples, by least squares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Line {
+    /// The middle of the samples' times, milliseconds since the Unix epoch.
+    at_ms: f64,
+    /// The line's value there: the samples' mean.
+    level: f64,
+    /// Change each second.
+    pub(super) a_second: f64,
+}
+
+impl Line {
+    /// Through these samples; `None` of fewer than two moments.
+    fn through(times_ms: &[i64], values: &[f64]) -> Option<Line> {
+        let (first_ms, first) = (*times_ms.first()?, *values.first()?);
+        let n = times_ms.len() as f64;
+        // From the first one: what is left is small, and keeps its digits.
+        let x = |time_ms: i64| (time_ms - first_ms) as f64;
+        let middle = times_ms.iter().map(|t| x(*t)).sum::<f64>() / n;
+        let above = values.iter().map(|v| v - first).sum::<f64>() / n;
+        let (mut over, mut under) = (0.0, 0.0);
+        for (time_ms, value) in times_ms.iter().zip(values) {
+            let aside = x(*time_ms) - middle;
+            over += aside * (value - first - above);
+            under += aside * aside;
+        }
+        (under > 0.0).then(|| Line {
+            at_ms: first_ms as f64 + middle,
+            level: first + above,
+            a_second: over / under * 1000.0,
+        })
+    }
+
+    fn at(&self, time_ms: i64) -> f64 {
+        self.level + self.a_second * (time_ms as f64 - self.at_ms) / 1000.0
+    }
+}
+
+impl Series {
+    /// Where the line nearest to the samples of each step leads, so long after the step's end (or
+    /// the grid's, where that is earlier), in the series' unit. Steps with fewer than two moments
+    /// are missing.
+    pub fn ahead(&self, grid: Grid, ahead_ms: i64, interval_ms: i64) -> Series {
+        let points = self.lines(grid, interval_ms, |start_ms, line| {
+            let end_ms = start_ms.saturating_add(grid.step_ms).min(grid.to_ms);
+            line.at(end_ms.saturating_add(ahead_ms))
+        });
+        let (times_ms, values) = points.into_iter().unzip();
+        Series {
+            name: self.name.clone(),
+            kind: Kind::Gauge,
+            times_ms,
+            values,
+        }
+    }
+
+    /// What `tell` makes of the line nearest to the samples of each step.
+    pub(super) fn lines(
+        &self,
+        grid: Grid,
+        interval_ms: i64,
+        tell: impl Fn(i64, &Line) -> f64,
+    ) -> Vec<(i64, f64)> {
+        let told = |times_ms: &[i64], values: &[f64]| {
+            let start_ms = grid.step_of(*times_ms.first()?);
+            Some(tell(start_ms, &Line::through(times_ms, values)?))
+        };
+        match self.kind {
+            Kind::Gauge => steps_of(self.within(grid), grid, told),
+            Kind::Counter => {
+                let (times_ms, values) = self.unbroken(grid, interval_ms);
+                steps_of((&times_ms, &values), grid, told)
+            }
+        }
+    }
+
+    /// A counter as if it had never begun anew.
+    fn unbroken(&self, grid: Grid, interval_ms: i64) -> (Vec<i64>, Vec<f64>) {
+        let (times_ms, values) = self.within(grid);
+        let mut sum = values.first().copied().unwrap_or(0.0);
+        let pairs = self.pairs(grid.from_ms, grid.to_ms, interval_ms);
+        let within = pairs.take_while(|pair| pair.to_ms <= grid.to_ms);
+        let later = within.map(|pair| {
+            sum += pair.increase;
+            sum
+        });
+        let unbroken = values.first().copied().into_iter().chain(later).collect();
+        (times_ms.to_vec(), unbroken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Agg, SeriesName};
+    use super::*;
+    use proptest::prelude::*;
+
+    const WHOLE: i64 = i64::MAX / 4;
+
+    fn series(kind: Kind, points: &[(i64, f64)]) -> Series {
+        Series {
+            name: SeriesName::new("m", &[]),
+            kind,
+            times_ms: points.iter().map(|p| p.0).collect(),
+            values: points.iter().map(|p| p.1).collect(),
+        }
+    }
+
+    fn grid(to_ms: i64, step_ms: i64) -> Grid {
+        Grid {
+            from_ms: 0,
+            to_ms,
+            step_ms,
+        }
+    }
+
+    #[test]
+    fn a_gauge_that_climbs_is_met_where_its_line_leads() {
+        let points: Vec<(i64, f64)> = (0..10).map(|i| (i * 10_000, 5.0 + i as f64)).collect();
+        let climbing = series(Kind::Gauge, &points);
+        let whole = grid(90_000, WHOLE);
+        let slope = climbing.resample(whole, Agg::Deriv, 10_000);
+        assert!((slope.values[0] - 0.1).abs() < 1e-12, "{slope:?}");
+        let end = climbing.ahead(whole, 60_000, 10_000);
+        assert!((end.values[0] - 20.0).abs() < 1e-9, "{end:?}");
+        // From each step's own samples, to its own end and further.
+        let steps = climbing.ahead(grid(90_000, 50_000), 10_000, 10_000);
+        assert_eq!(steps.times_ms, [0, 50_000]);
+        assert!((steps.values[0] - 11.0).abs() < 1e-9, "{steps:?}");
+        assert!((steps.values[1] - 15.0).abs() < 1e-9, "{steps:?}");
+    }
+
+    #[test]
+    fn one_sample_has_no_line() {
+        let alone = series(Kind::Gauge, &[(10_000, 5.0)]);
+        let whole = grid(90_000, WHOLE);
+        assert!(alone.resample(whole, Agg::Deriv, 10_000).values.is_empty());
+    }
+
+    #[test]
+    fn a_counter_that_began_anew_climbs_on() {
+        let points = [(0, 100.0), (10_000, 110.0), (20_000, 10.0), (30_000, 20.0)];
+        let restarted = series(Kind::Counter, &points);
+        let whole = grid(30_000, WHOLE);
+        let slope = restarted.resample(whole, Agg::Deriv, 10_000);
+        assert!((slope.values[0] - 1.0).abs() < 1e-12, "{slope:?}");
+        let end = restarted.ahead(whole, 10_000, 10_000);
+        assert!((end.values[0] - 140.0).abs() < 1e-9, "{end:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_line_is_nearer(
+            steps in prop::collection::vec((1i64..100_000, -1e3..1e3f64), 2..40),
+            other in (-1.0..1.0f64, -1.0..1.0f64)
+        ) {
+            let mut time_ms = 1_700_000_000_000;
+            let points: Vec<(i64, f64)> = steps
+                .iter()
+                .map(|(later_ms, value)| { time_ms += later_ms; (time_ms, *value) })
+                .collect();
+            let (times_ms, values): (Vec<i64>, Vec<f64>) = points.iter().copied().unzip();
+            let line = Line::through(&times_ms, &values).unwrap();
+            let squares = |line: &Line| -> f64 {
+                points.iter().map(|(t, v)| (line.at(*t) - v).powi(2)).sum()
+            };
+            let moved = Line { level: line.level + other.0, a_second: line.a_second + other.1, ..line };
+            prop_assert!(squares(&line) <= squares(&moved) * (1.0 + 1e-9) + 1e-6);
+        }
+    }
+}
