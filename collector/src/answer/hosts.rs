@@ -176,6 +176,7 @@ impl Moment {
 /// The host as the rules see it, without samples.
 fn rule_input(host: &HostRecord, watching_since_ms: Option<i64>) -> RuleInput {
     RuleInput {
+        past: None,
         host_id: host.id.clone(),
         window: Window {
             host: host.name.clone(),

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{DAYS_MIN, Hours, median};
+use super::{DAYS_MIN, Fit, Hours, Meets, median, storage};
 use crate::forecast::hours::{DAY_MS, HOUR_MS};
 
 /// The line is drawn through so much.
@@ -61,10 +61,60 @@ pub fn filling(hours: &Hours, now_ms: i64, limit: f64) -> Option<Filling> {
     })
 }
 
+/// Nobody asks for a date's band further ahead.
+const BAND_HOURS: i64 = 90 * 24;
+
+impl Filling {
+    /// When it meets `limit`, to the hour, with the band of a random walk around the line whose steps
+    /// are as large as the last days' changes. Three months ahead at most; without a band where too few
+    /// days are known.
+    pub fn dates(&self, hours: &Hours, now_ms: i64, limit: f64) -> Meets {
+        let expected = Meets {
+            expected_ms: self.full_ms,
+            ..Meets::default()
+        };
+        let Some(fit) = storage(hours, now_ms) else {
+            return expected;
+        };
+        let fit = Fit {
+            level: self.level,
+            a_day: self.a_day,
+            ..fit
+        };
+        let first = |of: fn(&super::Forecast) -> f64| {
+            let mut ahead = (0..=BAND_HOURS).map(|hour| hour * HOUR_MS);
+            let met = ahead.find(|ahead_ms| of(&fit.at(*ahead_ms)) >= limit);
+            met.map(|ahead_ms| now_ms + ahead_ms)
+        };
+        let earliest_ms = first(|f| f.high80);
+        Meets {
+            earliest_ms: earliest_ms.min(self.full_ms).or(earliest_ms),
+            latest_ms: first(|f| f.low80),
+            ..expected
+        }
+    }
+}
+
+/// The part of the last week's rise that is left without its largest step from one known hour to the
+/// next, 0 to 1; 0 where it did not rise. What came at once is no pace.
+pub fn steadiness(hours: &Hours, now_ms: i64) -> f64 {
+    let week: Vec<f64> = hours
+        .between(now_ms - WINDOW_MS, now_ms)
+        .map(|(_, value)| value)
+        .collect();
+    let rise = match (week.first(), week.last()) {
+        (Some(first), Some(last)) if last > first => last - first,
+        _ => return 0.0,
+    };
+    let steps = week.windows(2).map(|two| two[1] - two[0]);
+    let largest = steps.fold(0.0, f64::max);
+    ((rise - largest) / rise).max(0.0)
+}
+
 /// A warning is raised when it is full within so long, …
-const WARN_MS: i64 = 5 * DAY_MS;
+pub const WARN_MS: i64 = 5 * DAY_MS;
 /// … and taken back when it was not for so long.
-const QUIET_MS: i64 = DAY_MS;
+pub const QUIET_MS: i64 = DAY_MS;
 
 /// Whether to warn, from one moment to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,6 +234,37 @@ mod tests {
     fn a_jump_of_the_last_hours_counts_from_where_it_stands() {
         let (hours, now_ms) = week(|day| if day > 6.2 { 80.0 } else { 10.0 });
         assert!(filling(&hours, now_ms, 100.0).unwrap().level >= 80.0);
+    }
+
+    #[test]
+    fn what_came_at_once_is_no_pace() {
+        let (hours, now_ms) = week(|day| 50.0 + 5.0 * day);
+        assert!(steadiness(&hours, now_ms) > 0.99);
+        let (hours, now_ms) = week(|day| day + if day > 3.0 { 40.0 } else { 10.0 });
+        assert!(steadiness(&hours, now_ms) < 0.25);
+        let (hours, now_ms) = week(|day| 5.0 * (day + 0.01).floor());
+        assert!(steadiness(&hours, now_ms) > 0.8, "a step each night is one");
+        let (hours, now_ms) = week(|day| 90.0 - day);
+        assert_eq!(steadiness(&hours, now_ms), 0.0);
+    }
+
+    #[test]
+    fn the_band_of_a_date_lies_around_it_and_widens_with_what_wavers() {
+        let width = |by: f64| {
+            let (hours, now_ms) = week(|day| 50.0 + 5.0 * day + by * (day.floor() * 2.4).sin());
+            let found = filling(&hours, now_ms, 100.0).unwrap();
+            let dates = found.dates(&hours, now_ms, 100.0);
+            let (earliest, latest) = (dates.earliest_ms.unwrap(), dates.latest_ms.unwrap());
+            let expected = dates.expected_ms.unwrap();
+            assert!(
+                earliest <= expected && expected <= latest + HOUR_MS,
+                "{dates:?}"
+            );
+            latest - earliest
+        };
+        assert!(width(0.0) <= 2 * HOUR_MS, "it never wavered");
+        assert!(width(1.0) > 12 * HOUR_MS);
+        assert!(width(2.0) > width(1.0));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod storage;
 mod usage;
 
 pub use class::Class;
-pub use fill::{Alarm, Filling, Warned, filling};
+pub use fill::{Alarm, Filling, QUIET_MS, WARN_MS, Warned, filling, steadiness};
 pub use hours::{DAY_MS, HOUR_MS, Hours};
 pub use outlook::{Meets, Record, Trust, meets, record};
 pub use storage::storage;

@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "Our own: a quarter of the CPU and three quarters of the memory that the agent's \
                  systemd unit allows it (20 %, 64 MiB).",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Derived, Judged, Subject};
 use super::level::Hold;
 use super::{
-    Finding, Policy, RULES, Rule, Severity, State, WhenDown, clone_suspected, data_gaps, host_down,
+    Finding, Past, Policy, RULES, Rule, Severity, State, WhenDown, clone_suspected, data_gaps,
+    host_down,
 };
 use crate::series::Window;
 use crate::words;
@@ -29,6 +30,8 @@ pub struct RuleInput {
     /// The last [`super::WINDOW_MS`] of the metrics in [`metrics`], and
     /// [`super::LONG_MS`] of [`super::LONG_METRIC`] where [`super::wants_long`]; its `host` is the host's name.
     pub window: Window,
+    /// Its last weeks, where it is their turn: rules that need them keep what they found without.
+    pub past: Option<Past>,
     /// First sample or greeting, collector's clock, milliseconds since the Unix epoch.
     pub first_seen_ms: i64,
     /// The newest sample's time, host's clock, however old.
@@ -73,6 +76,8 @@ pub enum Verdict {
     Ok,
     /// The host has nothing for this rule to judge.
     NotApplicable,
+    /// Not looked at now, because it changes slowly: what was found stays.
+    Kept,
     /// Cannot be judged now.
     NotEnoughData,
     /// Judged, nothing found, and the data is doubtful: the host's clock is wrong, two machines
@@ -177,7 +182,7 @@ impl Host<'_> {
                 .filter(|f| f.state != State::Closed)
                 .map(|f| f.rule.clone())
                 .collect();
-            let judged = self.judge(rule, &previous, &causes);
+            let judged = self.judge(rule, &previous, &out.findings[begin..], &causes);
             let (verdict, words) = self.live(rule, judged, &previous, &causes, &mut out.findings);
             out.outcomes.push(Outcome {
                 rule: rule.name.to_owned(),
@@ -195,7 +200,13 @@ impl Host<'_> {
         }
     }
 
-    fn judge(&self, rule: &Rule, previous: &[&Finding], causes: &[String]) -> Judged {
+    fn judge(
+        &self,
+        rule: &Rule,
+        previous: &[&Finding],
+        found: &[Finding],
+        causes: &[String],
+    ) -> Judged {
         if self
             .input
             .retired_ms
@@ -211,6 +222,7 @@ impl Host<'_> {
             policy: self.policy,
             now_ms: self.now_ms + self.input.skew_ms(),
             previous,
+            found,
             derived: &self.derived,
         };
         let passes = rule.when_down == WhenDown::Passes && !previous.is_empty();
@@ -240,6 +252,10 @@ impl Host<'_> {
             Judged::NotApplicable(why) => {
                 findings.extend(previous.iter().map(|finding| self.closed(finding)));
                 return (Verdict::NotApplicable, why);
+            }
+            Judged::Kept => {
+                findings.extend(previous.iter().map(|finding| (*finding).clone()));
+                return (Verdict::Kept, "it is looked at once an hour".into());
             }
             Judged::NotEnoughData(why) => {
                 let down = is_down(causes) && rule.name != host_down::RULE.name;

@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
         example: "bond0 has 1 of 2 lines.",
         source: "Any missing for 5 minutes: the node_exporter mixin.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
                  the node_exporter mixin. 17 minutes after boot: Netdata. 60 s from the server: \
                  Zabbix's fuzzytime.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         example: "Its uptime has leapt 14 times within an hour: two machines send as this host.",
         source: "Our own; no peer tells clones apart.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "75 %: the node_exporter mixin. 90 → 85 %: Netdata's netfilter_conntrack_full. 5 \
                  minutes: awesome-prometheus-alerts.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         example: "CPUs were waiting for disks 47 % of the time over the last 10 min.",
         source: "40 → 20 % over 10 minutes, notified after 30: Netdata's 10min_cpu_iowait.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
         source: "85 → 75 % and 95 → 85 % averaged over 10 minutes: Netdata's 10min_cpu_usage. The \
                  node_exporter mixin says 90 % for 15 minutes, Zabbix 90 % for 5.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

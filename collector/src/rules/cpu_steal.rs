@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         source: "10 → 5 % over 20 minutes: Netdata's 20min_steal_cpu; 10 %: \
                  awesome-prometheus-alerts.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -39,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
         example: "18 % of the last hour is missing, in 7 pieces.",
         source: "That gaps must be told: section 6.3 of the peers' survey. The levels are our own.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

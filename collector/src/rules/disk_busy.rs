@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "98 → 70 % over 10 minutes: Netdata's 10min_disk_utilization. Information only: \
                  utilisation is weak evidence on NVMe and arrays (USE method).",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -38,6 +38,7 @@ pub(super) const RULE: Rule = Rule {
                  day). Lead times of 24 and 4 hours: the node_exporter mixin. Scaling by size: \
                  Checkmk's magic factor 0.9 at 20 GB, applied upwards only.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "10 over 5 minutes, for 30 minutes: the node_exporter mixin. 8 to close: a fifth \
                  lower, as Zabbix's templates recover.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

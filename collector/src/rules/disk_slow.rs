@@ -36,6 +36,7 @@ pub(super) const RULE: Rule = Rule {
                  ms is usual for a spinning disk; set it where all disks are solid-state. 50 ms to \
                  close is our own.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Policy, RULES, Rule, script};
+use super::{PAST_MS, Policy, RULES, Rule, script};
+use crate::forecast::DAY_MS;
 
 const HEAD: &str = "\
 # Rules
@@ -12,7 +13,8 @@ Printed from the rules themselves; `UPDATE_GENERATED=1 cargo test -p hostwell ru
 Every rule has a raise and a clear level and a time for which its condition must hold. A finding is
 *pending* until it has, then *open*, then *closed*. For each host and rule the outcome is one of:
 ok, risk, not enough data, not applicable, data suspect (the host's clock is wrong, two machines
-send as one, or too much is missing), silenced (another finding explains it). The levels below are
+send as one, or too much is missing), silenced (another finding explains it), kept (looked at once an
+hour; what was found stays). The levels below are
 the defaults; a policy changes them by name. `hostwell rules list` and `hostwell rules show RULE` print
 the same.
 ";
@@ -63,6 +65,20 @@ fn section(rule: &Rule, text: &mut String) {
     if !rule.watches.is_empty() {
         let names: Vec<String> = rule.watches.iter().map(|m| format!("`{m}`")).collect();
         let _ = write!(text, "\nLooks at {}.\n", names.join(", "));
+    }
+    let mut past: Vec<String> = rule
+        .past
+        .iter()
+        .map(|p| format!("`{}`", p.metric))
+        .collect();
+    past.dedup();
+    if !past.is_empty() {
+        let days = PAST_MS / DAY_MS;
+        let past = past.join(", ");
+        let _ = write!(
+            text,
+            "\nOver the last {days} days, by the hour, once an hour: {past}.\n"
+        );
     }
 }
 

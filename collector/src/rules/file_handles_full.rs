@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "70 and 90 % for 15 minutes: the node_exporter mixin. Five points lower to close is \
                  our own.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

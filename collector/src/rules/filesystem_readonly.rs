@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         example: "/var can no longer be written to.",
         source: "2 minutes, critical: the filesystem error rule of awesome-prometheus-alerts.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
         example: "/mnt/backup has not answered for more than 2 min.",
         source: "2 minutes, critical: the filesystem error rule of awesome-prometheus-alerts.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         source: "3 boots in 24 hours: the labels of Hostwell's reference data. That a restart is to \
                  be told at all: Netdata and Zabbix.",
     },
+    past: &[],
     when_down: WhenDown::Passes,
     judge,
 };

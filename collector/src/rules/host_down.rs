@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "Three missed intervals, at least 90 s: a grace the field settled on after false \
                  alarms at one minute (Beszel issues 947 and 1052).",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
         example: "/var has used 91 % of its inodes: 290,000 left.",
         source: "20 and 10 % free: Zabbix's Linux template.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

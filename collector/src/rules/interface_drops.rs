@@ -33,6 +33,7 @@ pub(super) const RULE: Rule = Rule {
         source: "2 % over 10 minutes with more than 10,000 packets received or 1,000 sent, 10 % on \
                  wireless: Netdata's packet drop ratios. Half of that to close is our own.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -32,6 +32,7 @@ pub(super) const RULE: Rule = Rule {
         source: "1 % for an hour: the node_exporter mixin. 0.8 % to close: a fifth lower, as \
                  Zabbix's interface trigger recovers. A least number of packets, as Netdata asks.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

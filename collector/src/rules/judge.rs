@@ -17,6 +17,8 @@ pub(crate) struct Case<'a> {
     pub(crate) now_ms: i64,
     /// This rule's pending and open findings on this host.
     pub(crate) previous: &'a [&'a Finding],
+    /// What other rules have found on this host by now, pending and open.
+    pub(crate) found: &'a [Finding],
     /// What several rules derive from the window, derived once.
     pub(crate) derived: &'a Derived,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Derived {
 pub(crate) enum Judged {
     /// The host has nothing for this rule to judge; findings about it are over.
     NotApplicable(String),
+    /// Not looked at in this turn; findings stay what they were.
+    Kept,
     /// Cannot be said now; findings stay what they were.
     NotEnoughData(String),
     /// One entry for each thing looked at; findings about other things are over.

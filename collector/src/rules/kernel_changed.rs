@@ -23,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
         example: "The kernel changed from 6.1.0-26-amd64 to 6.1.0-27-amd64.",
         source: "Any change within an hour, for information: awesome-prometheus-alerts.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

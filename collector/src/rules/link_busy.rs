@@ -30,6 +30,7 @@ pub(super) const RULE: Rule = Rule {
         source: "90 → 85 % of a known speed: Netdata's traffic overflow alarms. Over 5 minutes: \
                  awesome-prometheus-alerts, which says 80 %.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -35,6 +35,7 @@ pub(super) const RULE: Rule = Rule {
                  triggers (average and information). 5 minutes: the node_exporter mixin's bonding \
                  rule.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

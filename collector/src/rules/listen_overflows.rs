@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "1 and 5 a second: Netdata's accept queue alarms, there over 1 minute; these \
                  counters are read once a minute. Critical clears at 1 as there.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

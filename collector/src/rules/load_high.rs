@@ -38,6 +38,7 @@ pub(super) const RULE: Rule = Rule {
         source: "2 a core for 15 minutes: the node_exporter mixin; 1.5 is the level of Zabbix's \
                  Linux template. Pressure as the second witness: netdata issue 17178.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         source: "500 a second over 5 minutes, for 15: the node_exporter mixin. 400 to close: a fifth \
                  lower, as Zabbix's templates recover.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

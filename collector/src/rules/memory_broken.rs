@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
         example: "8 KiB of memory are broken and out of use.",
         source: "Any: Netdata's 1hour_memory_hw_corrupted.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -37,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
                  Zabbix. The absolute limits are our own: a tenth of a very large memory is \
                  plenty.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

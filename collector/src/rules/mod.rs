@@ -19,6 +19,7 @@ mod judging;
 mod level;
 mod limits;
 mod maintenance;
+mod past;
 mod policy;
 
 mod agent_over_budget;
@@ -35,6 +36,7 @@ mod disk_full;
 mod disk_queue;
 mod disk_slow;
 mod file_handles_full;
+mod filesystem_filling;
 mod filesystem_readonly;
 mod filesystem_stuck;
 mod flapping;
@@ -72,6 +74,7 @@ pub use docs::{default_levels, markdown};
 pub use judging::{Chosen, Judging};
 pub use level::Band;
 pub use maintenance::{Maintenance, Scope, maintained_until_ms};
+pub use past::{Hour, Hourly, PAST_MS, Past, hourly, whole_hours_ms};
 pub use policy::Policy;
 
 /// How much of the past the rules look at: fill [`RuleInput::window`] with this much, up to
@@ -100,6 +103,8 @@ pub struct Rule {
     pub watches: &'static [&'static str],
     /// Its documentation.
     pub doc: Doc,
+    /// What it looks at over weeks, by the hour.
+    pub past: &'static [Hourly],
     /// What its findings do while the host is down.
     pub when_down: WhenDown,
     pub(crate) judge: fn(&judge::Case<'_>) -> judge::Judged,
@@ -144,6 +149,7 @@ pub static RULES: &[Rule] = &[
     filesystem_readonly::RULE,
     disk_full::RULE,
     inodes_full::RULE,
+    filesystem_filling::RULE,
     raid_degraded::RULE,
     disk_slow::RULE,
     disk_queue::RULE,

@@ -29,6 +29,7 @@ pub(super) const RULE: Rule = Rule {
         example: "2 processes were killed for lack of memory in the last 30 min.",
         source: "More than none in 30 minutes: Netdata's oom_kill and awesome-prometheus-alerts.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

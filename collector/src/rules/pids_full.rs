@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
         source: "90 → 85 % and 95 → 90 %: Netdata's active_processes; Zabbix warns at 80 %. 5 \
                  minutes is our own.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

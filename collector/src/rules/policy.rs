@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     RULES, Severity, agent_over_budget, bond_degraded, clock_off, clone_suspected, conntrack_full,
     cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full, disk_queue, disk_slow,
-    file_handles_full, filesystem_readonly, filesystem_stuck, flapping, host_down, inodes_full,
-    interface_drops, interface_errors, kernel_changed, link_busy, link_degraded, listen_overflows,
-    load_high, major_faults, memory_broken, memory_low, oom_kill, pids_full, pressure_high,
-    raid_degraded, reboot, swap_full, swap_thrashing, tasks_blocked, tcp_retransmits,
-    temperature_high,
+    file_handles_full, filesystem_filling, filesystem_readonly, filesystem_stuck, flapping,
+    host_down, inodes_full, interface_drops, interface_errors, kernel_changed, link_busy,
+    link_degraded, listen_overflows, load_high, major_faults, memory_broken, memory_low, oom_kill,
+    pids_full, pressure_high, raid_degraded, reboot, swap_full, swap_thrashing, tasks_blocked,
+    tcp_retransmits, temperature_high,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -43,6 +43,8 @@ pub struct Policy {
     pub disk_full: disk_full::Levels,
     /// Filesystem almost out of inodes.
     pub inodes_full: inodes_full::Levels,
+    /// Filesystem fills up within days.
+    pub filesystem_filling: filesystem_filling::Levels,
     /// RAID array degraded.
     pub raid_degraded: raid_degraded::Levels,
     /// Disk answers slowly.

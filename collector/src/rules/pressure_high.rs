@@ -33,6 +33,7 @@ pub(super) const RULE: Rule = Rule {
                  levels are our own; for comparison, systemd-oomd begins to kill at 60 % memory \
                  pressure.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

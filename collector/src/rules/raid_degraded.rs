@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         example: "md0 runs on 1 of 2 disks, 1 failed.",
         source: "Missing for 15 minutes critical, failed at once a warning: the node_exporter mixin.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
         source: "Up for less than 10 minutes after having been known: Netdata's \
                  system_reboot_detection and Zabbix's host restarted, which is a warning there.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{
     Evidence, FUTURE_MS, Finding, Policy, RuleInput, Severity, State, WINDOW_MS, WhenDown, assess,
-    rule,
+    past::Gathered, rule, whole_hours_ms,
 };
 use crate::series::{Window, union_times_ms};
 use past::Past;
@@ -64,6 +64,9 @@ pub struct Replay {
     /// A turn in each part of the clock of this length.
     every_ms: i64,
     past: Past,
+    weeks: Gathered,
+    /// The last hour whose end the rules were given the weeks before of.
+    hour_ms: Option<i64>,
     /// When the host was sampled and the clock has not been yet.
     ticks: VecDeque<i64>,
     first_ms: Option<i64>,
@@ -86,6 +89,8 @@ impl Replay {
             policy,
             every_ms: every_ms.max(1),
             past: Past::default(),
+            weeks: Gathered::default(),
+            hour_ms: None,
             ticks: VecDeque::new(),
             first_ms: None,
             last_ms: None,
@@ -104,6 +109,7 @@ impl Replay {
         let fresh = union_times_ms(&window.series);
         self.first_ms = self.first_ms.or(fresh.first().copied());
         self.ticks.extend(fresh);
+        self.weeks.take(&window);
         self.past.take(window.series);
     }
 
@@ -186,9 +192,12 @@ impl Replay {
             interval_ms: self.played.interval_ms,
             series: Vec::new(),
         };
+        let hour_ms = whole_hours_ms(now_ms);
+        let turns = self.hour_ms.replace(hour_ms) != Some(hour_ms);
         let input = [RuleInput {
             host_id: self.played.host_id.clone(),
             window: self.past.window(window, &self.findings, now_ms),
+            past: turns.then(|| self.weeks.past(hour_ms)),
             first_seen_ms: first_ms,
             last_sample_ms: self.last_ms,
             last_received_ms: self.last_ms,

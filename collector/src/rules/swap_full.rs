@@ -38,6 +38,7 @@ pub(super) const RULE: Rule = Rule {
         source: "90 → 80 % and 98 → 90 %: Netdata's used_swap. Not without memory being short too: \
                  Zabbix's dependency on its memory triggers; the 70 % are our own.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

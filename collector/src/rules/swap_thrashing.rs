@@ -29,6 +29,7 @@ pub(super) const RULE: Rule = Rule {
         example: "41 % of the memory's size was written to swap in the last 30 min.",
         source: "30 → 20 % in 30 minutes: Netdata's 30min_ram_swapped_out.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

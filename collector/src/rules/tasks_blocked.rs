@@ -25,6 +25,7 @@ pub(super) const RULE: Rule = Rule {
         source: "The signal: the USE method's errors of kernel limits. The levels are our own; none \
                  of the accepted rule sets has one.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -27,6 +27,7 @@ pub(super) const RULE: Rule = Rule {
                  below 1 % is usual, and none of the accepted rule sets has one. The least number \
                  is Netdata's for dropped packets.",
     },
+    past: &[],
     when_down: WhenDown::Over,
     judge,
 };

@@ -37,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
         source: "At the sensor's own maximum for 5 minutes a warning, at its critical mark critical: \
                  awesome-prometheus-alerts. 5 degrees to close and 1 minute are our own.",
     },
+    past: &[],
     when_down: WhenDown::Waits,
     judge,
 };

@@ -1,7 +1,8 @@
 //! From what the store remembers to what the rules judge, and the findings back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::past;
 use crate::rules::{
     self, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, RuleInput, State, WINDOW_MS,
 };
@@ -19,13 +20,21 @@ const WATCH_MS: i64 = 86_400_000;
 /// A beat older than this does not count as watching.
 const BEAT_MS: i64 = 60_000;
 
+/// One round.
+pub(super) struct Turn {
+    pub(super) now_ms: i64,
+    /// The ids of the hosts that are judged by their weeks too.
+    pub(super) weeks: HashSet<String>,
+}
+
 /// Judges every host and saves what was found.
 pub(super) async fn assess(
     store: &Store,
     hosts: &[HostRecord],
     judging: &Judging,
-    now_ms: i64,
+    turn: &Turn,
 ) -> Result<(), StoreError> {
+    let now_ms = turn.now_ms;
     let spans = store.watch_spans(now_ms - WATCH_MS, now_ms).await?;
     let watching_since_ms = spans
         .last()
@@ -45,18 +54,29 @@ pub(super) async fn assess(
         let mut inputs: BTreeMap<Chosen, Vec<RuleInput>> = BTreeMap::new();
         for host in part {
             let chosen = judging.chosen(&host.name, &host.labels);
-            inputs.entry(chosen).or_default().push(RuleInput {
+            let mut input = RuleInput {
                 host_id: host.id.clone(),
                 window: windows
                     .remove(&host.name)
                     .unwrap_or_else(|| empty(host, now_ms)),
+                past: None,
                 first_seen_ms: host.first_seen_ms,
                 last_sample_ms: host.last_sample_ms,
                 last_received_ms: host.last_received_ms,
                 clock_skew_ms: host.clock_skew_ms,
                 watching_since_ms,
                 retired_ms: host.retired_ms,
-            });
+            };
+            if turn.weeks.contains(&host.id) {
+                let read = past::read(store, &host.name, now_ms + input.skew_ms()).await;
+                // Other rules do not wait for it.
+                input.past = read
+                    .inspect_err(
+                        |error| tracing::error!(%error, host = host.name, "read its weeks"),
+                    )
+                    .ok();
+            }
+            inputs.entry(chosen).or_default().push(input);
         }
         let mut found = Vec::new();
         for (chosen, inputs) in &inputs {

@@ -5,6 +5,7 @@
 //! turns hosts are sealed that catch up, so that their past does not wait in memory.
 
 mod assess;
+mod past;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ const SHARE: u32 = 20;
 pub struct Upkeep {
     store: Store,
     judging: Judging,
+    weeks: past::Turns,
     /// No assessment before this moment.
     rest_until: Option<Instant>,
 }
@@ -35,6 +37,7 @@ impl Upkeep {
         Upkeep {
             store,
             judging,
+            weeks: past::Turns::default(),
             rest_until: None,
         }
     }
@@ -78,7 +81,11 @@ impl Upkeep {
         let hosts = self.store.hosts().await?;
         let begun = Instant::now();
         let assessed = if self.rest_until.is_none_or(|until| until <= begun) {
-            let assessed = assess::assess(&self.store, &hosts, &self.judging, now_ms).await;
+            let turn = assess::Turn {
+                now_ms,
+                weeks: self.weeks.due(&hosts, now_ms),
+            };
+            let assessed = assess::assess(&self.store, &hosts, &self.judging, &turn).await;
             self.rest_until = Some(begun + begun.elapsed() * SHARE);
             assessed
         } else {

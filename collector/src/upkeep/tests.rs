@@ -1,5 +1,7 @@
 //! A host that falls silent, by a clock that is turned by hand.
 
+mod weeks;
+
 use super::*;
 use crate::rules::{Finding, State};
 use crate::series::{Kind, SeriesName};

@@ -33,7 +33,11 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ("forecast", &["series"]),
     ("anomaly", &["series"]),
     ("indicators", &["series", "words"]),
-    ("rules", &["series", "indicators", "words"]),
+    (
+        "rules",
+        // What fills, and what is unusual, are verdicts like others.
+        &["series", "forecast", "anomaly", "indicators", "words"],
+    ),
     ("plan", &["series", "indicators", "rules", "words"]),
     (
         "report",

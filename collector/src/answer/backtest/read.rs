@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::AnswerError;
 use crate::forecast::DAY_MS;
-use crate::series::{SeriesName, Window};
+use crate::series::{SeriesName, Window, derived};
 use crate::store::{Chosen, Store, StoreError, WindowQuery};
 use crate::{anomaly, rules};
 
@@ -30,7 +30,11 @@ pub(super) struct Stretches {
 
 /// The series that anything here judges.
 pub(super) fn judged() -> Chosen {
-    let metrics: HashSet<&str> = rules::metrics().into_iter().collect();
+    let mut metrics: HashSet<&str> = rules::metrics().into_iter().collect();
+    for hourly in rules::hourly() {
+        metrics.insert(hourly.metric);
+        metrics.extend(derived::inputs(hourly.metric));
+    }
     Arc::new(move |_: &str, name: &SeriesName| {
         let metric = name.metric.as_str();
         metrics.contains(metric) || anomaly::wants(metric)

@@ -24,6 +24,7 @@ fn input(available: f64) -> RuleInput {
                 series("node_filesystem_size_bytes", 20e9),
             ],
         },
+        past: None,
         first_seen_ms: 0,
         last_sample_ms: Some(NOW_MS),
         last_received_ms: Some(NOW_MS),

@@ -342,6 +342,7 @@ fn verdict_of(word: &str) -> Result<Verdict, String> {
     match word {
         "ok" => Ok(Verdict::Ok),
         "risk" => Ok(Verdict::Risk),
+        "kept" => Ok(Verdict::Kept),
         "not_enough_data" => Ok(Verdict::NotEnoughData),
         "not_applicable" => Ok(Verdict::NotApplicable),
         "data_suspect" => Ok(Verdict::DataSuspect),

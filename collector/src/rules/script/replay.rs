@@ -1,7 +1,11 @@
 //! Plays a script's samples to the rules, the way a collector would.
 
 use super::{RUNS_MAX, Script};
-use crate::rules::{Finding, LONG_METRIC, LONG_MS, Outcome, RuleInput, State, WINDOW_MS, assess};
+use crate::rules::past::Gathered;
+use crate::rules::{
+    Finding, LONG_METRIC, LONG_MS, Outcome, PAST_MS, Past, RuleInput, State, WINDOW_MS, assess,
+    whole_hours_ms,
+};
 use crate::series::{Series, Window};
 
 /// Where the script's 0 is: a round moment, so that steps fall on round times.
@@ -16,6 +20,7 @@ pub(super) fn run(script: &Script, mut show: impl FnMut(i64, &[Finding], &[Outco
     moments.sort_unstable();
     moments.dedup();
     let mut findings: Vec<Finding> = Vec::new();
+    let mut hour_ms = None;
     for at_ms in moments {
         if within(&script.away, at_ms) {
             // A collector that is not running judges nothing; what is expected then is what the
@@ -23,7 +28,11 @@ pub(super) fn run(script: &Script, mut show: impl FnMut(i64, &[Finding], &[Outco
             show(at_ms, &findings, &[]);
             continue;
         }
-        let input = input(script, at_ms);
+        let mut input = input(script, at_ms);
+        let hour = whole_hours_ms(START_MS + at_ms + script.skew_ms);
+        if hour_ms.replace(hour) != Some(hour) {
+            input.past = Some(past(script, at_ms, hour));
+        }
         let assessed = assess(&[input], &findings, &script.policy, START_MS + at_ms);
         findings = assessed.findings;
         findings.retain(|finding| finding.state != State::Closed);
@@ -56,6 +65,33 @@ impl Script {
         }
         Some(arrival)
     }
+}
+
+/// The weeks before, made of all that has arrived.
+fn past(script: &Script, now_ms: i64, to_ms: i64) -> Past {
+    let arrived = |whole: &Series| {
+        let points = whole.points().filter(|(taken_ms, _)| {
+            let arrival_ms = script.arrival_ms(*taken_ms);
+            now_ms - taken_ms <= PAST_MS && arrival_ms.is_some_and(|at| at <= now_ms)
+        });
+        let (times_ms, values) = points
+            .map(|(t, v)| (START_MS + t + script.skew_ms, v))
+            .unzip();
+        Series {
+            times_ms,
+            values,
+            ..whole.clone()
+        }
+    };
+    let mut gathered = Gathered::default();
+    gathered.take(&Window {
+        host: "host".into(),
+        from_ms: to_ms - PAST_MS,
+        to_ms,
+        interval_ms: script.interval_ms,
+        series: script.series.iter().map(arrived).collect(),
+    });
+    gathered.past(to_ms)
 }
 
 fn input(script: &Script, now_ms: i64) -> RuleInput {
@@ -102,6 +138,7 @@ fn input(script: &Script, now_ms: i64) -> RuleInput {
             interval_ms: script.interval_ms,
             series,
         },
+        past: None,
         first_seen_ms: START_MS,
         last_sample_ms,
         last_received_ms,
