@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod listen;
 pub mod notify;
 pub mod plan;
+pub mod processes;
 pub mod report;
 pub mod rules;
 pub mod series;

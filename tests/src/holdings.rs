@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hostwell::store::{Store, WindowQuery};
+use hostwell::processes::ProcessNote;
+use hostwell::store::{NotesAsked, Store, WindowQuery};
 use hostwell_proto::id::HostId;
 
 use crate::relay::{Name, Record};
@@ -47,6 +48,21 @@ pub fn stored(database: &Path, host: HostId) -> Samples {
                 ((s.name.metric, s.name.labels), points)
             })
             .collect()
+    })
+}
+
+/// The notes of processes that the database holds of a host, the oldest first.
+pub fn noted(database: &Path, host: HostId) -> Vec<ProcessNote> {
+    block_on(async {
+        let store = Store::open_read_only(database).await.unwrap();
+        let hosts = store.hosts().await.unwrap();
+        let known = hosts.into_iter().find(|h| h.id == host.to_string());
+        let asked = NotesAsked {
+            host: known.expect("the host is known").name,
+            from_ms: 0,
+            to_ms: i64::MAX / 2,
+        };
+        store.process_notes(vec![asked]).await.unwrap().remove(0)
     })
 }
 

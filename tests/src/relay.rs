@@ -13,7 +13,7 @@ use hostwell_proto::wire::agent_message::Kind;
 use hostwell_proto::wire::collector_message::Kind as Answer;
 use hostwell_proto::wire::intake_client::IntakeClient;
 use hostwell_proto::wire::intake_server::{Intake, IntakeServer};
-use hostwell_proto::wire::{AgentMessage, CollectorMessage, Gap};
+use hostwell_proto::wire::{AgentMessage, CollectorMessage, Gap, ProcessNote};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt};
@@ -48,6 +48,8 @@ pub struct Record {
     pub spools: BTreeMap<(HostId, SpoolId), SpoolRecord>,
     /// Drops that agents confessed.
     pub gaps: Vec<(HostId, Gap)>,
+    /// What agents said of processes.
+    pub notes: Vec<(HostId, ProcessNote)>,
     /// The batches in the order in which they were first sent.
     pub order: Vec<(HostId, SpoolId, u64)>,
     /// Greetings seen: how often agents connected.
@@ -135,6 +137,7 @@ impl Record {
                 }
             }
             Kind::Gap(gap) => self.gaps.push((host, gap.clone())),
+            Kind::ProcessNote(note) => self.notes.push((host, note.clone())),
         }
     }
 

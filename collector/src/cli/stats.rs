@@ -14,7 +14,7 @@ use super::table::{Align, Table};
 use super::words::moment;
 use crate::answer::SCHEMA_VERSION;
 use crate::answer::range::{format_ms, rfc3339};
-use crate::store::{Census, CensusRow, Dropped};
+use crate::store::{Census, CensusRow, Dropped, NotesHeld};
 use crate::words;
 
 /// Show what takes how much room: bytes and samples of each family and tier
@@ -48,6 +48,8 @@ struct Stats {
     /// The whole file, its log and everything around the samples, by raw sample.
     bytes_per_sample: Option<f64>,
     parts: Vec<Part>,
+    /// Notes of what used hosts most.
+    processes: NotesHeld,
     /// What the disk budget took before its age.
     dropped: Vec<Dropped>,
 }
@@ -115,6 +117,7 @@ fn stats(file: PathBuf, census: &Census) -> Stats {
         newest: raw().filter_map(|row| row.newest_ms).max().map(rfc3339),
         bytes_per_sample: each(used, samples),
         parts: parts.collect(),
+        processes: census.processes.clone(),
         dropped: census.dropped.clone(),
     }
 }
@@ -153,6 +156,7 @@ fn table(stats: &Stats, census: &Census, console: &mut Console) -> io::Result<()
             format_ms(one.at_ms)
         ))?;
     }
+    noted(&census.processes, console)?;
     if census.rows.is_empty() {
         return Ok(());
     }
@@ -180,6 +184,21 @@ fn table(stats: &Stats, census: &Census, console: &mut Console) -> io::Result<()
         ]);
     }
     console.table(&table)
+}
+
+/// What is held of notes of processes, if anything is.
+fn noted(held: &NotesHeld, console: &mut Console) -> io::Result<()> {
+    let (Some(oldest_ms), Some(newest_ms)) = (held.oldest_ms, held.newest_ms) else {
+        return Ok(());
+    };
+    console.line(&format!(
+        "{} notes of processes in {} rows: {} from {} to {}",
+        held.notes,
+        held.rows,
+        words::bytes(held.bytes as f64),
+        format_ms(oldest_ms),
+        format_ms(newest_ms)
+    ))
 }
 
 fn records(census: &Census) -> Records {

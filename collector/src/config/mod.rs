@@ -15,7 +15,7 @@ use hostwell_proto::metric::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{Judging, Maintenance, Policy};
-use crate::store::{Class, Keeping, Tier};
+use crate::store::{Class, Keeping, PROCESSES_KEPT_MS, Tier};
 
 mod keys;
 mod notify;
@@ -97,6 +97,8 @@ pub struct Retention {
     /// Most bytes of the database; above, the oldest of the finest tier goes first. 0: as much as
     /// there is room.
     pub max_bytes: u64,
+    /// Notes of what used hosts most, in days.
+    pub processes_days: u32,
     /// Where the metrics of a family are kept otherwise: `[retention.class.network]`.
     pub class: BTreeMap<String, ClassRetention>,
 }
@@ -187,6 +189,7 @@ impl Default for Retention {
             raw_days: 15,
             rollups: Tier::DEFAULT.iter().map(tier).collect(),
             max_bytes: 0,
+            processes_days: (PROCESSES_KEPT_MS / DAY_MS) as u32,
             class: BTreeMap::new(),
         }
     }
@@ -236,12 +239,18 @@ impl Retention {
             tiers: tiers("retention.rollups", &self.rollups)?,
             classes,
             bytes_max: Some(self.max_bytes).filter(|bytes| *bytes > 0),
+            processes_ms: self.processes_ms(),
         })
     }
 
     /// For how long samples are kept, where their class says nothing else.
     pub fn raw_ms(&self) -> i64 {
         i64::from(self.raw_days) * DAY_MS
+    }
+
+    /// For how long notes of processes are kept.
+    pub fn processes_ms(&self) -> i64 {
+        i64::from(self.processes_days) * DAY_MS
     }
 
     /// For how long the samples are kept that are kept longest.
@@ -252,6 +261,7 @@ impl Retention {
 
     fn check(&self) -> anyhow::Result<()> {
         within("retention.raw_days", self.raw_days, 1..=36_500)?;
+        within("retention.processes_days", self.processes_days, 1..=366)?;
         for (name, class) in &self.class {
             let days = class.raw_days.unwrap_or(1);
             within(

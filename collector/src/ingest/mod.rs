@@ -6,8 +6,8 @@
 //! serves one stream (`stream`); `hello`, `declare` and `batch` are pure; `live` knows which hosts
 //! are connected.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hostwell_proto::wire::intake_server::{Intake, IntakeServer};
 use hostwell_proto::wire::{AgentMessage, CollectorMessage, RefusalReason};
@@ -27,6 +27,7 @@ mod batch;
 mod declare;
 mod hello;
 mod live;
+mod note;
 mod stream;
 
 #[cfg(test)]
@@ -102,6 +103,10 @@ struct Shared {
     clock: Clock,
     limits: Limits,
     retention_ms: i64,
+    /// For how long notes of processes are kept.
+    notes_ms: i64,
+    /// How many notes hosts may still send.
+    paces: Mutex<note::Paces>,
     live: Live,
     /// Bytes of batches that wait for the disk.
     waiting: Arc<Semaphore>,
@@ -134,6 +139,8 @@ impl Door {
                 clock,
                 limits: config.limits.clone(),
                 retention_ms: config.retention.longest_raw_ms(),
+                notes_ms: config.retention.processes_ms(),
+                paces: Mutex::default(),
                 live,
                 waiting: Arc::new(Semaphore::new(config.limits.waiting_bytes as usize)),
                 shutdown,

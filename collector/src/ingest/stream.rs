@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use hostwell_proto::id::{HostId, SpoolId};
 use hostwell_proto::wire::agent_message::Kind as Said;
 use hostwell_proto::wire::collector_message::Kind as Answer;
 use hostwell_proto::wire::{
-    AgentMessage, Batch, CollectorMessage, Declare, Gap, Holding, Refusal, RefusalReason,
-    SequenceRange, Welcome,
+    AgentMessage, Batch, CollectorMessage, Declare, Gap, Holding, ProcessNote, Refusal,
+    RefusalReason, SequenceRange, Welcome,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -25,7 +25,7 @@ use tonic::{Status, Streaming};
 use super::ack::Acks;
 use super::declare::{self, NUMBERS_MAX, Slot, Slots};
 use super::live::Place;
-use super::{Refused, Shared, batch, hello};
+use super::{Refused, Shared, batch, hello, note};
 use crate::auth::Peer;
 use crate::store::{Appended, Appender, Done, GapRecord, StoreError};
 
@@ -35,6 +35,8 @@ const SPOOLS_MAX: usize = 64;
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// What is under way when a stream ends has this long to become durable and be acknowledged.
 const FAREWELL_TIME: Duration = Duration::from_secs(5);
+/// Notes of processes that wait for the disk.
+const NOTES_UNDER_WAY: usize = 8;
 /// Refusals of one stream that are logged one by one; then every power of two.
 const LOGGED_REFUSALS: u64 = 8;
 
@@ -67,6 +69,7 @@ struct Stream {
     spools: HashMap<SpoolId, Slots>,
     appender: Appender,
     gaps: JoinSet<GapDone>,
+    notes: JoinSet<Result<(), StoreError>>,
     acks: Acks,
     refusals: u64,
 }
@@ -146,6 +149,7 @@ impl Stream {
                     spools: HashMap::new(),
                     appender,
                     gaps: JoinSet::new(),
+                    notes: JoinSet::new(),
                     refusals: 0,
                 }))
             }
@@ -223,6 +227,9 @@ impl Stream {
             }
             while let Some(done) = self.gaps.join_next().await {
                 self.finish_gap(done).await?;
+            }
+            while !self.notes.is_empty() {
+                self.finish_note().await;
             }
             self.acknowledge().await
         });
@@ -320,6 +327,7 @@ impl Stream {
             Some(Said::Batch(batch)) => self.batch(batch).await,
             Some(Said::Declare(declare)) => self.declare(declare).await,
             Some(Said::Gap(gap)) => self.gap(gap).await,
+            Some(Said::ProcessNote(note)) => self.note(note).await,
             Some(Said::Hello(_)) => {
                 let refused = Refused::malformed("Hello comes once, first");
                 self.refuse(&[], 0, refused).await
@@ -399,6 +407,41 @@ impl Stream {
             }
         });
         Ok(())
+    }
+
+    /// Takes a note of what used the host. It has no number: nobody waits for it, and one that cannot
+    /// be stored is counted.
+    async fn note(&mut self, said: ProcessNote) -> Result<(), Status> {
+        let now_ms = self.shared.clock.now_ms();
+        let times = note::Times {
+            now_ms,
+            ahead_ms: i64::from(self.shared.limits.future_seconds) * 1000,
+            behind_ms: self.shared.notes_ms,
+        };
+        let paced = {
+            let paces = self.shared.paces.lock();
+            let mut paces = paces.unwrap_or_else(PoisonError::into_inner);
+            paces.take(self.host_id, now_ms)
+        };
+        let taken = match paced.and_then(|()| note::note(said, times)) {
+            Ok(taken) => taken,
+            Err(refused) => return self.refuse(&[], 0, refused).await,
+        };
+        while self.notes.len() >= NOTES_UNDER_WAY {
+            self.finish_note().await;
+        }
+        let (store, host_id) = (self.shared.store.clone(), self.host_id);
+        self.notes
+            .spawn(async move { store.add_process_note(host_id, taken).await });
+        Ok(())
+    }
+
+    /// Takes note of a note that was stored, or not.
+    async fn finish_note(&mut self) {
+        if let Some(Ok(Err(error))) = self.notes.join_next().await {
+            tracing::warn!(host = %self.name, error = format!("{error:#}"), "a note of processes is lost");
+            self.count("note_not_stored").await;
+        }
     }
 
     async fn declare(&mut self, declare: Declare) -> Result<(), Status> {

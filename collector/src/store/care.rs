@@ -98,7 +98,11 @@ impl Store {
             }
             self.say(&pruned.held, bytes_max.unwrap_or_default(), now_ms)?;
         }
-        merged.and(rolled.map(drop)).and(pruned.map(drop))
+        let noted = self.prune_process_notes(now_ms).await;
+        merged
+            .and(rolled.map(drop))
+            .and(pruned.map(drop))
+            .and(noted)
     }
 
     /// Says what the disk budget took, and when it cannot be held.

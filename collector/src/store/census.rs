@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row};
 use super::error::Fault;
 use super::history::budget;
 use super::history::rollup::{DERIVED_FROM, PRESENCE};
+use super::notes::table;
 use super::open::beside;
 use super::types::{Census, CensusRow};
 
@@ -70,6 +71,7 @@ pub(super) fn census(conn: &Connection, path: &Path) -> Result<Census, Fault> {
         series: count("SELECT count(*) FROM series")? as u64,
         rows,
         dropped: budget::dropped(conn)?,
+        processes: table::held(conn)?,
     })
 }
 

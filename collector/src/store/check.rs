@@ -13,6 +13,7 @@ use super::history::parcel::Parcel;
 use super::history::ranges::Ranges;
 use super::history::rollup;
 use super::history::total;
+use super::notes::table;
 use super::open::beside;
 use super::types::StoreFacts;
 
@@ -84,6 +85,9 @@ pub(super) fn problems(conn: &Connection) -> Vec<String> {
     problems.part("blocks", |p| payloads(conn, "block", Parcel::unseal, p));
     problems.part("totals", |p| totals(conn, p));
     problems.part("rollups", |p| rollups(conn, p));
+    problems.part("notes of processes", |p| {
+        table::check(conn, |problem| p.add(problem))
+    });
     problems.part("repeated samples", |p| repeats(conn, p));
     problems.part("spools", |p| spools(conn, p));
     problems.part("names", |p| names(conn, p));
@@ -364,7 +368,14 @@ fn hosts(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
         known.insert(r.get(0)?);
     }
     for table in [
-        "series", "spool", "gap", "journal", "block", "rollup", "unrolled",
+        "series",
+        "spool",
+        "gap",
+        "journal",
+        "block",
+        "rollup",
+        "unrolled",
+        "process_note",
     ] {
         let mut select = conn.prepare(&format!("SELECT DISTINCT host FROM {table}"))?;
         let mut rows = select.query([])?;

@@ -42,6 +42,7 @@ mod compact;
 mod error;
 mod history;
 mod listing;
+mod notes;
 mod open;
 mod outbox;
 mod pulse;
@@ -68,9 +69,9 @@ pub use pulse::Pulse;
 pub use register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEvent};
 pub use types::{
     AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped,
-    GapRecord, Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, Read,
-    RollupDifference, RollupsChecked, RowsRead, SeriesId, StoreFacts, StoreOptions, Tier, Under,
-    WatchSpan, WindowQuery, Written,
+    GapRecord, Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, NotesAsked, NotesHeld,
+    PROCESSES_KEPT_MS, Read, RollupDifference, RollupsChecked, RowsRead, SeriesId, StoreFacts,
+    StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
 };
 
 use crate::series::presence::Run;
@@ -112,6 +113,8 @@ struct Writing {
     pruned_host: AtomicI64,
     /// When it was last said that the disk budget is not held.
     complained_ms: Mutex<i64>,
+    /// When notes of processes were last looked through for old ones.
+    notes_pruned_ms: Mutex<i64>,
     /// Whether it was looked whether there are new ones among them.
     tiers_seen: AtomicBool,
     /// One sealing, merging or rolling up at a time: each replaces what it has read.
@@ -234,6 +237,7 @@ impl Store {
                 keeping: Arc::new(keeping),
                 pruned_host: AtomicI64::new(i64::MIN),
                 complained_ms: Mutex::new(i64::MIN),
+                notes_pruned_ms: Mutex::new(i64::MIN),
                 tiers_seen: AtomicBool::new(false),
                 sealing,
                 relations: Arc::default(),

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v4.sql"),
     include_str!("schema_v5.sql"),
     include_str!("schema_v6.sql"),
+    include_str!("schema_v7.sql"),
 ];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
@@ -29,11 +30,19 @@ const READ_AS: &[&[&str]] = &[
         NAMES_OF_THEIR_OWN,
         NOBODY_CARED,
         NO_TOTALS,
+        NO_NOTES,
     ],
-    &[NOTHING_DROPPED, NAMES_OF_THEIR_OWN, NOBODY_CARED, NO_TOTALS],
-    &[NAMES_OF_THEIR_OWN, NOBODY_CARED, NO_TOTALS],
-    &[NOBODY_CARED, NO_TOTALS],
-    &[NO_TOTALS],
+    &[
+        NOTHING_DROPPED,
+        NAMES_OF_THEIR_OWN,
+        NOBODY_CARED,
+        NO_TOTALS,
+        NO_NOTES,
+    ],
+    &[NAMES_OF_THEIR_OWN, NOBODY_CARED, NO_TOTALS, NO_NOTES],
+    &[NOBODY_CARED, NO_TOTALS, NO_NOTES],
+    &[NO_TOTALS, NO_NOTES],
+    &[NO_NOTES],
 ];
 
 /// Before format 2.
@@ -62,6 +71,8 @@ const NOBODY_CARED: &str = "
 
 /// Before format 6.
 const NO_TOTALS: &str = "CREATE TEMP TABLE total (block, crc32c, payload);";
+/// Before format 7.
+const NO_NOTES: &str = "CREATE TEMP TABLE process_note (number, host, folded, start_ms, end_ms, notes, crc32c, payload);";
 
 /// The newest format this program reads and writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -68,7 +68,12 @@ pub struct Keeping {
     /// Most bytes of the file: above, the oldest of the finest tier goes first. None: as much as
     /// there is room.
     pub bytes_max: Option<u64>,
+    /// Notes of what used hosts most, for so long.
+    pub processes_ms: i64,
 }
+
+/// Notes of processes are kept for a week unless the collector is told otherwise.
+pub const PROCESSES_KEPT_MS: i64 = 7 * 86_400_000;
 
 impl Default for Keeping {
     fn default() -> Self {
@@ -76,6 +81,7 @@ impl Default for Keeping {
             tiers: Tier::DEFAULT.to_vec(),
             classes: BTreeMap::new(),
             bytes_max: None,
+            processes_ms: PROCESSES_KEPT_MS,
         }
     }
 }
@@ -307,6 +313,32 @@ pub enum Appended {
     Duplicate,
 }
 
+/// A question for notes of processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotesAsked {
+    /// The host's name.
+    pub host: String,
+    /// First moment, included, host's clock, milliseconds since the Unix epoch.
+    pub from_ms: i64,
+    /// Last moment, included.
+    pub to_ms: i64,
+}
+
+/// How many notes of processes there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotesHeld {
+    /// Rows they are in.
+    pub rows: u64,
+    /// Notes.
+    pub notes: u64,
+    /// Of their payloads.
+    pub bytes: u64,
+    /// The oldest, host's clock.
+    pub oldest_ms: Option<i64>,
+    /// The newest.
+    pub newest_ms: Option<i64>,
+}
+
 /// Which hosts and series a question is about.
 #[derive(Clone, Debug, Default)]
 pub struct WindowQuery {
@@ -480,6 +512,9 @@ pub struct Census {
     /// What the disk budget took, the finest tier first.
     #[serde(default)]
     pub dropped: Vec<Dropped>,
+    /// Notes of what used hosts most.
+    #[serde(default)]
+    pub processes: NotesHeld,
 }
 
 /// One family in one tier.

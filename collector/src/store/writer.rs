@@ -186,6 +186,27 @@ impl Writer {
         job: impl FnOnce(&mut Ledger) -> Result<T, Fault> + Send + 'static,
         then: impl FnOnce(T, &Head) -> U + Send + 'static,
     ) -> Result<U, StoreError> {
+        self.queued(doing, (savepoint, true), job, then).await
+    }
+
+    /// Runs `job` in the next commit that batches of streams make: it makes none for itself alone
+    /// before they would.
+    pub(super) async fn join<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        job: impl FnOnce(&mut Ledger) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.queued(doing, (true, false), job, |value, _| value)
+            .await
+    }
+
+    async fn queued<T: Send + 'static, U: Send + 'static>(
+        &self,
+        doing: &'static str,
+        (savepoint, urgent): (bool, bool),
+        job: impl FnOnce(&mut Ledger) -> Result<T, Fault> + Send + 'static,
+        then: impl FnOnce(T, &Head) -> U + Send + 'static,
+    ) -> Result<U, StoreError> {
         let (answer, wait) = oneshot::channel();
         let (path, head) = (Arc::clone(&self.way.path), Arc::clone(&self.way.head));
         let run = move |ledger: Result<&mut Ledger, Trouble>| -> (Verdict, Tell) {
@@ -212,7 +233,7 @@ impl Writer {
             savepoint,
             run: Box::new(run),
         };
-        let sent = self.way.queue.send(Message::Job(job), true).await;
+        let sent = self.way.queue.send(Message::Job(job), urgent).await;
         sent.map_err(|_| closed())?;
         wait.await.map_err(|_| closed())?
     }

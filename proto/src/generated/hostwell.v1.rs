@@ -2,7 +2,7 @@
 /// What an agent says.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AgentMessage {
-    #[prost(oneof = "agent_message::Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "agent_message::Kind", tags = "1, 2, 3, 4, 5")]
     pub kind: ::core::option::Option<agent_message::Kind>,
 }
 /// Nested message and enum types in `AgentMessage`.
@@ -17,6 +17,8 @@ pub mod agent_message {
         Batch(super::Batch),
         #[prost(message, tag = "4")]
         Gap(super::Gap),
+        #[prost(message, tag = "5")]
+        ProcessNote(super::ProcessNote),
     }
 }
 /// The first message of every stream.
@@ -142,6 +144,78 @@ pub struct Gap {
     #[prost(string, tag = "7")]
     pub reason: ::prost::alloc::string::String,
 }
+/// Which processes used a host most over a stretch of time: evidence beside the series. It has no
+/// number, is not kept in the spool and is not acknowledged; what is under way when a stream breaks
+/// is lost. A collector that does not know it passes over it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProcessNote {
+    /// The end of the stretch by the host's clock, milliseconds since the Unix epoch.
+    #[prost(sint64, tag = "1")]
+    pub time_ms: i64,
+    /// How long the stretch was, in milliseconds: what shares and rates are means over.
+    #[prost(uint32, tag = "2")]
+    pub span_ms: u32,
+    /// Processes that were looked at.
+    #[prost(uint32, tag = "3")]
+    pub looked_at: u32,
+    /// Processes that were not, because there were more than the agent looks at.
+    #[prost(uint32, tag = "4")]
+    pub passed_over: u32,
+    /// Notes before this one that were dropped, because the collector was away for too long.
+    #[prost(uint32, tag = "5")]
+    pub lost: u32,
+    /// Where the figures about disks come from.
+    #[prost(enumeration = "DiskSource", tag = "6")]
+    pub disk_source: i32,
+    /// Those with the most CPU, the most memory and, where the source says so, the most disk traffic:
+    /// each once, in any order.
+    #[prost(message, repeated, tag = "7")]
+    pub processes: ::prost::alloc::vec::Vec<BusyProcess>,
+    /// Those with the most disk traffic, where that is known by service only.
+    #[prost(message, repeated, tag = "8")]
+    pub services: ::prost::alloc::vec::Vec<BusyService>,
+}
+/// A process that used much.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BusyProcess {
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+    /// As the kernel calls it.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Whose it is: the user's name, or their number where it has none.
+    #[prost(string, tag = "3")]
+    pub user: ::prost::alloc::string::String,
+    /// When it started by the host's clock, milliseconds since the Unix epoch.
+    #[prost(sint64, tag = "4")]
+    pub started_ms: i64,
+    /// Thousandths of one CPU.
+    #[prost(uint32, tag = "5")]
+    pub cpu_milli: u32,
+    /// The same of its children that ended within the stretch.
+    #[prost(uint32, tag = "6")]
+    pub children_milli: u32,
+    #[prost(uint64, tag = "7")]
+    pub resident_bytes: u64,
+    #[prost(uint64, tag = "8")]
+    pub read_bytes_per_second: u64,
+    #[prost(uint64, tag = "9")]
+    pub write_bytes_per_second: u64,
+    /// Empty unless the host's configuration allows it.
+    #[prost(string, tag = "10")]
+    pub command: ::prost::alloc::string::String,
+}
+/// A service that used disks much.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BusyService {
+    /// The control group's name, as in "postgresql.service".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub read_bytes_per_second: u64,
+    #[prost(uint64, tag = "3")]
+    pub write_bytes_per_second: u64,
+}
 /// What the collector says.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CollectorMessage {
@@ -251,6 +325,42 @@ impl SeriesKind {
             "SERIES_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "SERIES_KIND_COUNTER" => Some(Self::Counter),
             "SERIES_KIND_GAUGE" => Some(Self::Gauge),
+            _ => None,
+        }
+    }
+}
+/// Where figures about disks come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DiskSource {
+    Unspecified = 0,
+    /// The kernel's account of each process.
+    Process = 1,
+    /// The counters of control groups: the kernel does not show the agent what others' processes do.
+    Service = 2,
+    /// Nowhere: the kernel shows neither.
+    None = 3,
+}
+impl DiskSource {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DISK_SOURCE_UNSPECIFIED",
+            Self::Process => "DISK_SOURCE_PROCESS",
+            Self::Service => "DISK_SOURCE_SERVICE",
+            Self::None => "DISK_SOURCE_NONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DISK_SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DISK_SOURCE_PROCESS" => Some(Self::Process),
+            "DISK_SOURCE_SERVICE" => Some(Self::Service),
+            "DISK_SOURCE_NONE" => Some(Self::None),
             _ => None,
         }
     }

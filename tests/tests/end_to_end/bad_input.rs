@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use hostwell_proto::wire::RefusalReason::{Limit, Malformed, NotFinite, Time};
 use hostwell_proto::wire::agent_message::Kind;
-use hostwell_proto::wire::{Declare, Label, SeriesDeclaration};
-use hostwell_tests::holdings::{assert_equal_to, missing, stored, until_complete};
+use hostwell_proto::wire::{BusyProcess, Declare, Label, ProcessNote, SeriesDeclaration};
+use hostwell_tests::holdings::{assert_equal_to, missing, noted, stored, until_complete};
 use hostwell_tests::program::{binary, command, run, stdout};
 use hostwell_tests::relay::Relay;
 use hostwell_tests::site::{Agent, Collector};
@@ -166,6 +166,50 @@ fn ten_thousand_labels_are_refused() {
     speaker.assert_refused(0, Limit);
     assert_unharmed(&mut collector, &mut speaker, start, 2);
     assert_counted(&collector, "limit");
+}
+
+#[test]
+fn a_note_of_processes_beyond_its_limits_is_refused_and_others_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut collector, mut speaker, start) = site(folder.path());
+    let good = ProcessNote {
+        time_ms: start,
+        span_ms: 60_000,
+        processes: vec![BusyProcess {
+            name: "make".into(),
+            cpu_milli: 950,
+            ..BusyProcess::default()
+        }],
+        ..ProcessNote::default()
+    };
+    let crowd = ProcessNote {
+        processes: vec![BusyProcess::default(); 5_000],
+        ..good.clone()
+    };
+    speaker.say(Kind::ProcessNote(crowd));
+    speaker.assert_refused(0, Limit);
+    let early = ProcessNote {
+        time_ms: start + 3 * HOUR_MS,
+        ..good.clone()
+    };
+    speaker.say(Kind::ProcessNote(early));
+    speaker.assert_refused(0, Time);
+    speaker.say(Kind::ProcessNote(good.clone()));
+    assert_unharmed(&mut collector, &mut speaker, start, 2);
+    // More than any agent sends at once.
+    for i in 1..100 {
+        speaker.say(Kind::ProcessNote(ProcessNote {
+            time_ms: start + i,
+            ..good.clone()
+        }));
+    }
+    speaker.assert_refused(0, Limit);
+    assert_counted(&collector, "limit");
+    assert_counted(&collector, "time");
+    collector.program.stop();
+    let notes = noted(&collector.database(), speaker.host);
+    assert!((90..100).contains(&notes.len()), "{} notes", notes.len());
+    assert_eq!(notes[0].processes[0].name, "make");
 }
 
 #[test]

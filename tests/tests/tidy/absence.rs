@@ -13,6 +13,7 @@ const CORE: &[&str] = &[
     "collector::indicators",
     "collector::rules",
     "collector::plan",
+    "collector::processes",
     "collector::report",
 ];
 

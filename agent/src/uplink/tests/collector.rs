@@ -36,6 +36,7 @@ pub(super) struct Memory {
     pub(super) batches: Vec<(Vec<u8>, u64)>,
     pub(super) held: BTreeMap<(Vec<u8>, u64), Vec<u8>>,
     pub(super) gaps: Vec<wire::Gap>,
+    pub(super) notes: Vec<wire::ProcessNote>,
     pub(super) largest: usize,
     /// `grpc-encoding` of the streams.
     pub(super) encodings: Vec<String>,
@@ -227,6 +228,10 @@ impl Intake for Collector {
                                 ack(gap.spool_id.clone(), gap.first_sequence, gap.last_sequence);
                             m.gaps.push(gap);
                             Some(answer)
+                        }
+                        Some(Said::ProcessNote(note)) => {
+                            m.notes.push(note);
+                            None
                         }
                         None => None,
                     };

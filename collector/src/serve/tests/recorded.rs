@@ -51,7 +51,7 @@ fn samples(messages: &[AgentMessage]) -> BTreeSet<Sample> {
                     );
                 }
             }
-            Said::Hello(_) | Said::Gap(_) => {}
+            Said::Hello(_) | Said::Gap(_) | Said::ProcessNote(_) => {}
         }
     }
     samples

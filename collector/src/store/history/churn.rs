@@ -105,7 +105,7 @@ pub(in crate::store) fn forget_hosts(conn: &Connection, now_ms: i64) -> Result<u
     for number in &numbers {
         series::forget(conn, *number, |_| true)?;
     }
-    for table in ["spool", "gap", "unrolled", "refusal"] {
+    for table in ["spool", "gap", "unrolled", "process_note", "refusal"] {
         let mut delete = conn.prepare(&format!("DELETE FROM {table} WHERE host = ?1"))?;
         for number in &numbers {
             delete.execute([number])?;

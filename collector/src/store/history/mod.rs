@@ -30,6 +30,6 @@ mod sealed;
 pub(super) mod series;
 pub(super) mod spools;
 pub(super) mod total;
-mod varint;
+pub(super) mod varint;
 pub(super) mod whole;
 pub(super) mod window;

@@ -13,6 +13,7 @@ const RELEASED: &[(i64, &str)] = &[
     (4, include_str!("../testdata/v4.sql")),
     (5, include_str!("../testdata/v5.sql")),
     (6, include_str!("../testdata/v6.sql")),
+    (7, include_str!("../testdata/v7.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.
@@ -57,6 +58,8 @@ async fn content(folder: &Path) -> Store {
     };
     let acknowledged = store.edit_risks(vec![1], RiskEdit::Acknowledge, seen);
     acknowledged.await.unwrap();
+    let noted = store.add_process_note(host(1), super::notes::note(T0, 950));
+    noted.await.unwrap();
     let into = HostEdit::MergeInto { into: "web".into() };
     store.edit_host("old", into, T0).await.unwrap();
     store
@@ -141,6 +144,9 @@ async fn every_released_format_opens_migrates_and_answers() {
         let path = folder.path().join("hostwell.db");
         let as_it_is = Store::open_read_only(&path).await.unwrap();
         answers(&as_it_is).await;
+        let noted = as_it_is.newest_process_note("web").await.unwrap();
+        let since_seven = (*version >= 7).then(|| super::notes::note(T0, 950));
+        assert_eq!(noted, since_seven, "format {version}");
         let facts = as_it_is.facts(false).await.unwrap();
         assert_eq!(facts.schema_version, *version);
         as_it_is.close().await.unwrap();

@@ -490,7 +490,7 @@ async fn a_class_of_metrics_is_kept_and_rolled_up_by_its_own_terms() {
             },
         )]
         .into(),
-        bytes_max: None,
+        ..Keeping::default()
     };
     let kept = of_memory(vec![tier(10 * MINUTE, 5)]);
     let store = Store::open_with(options(), kept).await.unwrap();
