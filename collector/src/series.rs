@@ -11,6 +11,7 @@
 
 mod counter;
 pub mod derived;
+pub mod device;
 mod line;
 pub mod presence;
 mod resample;

@@ -7,6 +7,7 @@ use hostwell_proto::metric::Metric;
 
 use super::{Anomaly, Watch};
 use crate::series::derived::DERIVED;
+use crate::series::device::{is_disk, is_interface};
 use crate::series::{Kind, Series, SeriesName, Window, union_times_ms};
 
 /// Of the metrics of the catalogue these are watched, as they are sampled, …
@@ -44,6 +45,44 @@ fn is_input(metric: &str) -> bool {
         .any(|input| *input == metric)
 }
 
+/// What is sampled more often is watched by its means of a minute: what happens for ten seconds is no
+/// risk, and a history is kept in minutes.
+pub const STEP_MS: i64 = 60_000;
+
+/// The minute of a series that is running.
+#[derive(Clone, Copy, Debug)]
+struct Minute {
+    start_ms: i64,
+    sum: f64,
+    count: f64,
+    /// The last sample that was taken.
+    last_ms: i64,
+}
+
+impl Minute {
+    fn of(time_ms: i64) -> Minute {
+        Minute {
+            start_ms: time_ms.div_euclid(STEP_MS) * STEP_MS,
+            sum: 0.0,
+            count: 0.0,
+            last_ms: i64::MIN,
+        }
+    }
+
+    /// Its mean, known at its end; then it is empty.
+    fn end(&mut self) -> Option<(i64, f64)> {
+        let mean = (self.count > 0.0).then(|| (self.start_ms + STEP_MS, self.sum / self.count));
+        (self.sum, self.count) = (0.0, 0.0);
+        mean
+    }
+}
+
+/// The metrics of the catalogue that are watched, sampled and derived.
+pub fn watches() -> impl Iterator<Item = Metric> {
+    let all = [SAMPLED, AT_ONCE, BETWEEN];
+    all.into_iter().flatten().copied()
+}
+
 /// What a series did, by what people call it.
 struct Track {
     name: String,
@@ -58,6 +97,10 @@ pub struct Course {
     watch: Watch,
     /// The last samples: rates begin with them.
     last: BTreeMap<SeriesName, (i64, f64)>,
+    /// By what people call the series.
+    minutes: BTreeMap<String, Minute>,
+    /// What was before is recalled already.
+    since_ms: Option<i64>,
 }
 
 impl Course {
@@ -67,6 +110,101 @@ impl Course {
         window.series.retain(|one| wants(&one.name.metric));
         window.series.iter_mut().for_each(|one| self.join(one));
         let mut tracks = tracks(&window);
+        if window.interval_ms < STEP_MS {
+            self.by_minutes(&mut tracks);
+        }
+        self.note(tracks)
+    }
+
+    /// Begins with what is stored of the past in steps of [`STEP_MS`], each named by its beginning, up
+    /// to a moment: of metrics that are watched, sampled and derived.
+    pub fn recall(&mut self, steps: &[Series], until_ms: i64) {
+        let tracks = steps
+            .iter()
+            .filter(|series| stands(series))
+            .map(|series| Track {
+                name: series.name.origin(),
+                points: series.points().map(|(t, v)| (t + STEP_MS, v)).collect(),
+                at: 0,
+            });
+        let mut tracks: Vec<Track> = tracks.collect();
+        tracks.sort_by(|a, b| a.name.cmp(&b.name));
+        self.note(tracks);
+        self.since_ms = Some(until_ms);
+    }
+
+    /// Takes what is new in a window that may overlap those before.
+    pub fn follow(&mut self, window: &Window) {
+        let fresh = window.series.iter().filter_map(|series| {
+            let metric = Metric::by_name(&series.name.metric)?;
+            if !(SAMPLED.contains(&metric) || is_input(metric.name())) {
+                return None;
+            }
+            let times_ms = &series.times_ms;
+            let from = match (self.last.get(&series.name), self.since_ms) {
+                (Some((last_ms, _)), _) => times_ms.partition_point(|t| t <= last_ms),
+                // With one before, so that rates are known from there on.
+                (None, Some(since_ms)) => times_ms
+                    .partition_point(|t| *t < since_ms)
+                    .saturating_sub(1),
+                (None, None) => 0,
+            };
+            (from < times_ms.len()).then(|| Series {
+                name: series.name.clone(),
+                kind: series.kind,
+                times_ms: times_ms[from..].to_vec(),
+                values: series.values[from..].to_vec(),
+            })
+        });
+        let fresh = Window {
+            host: String::new(),
+            series: fresh.collect(),
+            ..*window
+        };
+        if fresh.series.is_empty() {
+            return;
+        }
+        self.take(fresh);
+        // Devices come and go.
+        let newest_ms = self.last.values().map(|(time_ms, _)| *time_ms).max();
+        let old_ms = newest_ms.unwrap_or(0) - 60 * STEP_MS;
+        self.last.retain(|_, (time_ms, _)| *time_ms > old_ms);
+    }
+
+    /// Makes means of minutes that are over; what is running waits.
+    fn by_minutes(&mut self, tracks: &mut [Track]) {
+        let newest = tracks.iter().filter_map(|track| track.points.last());
+        let Some(newest_ms) = newest.map(|(time_ms, _)| *time_ms).max() else {
+            return;
+        };
+        for track in tracks {
+            let points = std::mem::take(&mut track.points);
+            let Some((first_ms, _)) = points.first() else {
+                continue;
+            };
+            let minute = self.minutes.entry(track.name.clone());
+            let minute = minute.or_insert(Minute::of(*first_ms));
+            for (time_ms, value) in points {
+                if time_ms <= minute.last_ms || !value.is_finite() {
+                    continue;
+                }
+                if time_ms >= minute.start_ms + STEP_MS {
+                    track.points.extend(minute.end());
+                    *minute = Minute::of(time_ms);
+                }
+                minute.last_ms = time_ms;
+                minute.sum += value;
+                minute.count += 1.0;
+            }
+            if newest_ms >= minute.start_ms + STEP_MS {
+                track.points.extend(minute.end());
+            }
+        }
+        let old_ms = newest_ms - 60 * STEP_MS;
+        self.minutes.retain(|_, minute| minute.last_ms > old_ms);
+    }
+
+    fn note(&mut self, mut tracks: Vec<Track>) -> Vec<(Anomaly, i64)> {
         let mut times_ms: Vec<i64> = Vec::new();
         for track in &tracks {
             if !track
@@ -96,6 +234,11 @@ impl Course {
         ended
     }
 
+    /// Of how many series enough is known to judge them.
+    pub fn known(&self) -> usize {
+        self.watch.known()
+    }
+
     /// What is unusual at the end of what was taken.
     pub fn on(&self) -> Option<&Anomaly> {
         self.watch.on()
@@ -114,6 +257,17 @@ impl Course {
             series.times_ms.insert(0, time_ms);
             series.values.insert(0, value);
         }
+    }
+}
+
+/// Whether a series tells of a device of its own, or of none: what a bridge passes on would be two
+/// series that agree.
+fn stands(series: &Series) -> bool {
+    let device = series.label("device").unwrap_or_default();
+    match Metric::by_name(&series.name.metric) {
+        Some(Metric::NetReceiveRate | Metric::NetTransmitRate) => is_interface(device),
+        Some(Metric::DiskBusyRatio) => is_disk(device),
+        _ => true,
     }
 }
 
@@ -145,7 +299,7 @@ fn tracks(window: &Window) -> Vec<Track> {
     for row in DERIVED.iter().filter(|row| watched(row.metrics)) {
         let inputs = row.inputs.iter().flat_map(|input| window.all(input));
         let times_ms = union_times_ms(inputs);
-        for series in (row.of)(window) {
+        for series in (row.of)(window).into_iter().filter(stands) {
             let Some(metric) = Metric::by_name(&series.name.metric) else {
                 continue;
             };
@@ -229,6 +383,109 @@ mod tests {
             both.extend(parts.take(days(cut, 2_880)));
             assert_eq!(both, found, "cut at {cut}");
         }
+    }
+
+    /// Load and memory of so many seconds, every ten of them; on the ninth day both jump for ten minutes.
+    fn seconds(range: std::ops::Range<i64>) -> Window {
+        let jumps = |n: i64| (8 * 8_640 + 4_000..8 * 8_640 + 4_060).contains(&n);
+        let wave = |n: i64| ((n % 8_640) as f64 / 8_640.0 * std::f64::consts::TAU).sin();
+        let rough = |n: i64| (n * 7_919 % 288) as f64 / 288.0;
+        let points = |value: &dyn Fn(i64) -> f64| -> Vec<(i64, f64)> {
+            range.clone().map(|n| (n * 10_000, value(n))).collect()
+        };
+        let load = |n| {
+            if jumps(n) {
+                40.0
+            } else {
+                3.0 + wave(n) + rough(n)
+            }
+        };
+        let left = |n| {
+            if jumps(n) {
+                10.0
+            } else {
+                600.0 + 99.0 * wave(n) + rough(n)
+            }
+        };
+        Window {
+            interval_ms: 10_000,
+            ..window(vec![
+                gauge("node_load1", &points(&load)),
+                gauge("node_memory_MemAvailable_bytes", &points(&left)),
+                gauge("node_memory_MemTotal_bytes", &points(&|_| 1_000.0)),
+            ])
+        }
+    }
+
+    /// The means of a window's minutes, as a history keeps them.
+    fn minutes(window: &Window, metrics: [&str; 2]) -> Vec<Series> {
+        let mut window = window.clone();
+        crate::series::derived::derive(&mut window, "");
+        let grid = crate::series::Grid {
+            from_ms: 0,
+            to_ms: i64::MAX / 2,
+            step_ms: STEP_MS,
+        };
+        let means = metrics.map(|metric| {
+            let mut steps: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+            for (time_ms, value) in window.all(metric)[0].points() {
+                let step = steps.entry(grid.step_of(time_ms)).or_default();
+                *step = (step.0 + value, step.1 + 1.0);
+            }
+            let points: Vec<(i64, f64)> = steps.iter().map(|(t, (s, n))| (*t, s / n)).collect();
+            gauge(metric, &points)
+        });
+        means.to_vec()
+    }
+
+    #[test]
+    fn a_host_that_is_followed_is_told_of_as_one_whose_past_is_recalled() {
+        let end = 8 * 8_640 + 4_030;
+        let mut whole = Course::default();
+        whole.take(seconds(0..end));
+        let expected = whole.on().unwrap().clone();
+        // It is unusual with the first minute that is over.
+        assert_eq!(expected.start_ms, (8 * 8_640 + 4_000) * 10_000 + 20_000);
+        for begin in [7 * 8_640 + 8_000, 8 * 8_640 + 4_015] {
+            let past = seconds(0..begin);
+            let until_ms = (begin * 10_000_i64).div_euclid(STEP_MS) * STEP_MS;
+            let mut steps = minutes(&past, ["node_load1", "hostwell_memory_used_ratio"]);
+            for series in &mut steps {
+                let over = series.times_ms.partition_point(|t| *t < until_ms);
+                series.times_ms.truncate(over);
+                series.values.truncate(over);
+            }
+            let mut course = Course::default();
+            course.recall(&steps, until_ms);
+            // Windows of an hour that overlap, as a collector reads them.
+            for now in (begin..=end).step_by(7) {
+                course.follow(&seconds(now - 360..now.min(end)));
+            }
+            course.follow(&seconds(end - 360..end));
+            let on = course.on().unwrap();
+            assert_eq!(
+                (on.start_ms, on.last_ms),
+                (expected.start_ms, expected.last_ms)
+            );
+            let names = |a: &Anomaly| a.moved.iter().map(|m| m.series.clone()).collect::<Vec<_>>();
+            assert_eq!(names(on), names(&expected));
+            for (ours, theirs) in on.moved.iter().zip(&expected.moved) {
+                assert!(
+                    (ours.value - theirs.value).abs() < 1e-9,
+                    "{ours:?} {theirs:?}"
+                );
+            }
+            assert_eq!(course.known(), 2);
+        }
+    }
+
+    #[test]
+    fn a_bridge_tells_nothing_of_its_own() {
+        let busy = |device| Series {
+            name: SeriesName::new(Metric::NetReceiveRate.name(), &[("device", device)]),
+            ..gauge("x", &[])
+        };
+        assert!(stands(&busy("eth0")) && !stands(&busy("docker0")) && !stands(&busy("lo")));
     }
 
     #[test]

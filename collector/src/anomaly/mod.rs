@@ -12,17 +12,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use course::{Course, wants};
+pub use course::{Course, STEP_MS, wants, watches};
 pub use usual::{Strays, Usual};
 
 /// A series strays when it is so many of its usual daily extremes away.
-const FAR: f64 = 1.75;
+pub const FAR: f64 = 1.75;
 /// So many series of a host have to stray at once; of a host with fewer, all.
 const SERIES_MIN: usize = 2;
 /// It is over when nothing strayed for so long.
 const QUIET_MS: i64 = 1_800_000;
 /// So many series are named, those that strayed furthest.
 const NAMED_MAX: usize = 5;
+
+/// So many series of a host are watched; where there are more, those that came first, unless they fell
+/// silent for a day.
+const SERIES_MAX: usize = 256;
+const SILENT_MS: i64 = 86_400_000;
 
 /// A series that strayed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +51,36 @@ pub struct Anomaly {
     pub last_ms: i64,
     /// What strayed furthest when it was noticed.
     pub moved: Vec<Moved>,
+    /// What else did since, each at its furthest.
+    pub also: Vec<Moved>,
+}
+
+impl Anomaly {
+    /// It goes on.
+    fn goes_on(&mut self, time_ms: i64, moved: Vec<Moved>) {
+        self.last_ms = time_ms;
+        for one in moved {
+            if self.moved.iter().any(|known| known.series == one.series) {
+                continue;
+            }
+            match self
+                .also
+                .iter_mut()
+                .find(|known| known.series == one.series)
+            {
+                Some(known) if known.times < one.times => *known = one,
+                Some(_) => {}
+                None => self.also.push(one),
+            }
+        }
+        furthest(&mut self.also);
+    }
+}
+
+/// Keeps those that strayed furthest.
+fn furthest(moved: &mut Vec<Moved>) {
+    moved.sort_by(|a, b| b.times.total_cmp(&a.times));
+    moved.truncate(NAMED_MAX);
 }
 
 /// Watches one host.
@@ -65,7 +100,7 @@ impl Watch {
         let mut moved = Vec::new();
         for (series, value) in values {
             let Some(usual) = self.usual.get_mut(series) else {
-                if value.is_finite() {
+                if value.is_finite() && self.has_room(time_ms) {
                     let usual = Usual::begin(time_ms, value);
                     self.usual.insert(series.to_owned(), usual);
                 }
@@ -82,22 +117,36 @@ impl Watch {
         let strays = !moved.is_empty() && moved.len() >= SERIES_MIN.min(self.usual.len());
         match &mut self.on {
             Some(on) if strays => {
-                on.last_ms = time_ms;
+                on.goes_on(time_ms, moved);
                 None
             }
             Some(on) if time_ms - on.last_ms >= QUIET_MS => self.on.take(),
             None if strays => {
-                moved.sort_by(|a, b| b.times.total_cmp(&a.times));
-                moved.truncate(NAMED_MAX);
+                furthest(&mut moved);
                 self.on = Some(Anomaly {
                     start_ms: time_ms,
                     last_ms: time_ms,
                     moved,
+                    also: Vec::new(),
                 });
                 None
             }
             _ => None,
         }
+    }
+
+    /// Makes room for another series, if there is any.
+    fn has_room(&mut self, time_ms: i64) -> bool {
+        if self.usual.len() >= SERIES_MAX {
+            self.usual
+                .retain(|_, usual| usual.last_ms() > time_ms - SILENT_MS);
+        }
+        self.usual.len() < SERIES_MAX
+    }
+
+    /// Of how many series enough is known to judge them.
+    pub fn known(&self) -> usize {
+        self.usual.values().filter(|usual| usual.is_known()).count()
     }
 
     /// What is unusual now.
@@ -152,6 +201,34 @@ mod tests {
                 .iter()
                 .all(|m| m.times > FAR && (20.0..80.0).contains(&m.usual))
         );
+    }
+
+    #[test]
+    fn what_strays_later_is_told_as_what_moved_too() {
+        let mut watch = Watch::default();
+        let at = 9 * 288 + 100;
+        for n in 0..at + 6 {
+            let value = |of: i64| match n >= at + 3 * (of / 2) {
+                true => 400.0,
+                false => day(n, of as f64),
+            };
+            let values = [("a", value(0)), ("b", value(1)), ("c", value(2))];
+            watch.note(n * STEP_MS, values);
+        }
+        let on = watch.on().unwrap();
+        assert_eq!(on.moved.len(), 2, "{on:?}");
+        let also: Vec<&str> = on.also.iter().map(|m| m.series.as_str()).collect();
+        assert_eq!(also, ["c"]);
+    }
+
+    #[test]
+    fn more_series_than_there_is_room_for_are_not_watched() {
+        let mut watch = Watch::default();
+        let names: Vec<String> = (0..SERIES_MAX + 9).map(|n| format!("s{n}")).collect();
+        watch.note(0, names.iter().map(|name| (name.as_str(), 1.0)));
+        assert_eq!(watch.usual.len(), SERIES_MAX);
+        watch.note(SILENT_MS, [("new", 1.0)]);
+        assert_eq!(watch.usual.len(), 1, "the silent ones made room");
     }
 
     #[test]

@@ -110,6 +110,21 @@ impl Usual {
         }
     }
 
+    /// When its last sample was taken.
+    pub fn last_ms(&self) -> i64 {
+        self.last_ms
+    }
+
+    /// Whether enough is known to judge it.
+    pub fn is_known(&self) -> bool {
+        self.judged_by().is_some()
+    }
+
+    fn judged_by(&self) -> Option<Yardstick> {
+        self.yardstick
+            .filter(|y| y.least > 0.0 && self.days.len() >= DAYS_MIN)
+    }
+
     /// Takes a sample; answers how unusual it is by what was known before it. Nothing while too
     /// little is known, and for one that is not later than the last.
     pub fn note(&mut self, time_ms: i64, value: f64) -> Option<Strays> {
@@ -126,10 +141,7 @@ impl Usual {
         let least = self.yardstick.map_or(0.0, |y| y.least);
         let from_level = deviations(value - self.mean, self.variance.sqrt().max(least));
         let from_course = deviations(value - usual, self.scatter.sqrt().max(least));
-        let judged = self
-            .yardstick
-            .filter(|y| y.least > 0.0 && self.days.len() >= DAYS_MIN);
-        let strays = judged.map(|y| Strays {
+        let strays = self.judged_by().map(|y| Strays {
             times: (from_level / y.level).max(from_course / y.course),
             usual,
         });

@@ -177,6 +177,7 @@ impl Moment {
 fn rule_input(host: &HostRecord, watching_since_ms: Option<i64>) -> RuleInput {
     RuleInput {
         past: None,
+        unusual: None,
         host_id: host.id.clone(),
         window: Window {
             host: host.name.clone(),

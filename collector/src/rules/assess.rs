@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Derived, Judged, Subject};
 use super::level::Hold;
 use super::{
-    Finding, Past, Policy, RULES, Rule, Severity, State, WhenDown, clone_suspected, data_gaps,
-    host_down,
+    Finding, Past, Policy, RULES, Rule, Severity, State, Unusual, WhenDown, clone_suspected,
+    data_gaps, host_down,
 };
 use crate::series::Window;
 use crate::words;
@@ -32,6 +32,8 @@ pub struct RuleInput {
     pub window: Window,
     /// Its last weeks, where it is their turn: rules that need them keep what they found without.
     pub past: Option<Past>,
+    /// What is unusual on it; nothing while it is not known what is usual.
+    pub unusual: Option<Unusual>,
     /// First sample or greeting, collector's clock, milliseconds since the Unix epoch.
     pub first_seen_ms: i64,
     /// The newest sample's time, host's clock, however old.

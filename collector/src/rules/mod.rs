@@ -23,6 +23,7 @@ mod past;
 mod policy;
 
 mod agent_over_budget;
+mod anomaly;
 mod bond_degraded;
 mod clock_off;
 mod clone_suspected;
@@ -68,6 +69,7 @@ pub mod terms;
 
 use serde::{Deserialize, Serialize};
 
+pub use anomaly::Unusual;
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
 pub use boots::wants_long;
 pub use docs::{default_levels, markdown};
@@ -179,6 +181,7 @@ pub static RULES: &[Rule] = &[
     temperature_high::RULE,
     clock_off::RULE,
     agent_over_budget::RULE,
+    anomaly::RULE,
 ];
 
 /// The rule of this name.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RULES, Severity, agent_over_budget, bond_degraded, clock_off, clone_suspected, conntrack_full,
-    cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full, disk_queue, disk_slow,
-    file_handles_full, filesystem_filling, filesystem_readonly, filesystem_stuck, flapping,
-    host_down, inodes_full, interface_drops, interface_errors, kernel_changed, link_busy,
-    link_degraded, listen_overflows, load_high, major_faults, memory_broken, memory_low, oom_kill,
-    pids_full, pressure_high, raid_degraded, reboot, swap_full, swap_thrashing, tasks_blocked,
-    tcp_retransmits, temperature_high,
+    RULES, Severity, agent_over_budget, anomaly, bond_degraded, clock_off, clone_suspected,
+    conntrack_full, cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full,
+    disk_queue, disk_slow, file_handles_full, filesystem_filling, filesystem_readonly,
+    filesystem_stuck, flapping, host_down, inodes_full, interface_drops, interface_errors,
+    kernel_changed, link_busy, link_degraded, listen_overflows, load_high, major_faults,
+    memory_broken, memory_low, oom_kill, pids_full, pressure_high, raid_degraded, reboot,
+    swap_full, swap_thrashing, tasks_blocked, tcp_retransmits, temperature_high,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -105,6 +105,8 @@ pub struct Policy {
     pub data_gaps: data_gaps::Levels,
     /// Agent takes more than it should.
     pub agent_over_budget: agent_over_budget::Levels,
+    /// Host does what it never does.
+    pub anomaly: anomaly::Levels,
 }
 
 impl Policy {

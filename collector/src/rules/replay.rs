@@ -197,6 +197,8 @@ impl Replay {
         let input = [RuleInput {
             host_id: self.played.host_id.clone(),
             window: self.past.window(window, &self.findings, now_ms),
+            // A backtest has its own watch, over series that no rule knows too.
+            unusual: None,
             past: turns.then(|| self.weeks.past(hour_ms)),
             first_seen_ms: first_ms,
             last_sample_ms: self.last_ms,

@@ -23,6 +23,16 @@ pub enum Op {
     NotMatch(Pattern),
 }
 
+impl Op {
+    /// The one value that it asks for.
+    pub fn value(&self) -> Option<&str> {
+        match self {
+            Op::Equal(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 /// A regular expression that must match all of a value.
 #[derive(Clone, Debug)]
 pub struct Pattern {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::past;
+use super::{past, usual};
 use crate::rules::{
     self, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, RuleInput, State, WINDOW_MS,
 };
@@ -21,10 +21,32 @@ const WATCH_MS: i64 = 86_400_000;
 const BEAT_MS: i64 = 60_000;
 
 /// One round.
-pub(super) struct Turn {
+pub(super) struct Turn<'a> {
     pub(super) now_ms: i64,
     /// The ids of the hosts that are judged by their weeks too.
     pub(super) weeks: HashSet<String>,
+    /// What is usual on whom.
+    pub(super) watches: &'a mut usual::Watches,
+}
+
+impl Turn<'_> {
+    /// Adds what takes more than the last hour. Where it cannot be read, rules that need it keep what
+    /// they found, and others do not wait for it.
+    async fn add_past(&mut self, store: &Store, host: &HostRecord, input: &mut RuleInput) {
+        let now_ms = self.now_ms + input.skew_ms();
+        if self.weeks.contains(&host.id) {
+            match past::read(store, &host.name, now_ms).await {
+                Ok(past) => input.past = Some(past),
+                Err(error) => tracing::error!(%error, host = host.name, "read its last weeks"),
+            }
+            if !self.watches.knows(&host.id)
+                && let Err(error) = self.watches.learn(store, host, now_ms).await
+            {
+                tracing::error!(%error, host = host.name, "learn what is usual");
+            }
+        }
+        input.unusual = self.watches.follow(&host.id, &input.window);
+    }
 }
 
 /// Judges every host and saves what was found.
@@ -32,7 +54,7 @@ pub(super) async fn assess(
     store: &Store,
     hosts: &[HostRecord],
     judging: &Judging,
-    turn: &Turn,
+    turn: &mut Turn<'_>,
 ) -> Result<(), StoreError> {
     let now_ms = turn.now_ms;
     let spans = store.watch_spans(now_ms - WATCH_MS, now_ms).await?;
@@ -60,6 +82,7 @@ pub(super) async fn assess(
                     .remove(&host.name)
                     .unwrap_or_else(|| empty(host, now_ms)),
                 past: None,
+                unusual: None,
                 first_seen_ms: host.first_seen_ms,
                 last_sample_ms: host.last_sample_ms,
                 last_received_ms: host.last_received_ms,
@@ -67,15 +90,7 @@ pub(super) async fn assess(
                 watching_since_ms,
                 retired_ms: host.retired_ms,
             };
-            if turn.weeks.contains(&host.id) {
-                let read = past::read(store, &host.name, now_ms + input.skew_ms()).await;
-                // Other rules do not wait for it.
-                input.past = read
-                    .inspect_err(
-                        |error| tracing::error!(%error, host = host.name, "read its weeks"),
-                    )
-                    .ok();
-            }
+            turn.add_past(store, host, &mut input).await;
             inputs.entry(chosen).or_default().push(input);
         }
         let mut found = Vec::new();

@@ -6,6 +6,7 @@
 
 mod assess;
 mod past;
+mod usual;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct Upkeep {
     store: Store,
     judging: Judging,
     weeks: past::Turns,
+    watches: usual::Watches,
     /// No assessment before this moment.
     rest_until: Option<Instant>,
 }
@@ -38,6 +40,7 @@ impl Upkeep {
             store,
             judging,
             weeks: past::Turns::default(),
+            watches: usual::Watches::default(),
             rest_until: None,
         }
     }
@@ -81,11 +84,13 @@ impl Upkeep {
         let hosts = self.store.hosts().await?;
         let begun = Instant::now();
         let assessed = if self.rest_until.is_none_or(|until| until <= begun) {
-            let turn = assess::Turn {
+            self.watches.keep(&hosts, now_ms);
+            let mut turn = assess::Turn {
                 now_ms,
                 weeks: self.weeks.due(&hosts, now_ms),
+                watches: &mut self.watches,
             };
-            let assessed = assess::assess(&self.store, &hosts, &self.judging, &turn).await;
+            let assessed = assess::assess(&self.store, &hosts, &self.judging, &mut turn).await;
             self.rest_until = Some(begun + begun.elapsed() * SHARE);
             assessed
         } else {

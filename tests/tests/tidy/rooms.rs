@@ -65,7 +65,16 @@ const COLLECTOR: &[(&str, &[&str])] = &[
     ("export", &["store", "series"]),
     (
         "upkeep",
-        &["store", "series", "indicators", "rules", "plan", "clock"],
+        // What is usual is learned and followed here.
+        &[
+            "store",
+            "series",
+            "anomaly",
+            "indicators",
+            "rules",
+            "plan",
+            "clock",
+        ],
     ),
     ("notify", &["store", "rules", "config", "clock", "words"]),
     (

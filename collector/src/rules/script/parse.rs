@@ -112,19 +112,19 @@ impl Draft {
         let name = series_name(&rest[..end])?;
         let (mut times_ms, mut values) = (Vec::new(), Vec::new());
         let mut at_ms = 0;
-        for word in rest[end..].split_whitespace() {
-            for value in expand(word)? {
+        for word in words(&rest[end..])? {
+            for value in expand(&word)? {
                 if let Some(value) = value {
                     times_ms.push(at_ms);
                     values.push(value);
                 }
                 at_ms += step_ms;
             }
-            self.samples += times_ms.len();
-            if self.samples > SAMPLES_MAX {
+            if self.samples + times_ms.len() > SAMPLES_MAX {
                 return Err(format!("more than {SAMPLES_MAX} samples"));
             }
         }
+        self.samples += times_ms.len();
         if times_ms.is_empty() {
             return Err("no values".into());
         }
@@ -187,6 +187,38 @@ fn series_name(text: &str) -> Result<SeriesName, String> {
         }
     }
     Ok(SeriesName::new(&selector.metric, &labels))
+}
+
+/// The words of a list of values, `(1 2)x2` as often as it says.
+fn words(text: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut rest) = (Vec::new(), text.trim());
+    while !rest.is_empty() {
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let Some(inside) = rest.strip_prefix('(') else {
+            words.push(rest[..end].to_owned());
+            rest = rest[end..].trim_start();
+            continue;
+        };
+        let (inside, after) = inside.split_once(')').ok_or("a ( without its )")?;
+        let end = after.find(char::is_whitespace).unwrap_or(after.len());
+        let more = match &after[..end] {
+            "" => Some(0),
+            times => times
+                .strip_prefix('x')
+                .and_then(|n| n.parse::<usize>().ok()),
+        };
+        let more =
+            more.ok_or_else(|| format!("{:?} after ): expected x and a count", &after[..end]))?;
+        let group: Vec<&str> = inside.split_whitespace().collect();
+        if group.len().saturating_mul(more) > SAMPLES_MAX {
+            return Err(format!("more than {SAMPLES_MAX} values"));
+        }
+        for _ in 0..=more {
+            words.extend(group.iter().map(|word| (*word).to_owned()));
+        }
+        rest = after[end..].trim_start();
+    }
+    Ok(words)
 }
 
 /// `7`, `7x3`, `5+2x3`, `5-2x3`, `_`, `_x4`.

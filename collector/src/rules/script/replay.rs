@@ -1,10 +1,11 @@
 //! Plays a script's samples to the rules, the way a collector would.
 
 use super::{RUNS_MAX, Script};
+use crate::anomaly::Course;
 use crate::rules::past::Gathered;
 use crate::rules::{
-    Finding, LONG_METRIC, LONG_MS, Outcome, PAST_MS, Past, RuleInput, State, WINDOW_MS, assess,
-    whole_hours_ms,
+    Finding, LONG_METRIC, LONG_MS, Outcome, PAST_MS, Past, RuleInput, State, Unusual, WINDOW_MS,
+    assess, whole_hours_ms,
 };
 use crate::series::{Series, Window};
 
@@ -21,6 +22,7 @@ pub(super) fn run(script: &Script, mut show: impl FnMut(i64, &[Finding], &[Outco
     moments.dedup();
     let mut findings: Vec<Finding> = Vec::new();
     let mut hour_ms = None;
+    let mut watch = Course::default();
     for at_ms in moments {
         if within(&script.away, at_ms) {
             // A collector that is not running judges nothing; what is expected then is what the
@@ -33,6 +35,11 @@ pub(super) fn run(script: &Script, mut show: impl FnMut(i64, &[Finding], &[Outco
         if hour_ms.replace(hour) != Some(hour) {
             input.past = Some(past(script, at_ms, hour));
         }
+        watch.follow(&input.window);
+        input.unusual = Some(Unusual {
+            known: watch.known(),
+            on: watch.on().cloned(),
+        });
         let assessed = assess(&[input], &findings, &script.policy, START_MS + at_ms);
         findings = assessed.findings;
         findings.retain(|finding| finding.state != State::Closed);
@@ -139,6 +146,7 @@ fn input(script: &Script, now_ms: i64) -> RuleInput {
             series,
         },
         past: None,
+        unusual: None,
         first_seen_ms: START_MS,
         last_sample_ms,
         last_received_ms,

@@ -1,0 +1,90 @@
+//! What is usual on each host: learned once from what is stored, then followed as samples come.
+//!
+//! Held in memory, at most 256 series a host and 1.5 kB a series, and made anew after a restart: so there is no
+//! second copy of it on disk that would have to be right.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::anomaly::{self, Course, STEP_MS};
+use crate::rules::{PAST_MS, Unusual};
+use crate::series::{Agg, Grid, SeriesName, Window};
+use crate::store::{AggregateQuery, HostRecord, Store, StoreError};
+
+/// Who was silent for so long is learned anew.
+const SILENT_MS: i64 = 3_600_000;
+/// What may be read of a host in place of rollups that are not made yet.
+const SAMPLES_MAX: usize = 8_000_000;
+
+/// By host id.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    by_host: HashMap<String, Course>,
+}
+
+impl Watches {
+    /// Forgets hosts that are retired, gone or silent.
+    pub(super) fn keep(&mut self, hosts: &[HostRecord], now_ms: i64) {
+        let heard = |host: &&HostRecord| {
+            let heard_ms = host.last_received_ms.unwrap_or(i64::MIN);
+            host.retired_ms.is_none() && heard_ms > now_ms - SILENT_MS
+        };
+        let heard = hosts.iter().filter(heard);
+        let mut kept = HashMap::with_capacity(self.by_host.len());
+        for host in heard {
+            kept.extend(self.by_host.remove_entry(&host.id));
+        }
+        self.by_host = kept;
+    }
+
+    /// Whether it is known what is usual on a host.
+    pub(super) fn knows(&self, host_id: &str) -> bool {
+        self.by_host.contains_key(host_id)
+    }
+
+    /// Learns what is usual on a host, up to `now_ms` by its own clock.
+    pub(super) async fn learn(
+        &mut self,
+        store: &Store,
+        host: &HostRecord,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let until_ms = now_ms.div_euclid(STEP_MS) * STEP_MS;
+        let mut steps = Vec::new();
+        for metric in anomaly::watches() {
+            let query = AggregateQuery {
+                hosts: vec![host.name.clone()],
+                metric: metric.name().to_owned(),
+                grid: Grid {
+                    from_ms: until_ms - PAST_MS,
+                    to_ms: until_ms - 1,
+                    step_ms: STEP_MS,
+                },
+                agg: Some(Agg::Avg),
+                under: Arc::new(|_: &str, name: &SeriesName| Some(name.clone())),
+                samples_max: SAMPLES_MAX,
+            };
+            steps.extend(store.aggregate(query).await?.series);
+        }
+        let course = tokio::task::spawn_blocking(move || {
+            let mut course = Course::default();
+            course.recall(&steps, until_ms);
+            course
+        });
+        match course.await {
+            Ok(course) => drop(self.by_host.insert(host.id.clone(), course)),
+            Err(error) => tracing::error!(%error, host = host.name, "learn what is usual"),
+        }
+        Ok(())
+    }
+
+    /// Follows a host through its newest samples; nothing while it is not known what is usual.
+    pub(super) fn follow(&mut self, host_id: &str, window: &Window) -> Option<Unusual> {
+        let course = self.by_host.get_mut(host_id)?;
+        course.follow(window);
+        Some(Unusual {
+            known: course.known(),
+            on: course.on().cloned(),
+        })
+    }
+}
