@@ -17,14 +17,17 @@ const SIZE: &str = "node_filesystem_size_bytes";
 const SPACE: Hourly = Hourly {
     metric: "hostwell_filesystem_used_ratio",
     hour: Hour::Mean,
+    settled: false,
 };
 const FILES: Hourly = Hourly {
     metric: "node_filesystem_files",
     hour: Hour::Mean,
+    settled: false,
 };
 const FILES_FREE: Hourly = Hourly {
     metric: "node_filesystem_files_free",
     hour: Hour::Mean,
+    settled: false,
 };
 
 pub(super) const RULE: Rule = Rule {

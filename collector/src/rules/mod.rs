@@ -42,6 +42,8 @@ mod filesystem_readonly;
 mod filesystem_stuck;
 mod flapping;
 pub mod host_down;
+mod host_idle;
+mod host_over_provisioned;
 mod inodes_full;
 mod interface_drops;
 mod interface_errors;
@@ -52,6 +54,7 @@ mod listen_overflows;
 mod load_high;
 mod major_faults;
 mod memory_broken;
+mod memory_leak;
 mod memory_low;
 mod oom_kill;
 mod pids_full;
@@ -66,6 +69,7 @@ mod tasks_blocked;
 mod tcp_retransmits;
 mod temperature_high;
 pub mod terms;
+mod weeks;
 
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +162,7 @@ pub static RULES: &[Rule] = &[
     disk_busy::RULE,
     memory_broken::RULE,
     memory_low::RULE,
+    memory_leak::RULE,
     oom_kill::RULE,
     swap_thrashing::RULE,
     swap_full::RULE,
@@ -181,6 +186,8 @@ pub static RULES: &[Rule] = &[
     temperature_high::RULE,
     clock_off::RULE,
     agent_over_budget::RULE,
+    host_idle::RULE,
+    host_over_provisioned::RULE,
     anomaly::RULE,
 ];
 

@@ -44,7 +44,23 @@ pub struct Hourly {
     pub metric: &'static str,
     /// What its hours are.
     pub hour: Hour,
+    /// Only days whose rollups are made: what comes in by the second and changes no verdict within a day
+    /// is not read from samples every hour.
+    pub settled: bool,
 }
+
+impl Hourly {
+    /// Where its last hour ends in a past that ends at `to_ms`.
+    pub fn end_ms(&self, to_ms: i64) -> i64 {
+        match self.settled {
+            true => (to_ms - SETTLED_MS).div_euclid(DAY_MS) * DAY_MS,
+            false => to_ms,
+        }
+    }
+}
+
+/// By then a day's rollups are made.
+const SETTLED_MS: i64 = 7 * HOUR_MS;
 
 /// Whole hours of a host, up to [`PAST_MS`] back.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -175,7 +191,7 @@ impl Gathered {
         for hourly in hourly() {
             let named = |(name, _): &(&SeriesName, _)| name.metric == hourly.metric;
             let series = self.hours.iter().filter(named).map(|(name, hours)| {
-                let whole = hours.range(to_ms - PAST_MS..to_ms);
+                let whole = hours.range(to_ms - PAST_MS..hourly.end_ms(to_ms));
                 let (times_ms, values) = whole.map(|(t, v)| (*t, v.of(hourly.hour))).unzip();
                 Series {
                     name: name.clone(),
@@ -197,6 +213,7 @@ mod tests {
     const FILES: Hourly = Hourly {
         metric: "node_filesystem_files",
         hour: Hour::Mean,
+        settled: false,
     };
 
     fn window(points: &[(i64, f64)]) -> Window {

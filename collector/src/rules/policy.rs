@@ -8,10 +8,11 @@ use super::{
     RULES, Severity, agent_over_budget, anomaly, bond_degraded, clock_off, clone_suspected,
     conntrack_full, cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full,
     disk_queue, disk_slow, file_handles_full, filesystem_filling, filesystem_readonly,
-    filesystem_stuck, flapping, host_down, inodes_full, interface_drops, interface_errors,
-    kernel_changed, link_busy, link_degraded, listen_overflows, load_high, major_faults,
-    memory_broken, memory_low, oom_kill, pids_full, pressure_high, raid_degraded, reboot,
-    swap_full, swap_thrashing, tasks_blocked, tcp_retransmits, temperature_high,
+    filesystem_stuck, flapping, host_down, host_idle, host_over_provisioned, inodes_full,
+    interface_drops, interface_errors, kernel_changed, link_busy, link_degraded, listen_overflows,
+    load_high, major_faults, memory_broken, memory_leak, memory_low, oom_kill, pids_full,
+    pressure_high, raid_degraded, reboot, swap_full, swap_thrashing, tasks_blocked,
+    tcp_retransmits, temperature_high,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -57,6 +58,8 @@ pub struct Policy {
     pub memory_broken: memory_broken::Levels,
     /// Memory almost used up.
     pub memory_low: memory_low::Levels,
+    /// Used memory climbs from day to day.
+    pub memory_leak: memory_leak::Levels,
     /// Processes killed for lack of memory.
     pub oom_kill: oom_kill::Levels,
     /// Swapping hard.
@@ -105,6 +108,10 @@ pub struct Policy {
     pub data_gaps: data_gaps::Levels,
     /// Agent takes more than it should.
     pub agent_over_budget: agent_over_budget::Levels,
+    /// Host that nobody uses.
+    pub host_idle: host_idle::Levels,
+    /// Host larger than it needs to be.
+    pub host_over_provisioned: host_over_provisioned::Levels,
     /// Host does what it never does.
     pub anomaly: anomaly::Levels,
 }

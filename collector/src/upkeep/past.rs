@@ -65,7 +65,7 @@ pub(super) async fn read(store: &Store, host: &str, now_ms: i64) -> Result<Past,
             metric: hourly.metric.to_owned(),
             grid: Grid {
                 from_ms: to_ms - PAST_MS,
-                to_ms: to_ms - 1,
+                to_ms: hourly.end_ms(to_ms) - 1,
                 step_ms: HOUR_MS,
             },
             agg: Some(hourly.hour.agg()),
