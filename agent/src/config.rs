@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::probe::ProbeOptions;
+use crate::top;
 
 mod flags;
 mod load;
@@ -69,6 +70,8 @@ pub struct Config {
     pub probes: ProbeOptions,
     /// Probes that do not run, by name.
     pub probes_disabled: Vec<String>,
+    /// What is told of processes.
+    pub processes: top::Options,
 }
 
 impl Default for Config {
@@ -87,6 +90,7 @@ impl Default for Config {
             spool: SpoolConfig::default(),
             probes: ProbeOptions::default(),
             probes_disabled: Vec::new(),
+            processes: top::Options::default(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod service;
 pub mod source;
 pub mod spool;
 pub mod tls;
+pub mod top;
 pub mod uplink;
 
 pub use config::Config;
@@ -43,8 +44,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     )?;
     let handoff = Arc::new(spool::Handoff::new(spool, table, config.ticks_per_batch()));
     let finished = CancellationToken::new();
+    let shelf = Arc::new(top::Shelf::default());
     let sampler = sampler::start(
-        rhythm(&config),
+        sampler::Rhythm {
+            top: look_at_processes(&config, &source, &shelf)?,
+            ..rhythm(&config)
+        },
         source.clone(),
         handoff.clone(),
         finished.clone(),
@@ -73,9 +78,24 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         }
     };
     let tokens = (shutdown, finished.clone());
-    let sending = uplink::run(&config, introduction, &handoff, tokens);
+    let outgoing = uplink::Outlet { handoff, shelf };
+    let sending = uplink::run(&config, introduction, &outgoing, tokens);
     tokio::join!(ending, sending);
-    handoff.close().context("stop cleanly")
+    outgoing.handoff.close().context("stop cleanly")
+}
+
+/// Starts looking at the processes, unless that is not wanted.
+fn look_at_processes(
+    config: &Config,
+    source: &Arc<source::Source>,
+    shelf: &Arc<top::Shelf>,
+) -> anyhow::Result<Option<Arc<top::Top>>> {
+    if !config.processes.enabled {
+        return Ok(None);
+    }
+    let top = top::Top::start(config.processes.clone(), source.clone(), shelf.clone());
+    let top = top.context("start the thread that looks at processes")?;
+    Ok(Some(Arc::new(top)))
 }
 
 /// What the sampler is told.
@@ -85,6 +105,7 @@ pub fn rhythm(config: &Config) -> sampler::Rhythm {
         probes: config.probes.clone(),
         disabled: config.probes_disabled.clone(),
         sign_of_life: service::silence_max().map(|limit| limit / 2),
+        top: None,
     }
 }
 

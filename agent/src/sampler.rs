@@ -15,27 +15,33 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use hostwell_proto::metric::Metric;
 use tokio_util::sync::CancellationToken;
 
 use crate::probe::ProbeOptions;
 use crate::sample::{Readings, Sample, SeriesTable};
 use crate::source::Source;
 use crate::spool::Handoff;
+use crate::top::Top;
 
 mod deadman;
 mod own;
+mod pressed;
 mod round;
 mod schedule;
 mod watchdog;
 
 use deadman::Handle;
 use own::Own;
+use pressed::Pressed;
 use round::{Round, Stuck, Watch};
 use schedule::{Now, Schedule, Tick, Turn};
 use watchdog::{SPOOL_DEADLINE, deadline};
 
 /// The agent's own readings are taken this often.
 const OWN_EVERY_MS: u64 = 10_000;
+/// Value of the `probe` label of the look at processes, which has a thread of its own.
+const TOP: &str = "top";
 /// Enough for the deepest probe, small enough not to matter.
 const STACK_BYTES: usize = 512 << 10;
 
@@ -50,6 +56,8 @@ pub struct Rhythm {
     pub disabled: Vec<String>,
     /// How often the service manager wants a sign of life, if at all.
     pub sign_of_life: Option<Duration>,
+    /// Who looks at the processes, if anybody.
+    pub top: Option<Arc<Top>>,
 }
 
 /// A running sampler.
@@ -166,7 +174,7 @@ impl Worker {
         );
         let interval_ms = rhythm.interval.as_millis() as i64;
         let mut schedule = Schedule::new(interval_ms, control.now());
-        let mut own = Own::default();
+        let (mut own, mut pressed) = (Own::default(), Pressed::default());
         let mut sample = Sample::default();
         let mut beat = Instant::now();
         let rearm = |schedule: &Schedule, round: &Round| {
@@ -197,6 +205,10 @@ impl Worker {
                 Turn::Tick(tick) => {
                     if !self.tick(&tick, &mut round, &mut own, &mut sample) {
                         return;
+                    }
+                    if let Some(top) = &rhythm.top {
+                        let pressed = pressed.look(&round.table, &sample);
+                        top.tick(Instant::now(), pressed);
                     }
                     rearm(&schedule, &round);
                 }
@@ -232,6 +244,12 @@ impl Worker {
                 readings: &mut sample.readings,
             };
             own.read(&handoff.progress(), tick.time_ms, &mut out);
+            let health = self.control.rhythm.top.as_ref();
+            if let Some((took, well)) = health.and_then(|top| top.health(Instant::now())) {
+                let seconds = took.as_micros() as f64 / 1e6;
+                out.add(Metric::ProbeDuration, &[TOP], seconds);
+                out.add(Metric::ProbeSuccess, &[TOP], f64::from(u8::from(well)));
+            }
         }
         self.tick += 1;
         let spooled = || handoff.add(&round.table, sample, tick.time_ms);

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::spool::Handoff;
+use crate::top::Shelf;
 
 mod backoff;
 mod session;
@@ -50,6 +51,15 @@ impl Default for Patience {
             drain: Duration::from_secs(2),
         }
     }
+}
+
+/// What there is to send.
+#[derive(Debug)]
+pub struct Outlet {
+    /// Samples.
+    pub handoff: Arc<Handoff>,
+    /// Notes of processes.
+    pub shelf: Arc<Shelf>,
 }
 
 /// What introduces this agent.
@@ -87,17 +97,17 @@ enum Ended {
 pub async fn run(
     config: &Config,
     introduction: Introduction,
-    handoff: &Arc<Handoff>,
+    outlet: &Outlet,
     tokens: (CancellationToken, CancellationToken),
 ) {
     let patience = Patience::default();
-    run_patiently(config, introduction, handoff, tokens, patience).await;
+    run_patiently(config, introduction, outlet, tokens, patience).await;
 }
 
 async fn run_patiently(
     config: &Config,
     introduction: Introduction,
-    handoff: &Arc<Handoff>,
+    outlet: &Outlet,
     (stop, finished): (CancellationToken, CancellationToken),
     patience: Patience,
 ) {
@@ -111,10 +121,10 @@ async fn run_patiently(
     let mut said: Vec<String> = Vec::new();
     while !stop.is_cancelled() {
         let began = std::time::Instant::now();
-        let hello = hello(config, &introduction, handoff);
-        let session = session::Session::new(handoff, patience, was_connected);
+        let hello = hello(config, &introduction, &outlet.handoff);
+        let session = session::Session::new(outlet, patience, was_connected);
         let ended = session.run(&line, hello, (&stop, &finished)).await;
-        handoff.disconnected();
+        outlet.handoff.disconnected();
         let wait = match &ended {
             Ended::Stopped => return,
             Ended::Lost(_) => {

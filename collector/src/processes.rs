@@ -183,5 +183,48 @@ impl ProcessNote {
     }
 }
 
+/// Who used a host most when it was last looked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Busiest {
+    /// The end of the stretch that was looked at, host's clock, milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// How long ago that was, a wrong clock of the host allowed for.
+    pub age_ms: i64,
+    /// How long the stretch was.
+    pub span_ms: i64,
+    /// Processes looked at.
+    pub looked_at: u32,
+    /// Processes beyond what the agent looks at.
+    pub passed_over: u32,
+    /// Notes before this one that the agent had to drop.
+    pub lost: u32,
+    /// Where the figures about disks come from.
+    pub disk_source: DiskSource,
+    /// By processor time, with that of children that ended meanwhile, the most first.
+    pub cpu: Vec<User>,
+    /// By resident memory.
+    pub memory: Vec<User>,
+    /// By bytes read from and written to disks.
+    pub disk: Vec<User>,
+}
+
+impl ProcessNote {
+    /// What it tells at a moment of the host's clock.
+    pub fn busiest(&self, now_ms: i64) -> Busiest {
+        Busiest {
+            at_ms: self.at_ms,
+            age_ms: (now_ms - self.at_ms).max(0),
+            span_ms: i64::from(self.span_ms),
+            looked_at: self.looked_at,
+            passed_over: self.passed_over,
+            lost: self.lost,
+            disk_source: self.disk_source,
+            cpu: self.top(Resource::Cpu),
+            memory: self.top(Resource::Memory),
+            disk: self.top(Resource::Disk),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

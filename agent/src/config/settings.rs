@@ -199,6 +199,14 @@ settings! {
     "probes.network_filesystems", false, "false",
     "Whether NFS, CIFS and the like are asked for their size.",
     |c, v| { c.probes.network_filesystems = flag(v.text()?)?; Ok(()) };
+
+    "processes.enabled", false, "true",
+    "Whether the five busiest processes by CPU, memory and disk are noted, once a minute.",
+    |c, v| { c.processes.enabled = flag(v.text()?)?; Ok(()) };
+
+    "processes.command_line", false, "false",
+    "Whether their command lines are told too: they may hold secrets.",
+    |c, v| { c.processes.command_line = flag(v.text()?)?; Ok(()) };
 }
 
 fn within<T: PartialOrd + std::fmt::Debug>(value: T, min: T, max: T) -> Result<T, String> {

@@ -32,6 +32,7 @@ fn rhythm() -> Rhythm {
         probes: ProbeOptions::default(),
         disabled: Vec::new(),
         sign_of_life: None,
+        top: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! One connection, from the first byte to the last.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use hostwell_proto::id::SpoolId;
@@ -16,14 +15,17 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-use super::{Declared, Ended, Patience};
+use super::{Declared, Ended, Outlet, Patience};
 use crate::config::{Compression, Config, TlsConfig};
 use crate::spool::{Handoff, Outgoing};
+use crate::top::Shelf;
 
 /// Largest message taken from a collector; it only acknowledges.
 const INBOUND_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a batch message around its block: two identities, tags and lengths.
 const BATCH_OVERHEAD_BYTES: usize = 64;
+/// Notes of processes are added while the outbox is shorter than this.
+const OUTBOX_NOTES: usize = 8;
 /// Series in one declaration.
 const DECLARE_SERIES_MAX: usize = 500;
 
@@ -57,7 +59,8 @@ impl<'a> Line<'a> {
 
 /// What is under way on one connection.
 pub(super) struct Session<'a> {
-    handoff: &'a Arc<Handoff>,
+    handoff: &'a Handoff,
+    shelf: &'a Shelf,
     patience: Patience,
     again: bool,
     declared: Declared,
@@ -71,9 +74,10 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(handoff: &'a Arc<Handoff>, patience: Patience, again: bool) -> Session<'a> {
+    pub(super) fn new(outlet: &'a Outlet, patience: Patience, again: bool) -> Session<'a> {
         Session {
-            handoff,
+            handoff: &outlet.handoff,
+            shelf: &outlet.shelf,
             patience,
             again,
             declared: Declared::new(),
@@ -222,6 +226,7 @@ impl<'a> Session<'a> {
             };
             self.put(batch);
         }
+        self.tell();
         // Half the window, so that a fresh batch always finds room.
         let backfill_window = (self.window / 2).max(1);
         while self.in_flight.len() < backfill_window {
@@ -236,6 +241,16 @@ impl<'a> Session<'a> {
             } else {
                 break;
             }
+        }
+    }
+
+    /// Notes of processes travel with whatever goes; they wake nobody. The newest samples go first.
+    fn tell(&mut self) {
+        while self.outbox.len() < OUTBOX_NOTES
+            && let Some(note) = self.shelf.take()
+        {
+            self.outbox
+                .push_back(message(agent_message::Kind::ProcessNote(note)));
         }
     }
 

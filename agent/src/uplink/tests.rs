@@ -19,6 +19,7 @@ struct Agent {
     handoff: Arc<Handoff>,
     table: SeriesTable,
     time_ms: i64,
+    shelf: Arc<Shelf>,
     stop: CancellationToken,
     finished: CancellationToken,
 }
@@ -37,6 +38,7 @@ impl Agent {
             handoff: Arc::new(Handoff::new(spool, table.clone(), 1)),
             table,
             time_ms,
+            shelf: Arc::default(),
             stop: CancellationToken::new(),
             finished: CancellationToken::new(),
         }
@@ -58,6 +60,13 @@ impl Agent {
         self.handoff.add(&self.table, &sample, self.time_ms);
     }
 
+    fn outlet(&self) -> Outlet {
+        Outlet {
+            handoff: self.handoff.clone(),
+            shelf: self.shelf.clone(),
+        }
+    }
+
     fn start(&self, url: &str, tls: TlsConfig) -> tokio::task::JoinHandle<()> {
         self.start_with(Config {
             collector: Some(url.to_string()),
@@ -76,17 +85,14 @@ impl Agent {
                 ..Default::default()
             }),
         };
-        let (handoff, tokens) = (
-            self.handoff.clone(),
-            (self.stop.clone(), self.finished.clone()),
-        );
+        let (outlet, tokens) = (self.outlet(), (self.stop.clone(), self.finished.clone()));
         let patience = Patience {
             silence: Duration::from_secs(5),
             later: Duration::from_millis(200),
             drain: Duration::from_secs(2),
         };
         tokio::spawn(async move {
-            run_patiently(&config, introduction, &handoff, tokens, patience).await;
+            run_patiently(&config, introduction, &outlet, tokens, patience).await;
         })
     }
 
@@ -98,6 +104,32 @@ impl Agent {
         self.stop.cancel();
         self.finished.cancel();
     }
+}
+
+#[tokio::test]
+async fn notes_of_processes_travel_with_batches_and_wait_while_nobody_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::new(|_| {});
+    let mut agent = Agent::new(dir.path());
+    // One more than is kept.
+    for time_ms in 0..=64 {
+        agent.shelf.put(&wire::ProcessNote {
+            time_ms,
+            ..wire::ProcessNote::default()
+        });
+    }
+    let (url, _up) = collector.serve(None).await;
+    let task = agent.start(&url, TlsConfig::default());
+    agent.tick(1);
+    collector.until("the notes", |m| m.notes.len() == 64).await;
+    let told = collector.with(|m| {
+        let told = m.notes.iter().map(|note| (note.time_ms, note.lost));
+        told.collect::<Vec<_>>()
+    });
+    let expected: Vec<(i64, u32)> = (1..=64).map(|ms| (ms, u32::from(ms == 1))).collect();
+    assert_eq!(told, expected, "what was dropped is told once");
+    agent.finish();
+    task.await.unwrap();
 }
 
 #[tokio::test]
@@ -430,7 +462,8 @@ async fn a_stranger_on_either_side_gets_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let mut agent = Agent::new(dir.path());
         agent.tick(3);
-        let session = session::Session::new(&agent.handoff, Patience::default(), false);
+        let outlet = agent.outlet();
+        let session = session::Session::new(&outlet, Patience::default(), false);
         let hello = wire::Hello::default();
         let config = Config {
             collector: Some(url.clone()),

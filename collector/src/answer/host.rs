@@ -8,10 +8,11 @@ use super::range::Range;
 use super::{AnswerError, HostState, Setup};
 use crate::indicators::{self, Indicators};
 use crate::plan::availability::{Availability, Span};
+use crate::processes::Busiest;
 use crate::rules::{Finding, State};
 use crate::series::derived::{sibling, space_used_ratio};
 use crate::series::{Series, Window};
-use crate::store::{GapRecord, HostRecord, Store, StoreError, WindowQuery};
+use crate::store::{GapRecord, HostRecord, NotesAsked, Store, StoreError, WindowQuery};
 
 /// One host in depth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct HostInDepth {
     pub filesystems: Vec<Filesystem>,
     /// Every interface that reports, the busiest first.
     pub interfaces: Vec<Interface>,
+    /// Who used it most at the end of the range; none where no agent told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Busiest>,
     /// Pending and open findings, the worst first.
     pub findings: Vec<Finding>,
     /// Up, down, unknown over the range, and how much of its data arrived.
@@ -88,6 +92,8 @@ const SAMPLES_MAX: usize = 20_000_000;
 const DEFAULT_MS: i64 = 86_400_000;
 /// And never less than this.
 const SHORTEST_MS: i64 = 60_000;
+/// A note of processes so long before the end of a range still tells of it.
+const NOTED_MS: i64 = 900_000;
 /// Rates "now" are over this long.
 const RECENT_MS: i64 = 120_000;
 
@@ -175,10 +181,33 @@ pub(super) async fn host(
         indicators: indicators::indicators(&window, at_ms),
         filesystems: filesystems(&window, at_ms),
         interfaces: interfaces(&window, at_ms),
+        processes: processes(store, name, range.is_some(), at_ms).await?,
         findings,
         availability: present.availability,
         gaps: present.gaps,
     })
+}
+
+/// Who used a host most: the newest note, or the last one of a range that was asked for.
+async fn processes(
+    store: &Store,
+    name: &str,
+    ranged: bool,
+    at_ms: i64,
+) -> Result<Option<Busiest>, AnswerError> {
+    let note = match ranged {
+        false => store.newest_process_note(name).await?,
+        true => {
+            let asked = NotesAsked {
+                host: name.to_owned(),
+                from_ms: at_ms - NOTED_MS,
+                to_ms: at_ms,
+            };
+            let notes = store.process_notes(vec![asked]).await?;
+            notes.into_iter().flatten().next_back()
+        }
+    };
+    Ok(note.map(|note| note.busiest(at_ms)))
 }
 
 async fn window(

@@ -19,6 +19,7 @@ pub mod range;
 mod report;
 mod risk;
 mod risks;
+mod suspects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -238,7 +239,7 @@ pub async fn answer(
         Question::Risks(question) => {
             Body::Risks(risks::risks(store, setup, question, now_ms).await?)
         }
-        Question::Risk { id } => Body::Risk(Box::new(risk::risk(store, id).await?)),
+        Question::Risk { id } => Body::Risk(Box::new(risk::risk(store, setup, id, now_ms).await?)),
         Question::EditRisks(change) => Body::EditedRisks {
             findings: risk::change(store, change, now_ms).await?,
         },

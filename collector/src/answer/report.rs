@@ -11,11 +11,11 @@ use course::Course;
 use super::hosts::{Moment, owned};
 use super::presence::{presence, watched};
 use super::range::Range;
-use super::{AnswerError, Setup};
+use super::{AnswerError, Setup, suspects};
 use crate::indicators::{self, Indicators, Verdict};
 use crate::plan::availability::{Span, Standing};
 use crate::report::{self, Status, Unit};
-use crate::rules::{self, State};
+use crate::rules::{self, Finding, State};
 use crate::series::{Window, nice_step_ms};
 use crate::store::{HostRecord, Store, WindowQuery};
 
@@ -91,7 +91,11 @@ pub(super) async fn report(
     let ids: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
     let mut findings = store.findings(Some(period.from_ms)).await?;
     findings.retain(|f| f.state != State::Pending && ids.contains(f.host_id.as_str()));
+    let open: Vec<&Finding> = findings.iter().filter(|f| f.state == State::Open).collect();
+    let suspects = suspects::of(store, setup, &open, now_ms).await?;
+    let who = suspects.iter().map(|(id, found)| (*id, found.words()));
     let built = report::build(&report::Input {
+        who: who.collect(),
         scope: scope(&question.group),
         period,
         now_ms,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::AnswerError;
+use super::{AnswerError, Setup, suspects};
 use crate::store::{Deed, Entry, RiskEdit, RiskEvent, Store};
 
 /// Most entries changed by one decision.
@@ -39,8 +39,14 @@ pub struct RiskInDepth {
 }
 
 /// One entry and its past.
-pub(super) async fn risk(store: &Store, id: i64) -> Result<RiskInDepth, AnswerError> {
-    let (risk, events) = store.risk(id).await?;
+pub(super) async fn risk(
+    store: &Store,
+    setup: &Setup,
+    id: i64,
+    now_ms: i64,
+) -> Result<RiskInDepth, AnswerError> {
+    let (mut risk, events) = store.risk(id).await?;
+    suspects::fill(store, setup, std::slice::from_mut(&mut risk), now_ms).await?;
     Ok(RiskInDepth { risk, events })
 }
 

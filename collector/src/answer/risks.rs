@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::range::Range;
-use super::{AnswerError, Setup};
+use super::{AnswerError, Setup, suspects};
 use crate::rules::{Severity, State, maintained_until_ms};
 use crate::store::{Entry, Store};
 
@@ -114,6 +114,7 @@ pub(super) async fn risks(
             f.id,
         )
     });
+    suspects::fill(store, setup, &mut findings, now_ms).await?;
     Ok(Risks {
         open,
         pending,

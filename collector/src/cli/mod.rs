@@ -20,6 +20,7 @@ mod import;
 mod levels;
 mod notify;
 mod output;
+mod processes;
 mod query;
 mod report;
 mod restore;

@@ -259,6 +259,11 @@ fn page(depth: &RiskInDepth, now_ms: i64, console: &mut Console) -> io::Result<(
             console.line(&text::clean(&line))?;
         }
     }
+    if let Some(found) = &depth.risk.processes {
+        let head = format!("  who used most {}:", super::processes::when(found));
+        console.line(&head)?;
+        super::processes::users(found.resource, &found.users, console)?;
+    }
     if finding.state == State::Open {
         console.line(&text::clean(&finding.advice))?;
     }

@@ -110,9 +110,13 @@ pub(super) fn records(entries: &[Entry]) -> Records {
         "owner",
         "acknowledged",
         "muted_until",
+        "processes",
     ]);
     for Entry {
-        finding: f, care, ..
+        finding: f,
+        care,
+        processes,
+        ..
     } in entries
     {
         records.row(vec![
@@ -130,6 +134,7 @@ pub(super) fn records(entries: &[Entry]) -> Records {
             json!(care.owner),
             words::moment(care.acknowledged.as_ref().map(|deed| deed.at_ms)),
             words::moment(care.muted_until_ms),
+            json!(processes.as_ref().map(|found| found.words())),
         ]);
     }
     records
@@ -206,12 +211,21 @@ fn table(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
 /// What to do and where to see the samples, for what is open and not muted.
 fn advice(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
     let told = |e: &&Entry| e.finding.state == State::Open && !e.is_quiet(now_ms);
-    for Entry { finding: f, .. } in risks.findings.iter().filter(told) {
+    for Entry {
+        finding: f,
+        processes,
+        ..
+    } in risks.findings.iter().filter(told)
+    {
         console.line("")?;
         console.line(&format!("{}: {}", f.id, super::text::clean(&f.advice)))?;
         if let Some(evidence) = f.evidence.first() {
             let selector = super::text::clean(&evidence.selector);
             console.line(&format!("   hostwell query '{selector}'"))?;
+        }
+        if let Some(found) = processes {
+            let words = found.words();
+            console.line(&format!("   who: {}", super::text::clean(&words)))?;
         }
     }
     Ok(())

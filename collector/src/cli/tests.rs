@@ -5,6 +5,7 @@ mod at_rest;
 mod backtest;
 mod fixture;
 mod levels;
+mod processes;
 mod real_data;
 mod risk;
 mod rules;

@@ -18,8 +18,8 @@ const NAME_BYTES_MAX: usize = 64;
 const SERVICE_BYTES_MAX: usize = 128;
 /// Most bytes of a command line.
 const COMMAND_BYTES_MAX: usize = 512;
-/// Longest stretch that a note may be about.
-const SPAN_MAX_MS: u32 = 3_600_000;
+/// Longest stretch that a note may be about: an agent samples once an hour at least.
+const SPAN_MAX_MS: u32 = 4 * 3_600_000;
 /// A host may send so many notes at once: what its agent held while the collector was away.
 const BURST: i64 = 96;
 /// And one more in this time.
@@ -209,7 +209,7 @@ mod tests {
         case(limit, &|n| n.services[0].name = "x".repeat(129));
         case(RefusalReason::Time, &|n| n.time_ms += 600_001);
         case(RefusalReason::Time, &|n| n.time_ms -= 86_400_001);
-        case(RefusalReason::Time, &|n| n.span_ms = 3_600_001);
+        case(RefusalReason::Time, &|n| n.span_ms = SPAN_MAX_MS + 1);
         for (reason, one) in cases {
             let refused = note(one.clone(), TIMES).unwrap_err();
             assert_eq!(refused.reason, reason, "{one:?}");

@@ -16,11 +16,15 @@ const NAMED: usize = 3;
 pub fn resource_of(rule: &str, subject: &str) -> Option<Resource> {
     match (rule, subject) {
         ("cpu_saturation" | "load_high", _) | ("pressure_high", "cpu") => Some(Resource::Cpu),
-        ("memory_low" | "oom_kill" | "swap_thrashing" | "swap_full" | "major_faults", _)
+        (
+            "memory_low" | "memory_leak" | "oom_kill" | "swap_thrashing" | "swap_full"
+            | "major_faults",
+            _,
+        )
         | ("pressure_high", "memory") => Some(Resource::Memory),
         ("disk_busy" | "disk_queue" | "disk_slow" | "cpu_iowait" | "tasks_blocked", _)
         | ("pressure_high", "io") => Some(Resource::Disk),
-        ("disk_full", _) => Some(Resource::DiskWrites),
+        ("disk_full" | "filesystem_filling", _) => Some(Resource::DiskWrites),
         _ => None,
     }
 }

@@ -80,6 +80,7 @@ fn what_a_finding_is_about_is_known_for_rules_that_there_are() {
         "load_high",
         "memory_low",
         "oom_kill",
+        "memory_leak",
         "swap_thrashing",
         "swap_full",
         "major_faults",
@@ -89,6 +90,7 @@ fn what_a_finding_is_about_is_known_for_rules_that_there_are() {
         "cpu_iowait",
         "tasks_blocked",
         "disk_full",
+        "filesystem_filling",
     ] {
         assert!(RULES.iter().any(|one| one.name == rule), "{rule}");
         assert!(about(rule, "").is_some(), "{rule}");

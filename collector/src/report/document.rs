@@ -359,6 +359,9 @@ pub struct RiskCard {
     pub summary: String,
     /// When it began, in words.
     pub since: String,
+    /// Which processes used most of what it is about when it began; empty where nobody noted it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub who: String,
     /// What was measured against what.
     pub evidence: Vec<EvidenceView>,
     /// What to do.

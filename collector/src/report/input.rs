@@ -18,6 +18,9 @@ pub struct Input {
     pub hosts: Vec<HostInput>,
     /// Open findings, and those that closed within the period. Pending ones are left out.
     pub findings: Vec<Finding>,
+    /// Who used most of what a finding is about when it began, in words, by the finding's number;
+    /// none where nobody noted it.
+    pub who: BTreeMap<i64, String>,
     /// What was behind the numbers.
     pub collector: CollectorInput,
     /// The rules that judged, for the appendix and for what ignoring a finding costs.

@@ -188,12 +188,16 @@ fn host(out: &mut String, host: &HostCard) {
 fn risk(out: &mut String, risk: &RiskCard) {
     let _ = write!(
         out,
-        "### {} {} on {}: {}\n\n- Since: {}\n- What to do: {}\n- If ignored: {}\n- Rule: {}",
+        "### {} {} on {}: {}\n\n- Since: {}\n{}- What to do: {}\n- If ignored: {}\n- Rule: {}",
         risk.status.sign(),
         escape(&risk.severity),
         escape(&risk.host),
         escape(&risk.summary),
         escape(&risk.since),
+        match risk.who.as_str() {
+            "" => String::new(),
+            who => format!("- Who: {}\n", escape(who)),
+        },
         prose(&risk.advice),
         prose(&risk.if_ignored),
         code_span(&risk.rule),

@@ -101,6 +101,7 @@ fn input(hosts: Vec<HostInput>, findings: Vec<Finding>) -> Input {
         now_ms: NOW_MS,
         hosts,
         findings,
+        who: Default::default(),
         collector: CollectorInput {
             source: "collector at http://127.0.0.1:7443".into(),
             version: "0.1.0".into(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::error::StoreError;
 use super::registry::{care, findings};
+use crate::processes::Suspects;
 use crate::rules::{Finding, Severity, State};
 
 /// Who did something, when and why. Nobody checks who they are: it is what they claim.
@@ -70,6 +71,9 @@ pub struct Entry {
     /// When the maintenance ends that is going on; told by whoever knows the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintained_until_ms: Option<i64>,
+    /// Who used most of what it is about when it began; told by whoever looks that up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Suspects>,
 }
 
 impl Entry {
@@ -88,6 +92,7 @@ impl Entry {
             care,
             silenced_in: None,
             maintained_until_ms: None,
+            processes: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod ledger;
 mod load;
 mod notify;
 mod parity;
+mod processes;
 mod stream;
 mod tls;
 mod upgrade;

@@ -16,14 +16,16 @@ const AGENT: &[(&str, &[&str])] = &[
     ("expose", &["sample"]),
     ("identity", &[]),
     ("tls", &[]),
-    ("config", &["probe", "source", "spool", "tls"]),
+    ("config", &["probe", "source", "spool", "tls", "top"]),
+    // Beside the probes, with a thread of its own: a scan of processes must delay no tick.
+    ("top", &["source"]),
     ("spool", &["sample"]),
     ("service", &[]),
     (
         "sampler",
-        &["sample", "probe", "source", "spool", "service"],
+        &["sample", "probe", "source", "spool", "service", "top"],
     ),
-    ("uplink", &["spool", "tls", "config"]),
+    ("uplink", &["spool", "tls", "config", "top"]),
 ];
 
 /// The same for the collector.

@@ -28,6 +28,7 @@ pub(super) fn records(depth: &HostInDepth) -> Records {
         }
     }
     devices(depth, &mut rows);
+    processes(depth, &mut rows);
     let known = &depth.availability;
     for (name, value) in [
         ("ratio", json!(known.ratio())),
@@ -123,6 +124,30 @@ fn devices(depth: &HostInDepth, rows: &mut Rows) {
     }
 }
 
+/// Who used it most: a row a user, its number as the row's name.
+fn processes(depth: &HostInDepth, rows: &mut Rows) {
+    let Some(noted) = &depth.processes else {
+        return;
+    };
+    let moment = words::moment(Some(noted.at_ms));
+    rows.add("processes", "", "as_of", moment);
+    for (section, users) in [
+        ("process_cpu", &noted.cpu),
+        ("process_memory_bytes", &noted.memory),
+        ("process_disk_bytes_per_second", &noted.disk),
+    ] {
+        for user in users {
+            let value = match section {
+                "process_cpu" => json!(user.cpu + user.children_cpu),
+                "process_memory_bytes" => json!(user.resident_bytes),
+                _ => json!(user.read_bytes_per_second + user.write_bytes_per_second),
+            };
+            let pid = user.pid.map_or_else(String::new, |pid| pid.to_string());
+            rows.add(section, &user.name, &pid, value);
+        }
+    }
+}
+
 /// The page for people.
 pub(super) fn print(depth: &HostInDepth, console: &mut Console) -> io::Result<()> {
     console.table(&heading(depth))?;
@@ -137,6 +162,10 @@ pub(super) fn print(depth: &HostInDepth, console: &mut Console) -> io::Result<()
     if !depth.interfaces.is_empty() {
         console.line("")?;
         console.table(&interfaces(&depth.interfaces))?;
+    }
+    if let Some(noted) = &depth.processes {
+        console.line("")?;
+        crate::cli::processes::busiest(noted, console)?;
     }
     console.line("")?;
     console.table(&delivery(depth))

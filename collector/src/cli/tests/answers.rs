@@ -447,12 +447,12 @@ fn the_register_of_risks() {
             "csv",
         ],
         expect![[r#"
-            id,state,severity,host,rule,subject,since,opened,closed,summary,advice,owner,acknowledged,muted_until
-            1,open,critical,db-1,disk_full,/,2026-11-21T19:40:00Z,2026-11-21T19:45:00Z,,/ is 93 % used: 3.4 of 50 GiB left.,"Find what grew and delete it, or enlarge the filesystem.",,,
-            3,open,warning,'=evil,cpu_saturation,,2026-11-21T19:40:00Z,2026-11-21T19:45:00Z,,"'+1 \u{1b}]0;owned\u{7} is bad.",'@SUM(A1),,,
-            2,open,warning,db-1,memory_low,,2026-11-21T19:50:00Z,2026-11-21T19:45:00Z,,Memory 96 % used.,Look for what grew.,,,
-            4,pending,warning,db-1,cpu_saturation,,2026-11-21T19:40:00Z,,,CPU 90 % busy.,,,,
-            5,closed,critical,web-1,load_high,,2026-11-21T19:40:00Z,2026-11-21T19:45:00Z,2026-11-21T19:55:00Z,Load was high.,,,,
+            id,state,severity,host,rule,subject,since,opened,closed,summary,advice,owner,acknowledged,muted_until,processes
+            1,open,critical,db-1,disk_full,/,2026-11-21T19:40:00Z,2026-11-21T19:45:00Z,,/ is 93 % used: 3.4 of 50 GiB left.,"Find what grew and delete it, or enlarge the filesystem.",,,,
+            3,open,warning,'=evil,cpu_saturation,,2026-11-21T19:40:00Z,2026-11-21T19:45:00Z,,"'+1 \u{1b}]0;owned\u{7} is bad.",'@SUM(A1),,,,
+            2,open,warning,db-1,memory_low,,2026-11-21T19:50:00Z,2026-11-21T19:45:00Z,,Memory 96 % used.,Look for what grew.,,,,
+            4,pending,warning,db-1,cpu_saturation,,2026-11-21T19:40:00Z,,,CPU 90 % busy.,,,,,
+            5,closed,critical,web-1,load_high,,2026-11-21T19:40:00Z,2026-11-21T19:45:00Z,2026-11-21T19:55:00Z,Load was high.,,,,,
         "#]],
     );
 }

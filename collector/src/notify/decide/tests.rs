@@ -40,6 +40,7 @@ fn entry(id: i64, host: &str, rule: &str) -> Entry {
         care: Care::default(),
         silenced_in: None,
         maintained_until_ms: None,
+        processes: None,
     }
 }
 

@@ -56,6 +56,7 @@ fn card(input: &Input, finding: &Finding) -> RiskCard {
         rule: finding.rule.clone(),
         summary: finding.summary.clone(),
         since: since(finding, input.now_ms),
+        who: input.who.get(&finding.id).cloned().unwrap_or_default(),
         evidence: finding.evidence.iter().map(evidence).collect(),
         advice: finding.advice.clone(),
         if_ignored: if_ignored(input, finding),

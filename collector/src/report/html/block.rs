@@ -241,7 +241,7 @@ impl Page {
         let _ = write!(
             self.out,
             "<article class=\"finding {status}\"><header><span class=\"mark {status}\">{}{}</span>\
-             <h3>{}</h3><p class=\"summary\">{}</p></header><dl><div><dt>Since</dt><dd>{}</dd></div>\
+             <h3>{}</h3><p class=\"summary\">{}</p></header><dl><div><dt>Since</dt><dd>{}</dd></div>{}\
              <div><dt>What to do</dt><dd>{}</dd></div><div><dt>If ignored</dt><dd>{}</dd></div>\
              <div><dt>Rule</dt><dd><code>{}</code>",
             sign(risk.status),
@@ -249,6 +249,10 @@ impl Page {
             flow(&risk.host),
             flow(&risk.summary),
             flow(&risk.since),
+            match risk.who.as_str() {
+                "" => String::new(),
+                who => format!("<div><dt>Who</dt><dd>{}</dd></div>", flow(who)),
+            },
             prose(&risk.advice),
             prose(&risk.if_ignored),
             escape(&risk.rule),

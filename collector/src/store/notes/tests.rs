@@ -1,3 +1,5 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use proptest::prelude::*;
 
 use super::codec::{decode, encode};
@@ -5,7 +7,12 @@ use crate::processes::{DiskSource, Process, ProcessNote, Service};
 
 /// A note as a host of `pids` processes sends them, minute after minute.
 fn typical(minute: i64) -> ProcessNote {
-    let jitter = |pid: i64| ((minute * 7919 + pid * 104_729) % 97) as u32;
+    // Numbers that nothing foretells.
+    let jitter = |pid: i64| {
+        let mut hash = DefaultHasher::new();
+        (minute, pid).hash(&mut hash);
+        (hash.finish() % 97) as u32
+    };
     ProcessNote {
         at_ms: 1_800_000_000_000 + minute * 60_000,
         span_ms: 60_000,
