@@ -16,10 +16,25 @@ pub(super) fn number(value: f64) -> String {
         v if v >= 1000.0 => 1,
         v if v >= 1.0 => 3,
         v if v >= 0.001 || v == 0.0 => 5,
-        _ => return format!("{value:e}"),
+        _ => return small(value),
     };
-    let text = format!("{value:.digits$}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    trimmed(&format!("{value:.digits$}"))
+}
+
+/// "3.643e-6".
+fn small(value: f64) -> String {
+    let text = format!("{value:.3e}");
+    match text.split_once('e') {
+        Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+        None => text,
+    }
+}
+
+fn trimmed(digits: &str) -> String {
+    digits
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 /// An age or a length of time; below a second nobody cares.
@@ -144,6 +159,7 @@ mod tests {
             (-0.5, "-0.5"),
             (12345.678, "12345.7"),
             (0.00001, "1e-5"),
+            (-0.000_003_642_766, "-3.643e-6"),
         ] {
             assert_eq!(number(value), words);
         }

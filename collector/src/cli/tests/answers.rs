@@ -278,9 +278,9 @@ fn a_straight_line_says_how_fast_and_where_to() {
     check(
         &["query", selector, "--agg", "deriv", "--since", "30m"],
         expect![[r#"
-            HOST   __NAME__                          DEVICE                 DERIV
-            web-1  node_load1                                3.642766073705302e-6
-            web-1  node_network_receive_bytes_total  eth0                  500000
+            HOST   __NAME__                          DEVICE     DERIV
+            web-1  node_load1                                3.643e-6
+            web-1  node_network_receive_bytes_total  eth0      500000
         "#]],
     );
     let ahead = ["--agg", "deriv", "--ahead", "2h", "--since", "30m"];
