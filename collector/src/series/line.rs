@@ -14,21 +14,39 @@ pub(super) struct Line {
     pub(super) a_second: f64,
 }
 
+/// Two sums over `0..n`, in lanes: an addition that waits for the one before takes four times as long.
+fn sums(n: usize, of: impl Fn(usize) -> [f64; 2]) -> [f64; 2] {
+    const LANES: usize = 8;
+    let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+    let whole = n - n % LANES;
+    for begin in (0..whole).step_by(LANES) {
+        for lane in 0..LANES {
+            let [a, b] = of(begin + lane);
+            first[lane] += a;
+            second[lane] += b;
+        }
+    }
+    for at in whole..n {
+        let [a, b] = of(at);
+        first[0] += a;
+        second[0] += b;
+    }
+    [first.iter().sum(), second.iter().sum()]
+}
+
 impl Line {
     /// Through these samples; `None` of fewer than two moments.
     fn through(times_ms: &[i64], values: &[f64]) -> Option<Line> {
         let (first_ms, first) = (*times_ms.first()?, *values.first()?);
-        let n = times_ms.len() as f64;
         // From the first one: what is left is small, and keeps its digits.
-        let x = |time_ms: i64| (time_ms - first_ms) as f64;
-        let middle = times_ms.iter().map(|t| x(*t)).sum::<f64>() / n;
-        let above = values.iter().map(|v| v - first).sum::<f64>() / n;
-        let (mut over, mut under) = (0.0, 0.0);
-        for (time_ms, value) in times_ms.iter().zip(values) {
-            let aside = x(*time_ms) - middle;
-            over += aside * (value - first - above);
-            under += aside * aside;
-        }
+        let x = |at: usize| (times_ms[at] - first_ms) as f64;
+        let y = |at: usize| values[at] - first;
+        let n = times_ms.len().min(values.len());
+        let [middle, above] = sums(n, |at| [x(at), y(at)]).map(|sum| sum / n as f64);
+        let [over, under] = sums(n, |at| {
+            let aside = x(at) - middle;
+            [aside * (y(at) - above), aside * aside]
+        });
         (under > 0.0).then(|| Line {
             at_ms: first_ms as f64 + middle,
             level: first + above,
