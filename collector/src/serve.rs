@@ -1,5 +1,7 @@
 //! The collector's composition root: the only file that knows every room.
 
+mod aside;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,7 +143,7 @@ pub async fn run_by(
             after_turn(turn, &live, &healthy, &reporter);
         })
     };
-    tasks.spawn(well(turns));
+    tasks.spawn(aside::aside("upkeep", turns));
     tasks.spawn(well(courier.run(clock.clone(), shutdown.clone())));
     tracing::info!(grpc = %bound.grpc, web = %bound.web, data = %config.data_dir.display(), "listening");
     notify(&[NotifyState::Ready]);

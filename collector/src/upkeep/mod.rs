@@ -10,6 +10,7 @@ mod usual;
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -29,18 +30,23 @@ pub struct Upkeep {
     judging: Judging,
     weeks: past::Turns,
     watches: usual::Watches,
+    /// Where the store is kept in order: what comes in may have to wait for that. Judging may wait
+    /// itself.
+    urgent: Handle,
     /// No assessment before this moment.
     rest_until: Option<Instant>,
 }
 
 impl Upkeep {
-    /// A clockwork that judges by `judging`.
+    /// A clockwork that judges by `judging`. To be made in the runtime that agents are served in,
+    /// and to be run in one whose threads may come after it.
     pub fn new(store: Store, judging: Judging) -> Self {
         Upkeep {
             store,
             judging,
             weeks: past::Turns::default(),
             watches: usual::Watches::default(),
+            urgent: Handle::current(),
             rest_until: None,
         }
     }
@@ -64,7 +70,9 @@ impl Upkeep {
                     seals = true;
                 }
                 () = self.store.full(), if seals => {
-                    if let Err(error) = self.store.seal_full().await {
+                    let store = self.store.clone();
+                    let sealed = self.urgent(async move { store.seal_full().await });
+                    if let Err(error) = sealed.await {
                         tracing::error!(%error, "seal what hosts that catch up sent");
                         // Nothing is lost; tried again at the next turn.
                         seals = false;
@@ -74,13 +82,28 @@ impl Upkeep {
         }
     }
 
+    /// A step on the threads that agents are served by.
+    async fn urgent<T: Send + 'static>(
+        &self,
+        step: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = self.urgent.spawn(step).await;
+        done.unwrap_or_else(|ended| {
+            Err(StoreError::Io {
+                doing: "keep the store in order",
+                source: ended.into(),
+            })
+        })
+    }
+
     /// One turn; answers the hosts it looked at.
     ///
     /// # Errors
     /// The first step that failed; later steps are tried nevertheless.
     pub async fn turn(&mut self, now_ms: i64) -> Result<Vec<HostRecord>, StoreError> {
         let beaten = self.store.beat(now_ms).await;
-        let sealed = self.store.upkeep(now_ms).await;
+        let store = self.store.clone();
+        let sealed = self.urgent(async move { store.upkeep(now_ms).await }).await;
         let hosts = self.store.hosts().await?;
         let begun = Instant::now();
         let assessed = if self.rest_until.is_none_or(|until| until <= begun) {
