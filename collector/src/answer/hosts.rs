@@ -3,6 +3,7 @@
 mod board;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,7 @@ pub struct HostLine {
     /// The operator's over the agent's.
     pub labels: BTreeMap<String, String>,
     /// CPU, load, memory, network, disk; empty for a retired host.
-    pub indicators: Vec<IndicatorLine>,
+    pub indicators: Arc<[IndicatorLine]>,
     /// How many findings are open.
     pub open_findings: usize,
     /// The worst of them.
@@ -209,11 +210,11 @@ pub(super) async fn hosts(
         open.entry(&finding.host_id).or_default().push(finding);
     }
     let judged: Vec<&HostRecord> = records.iter().filter(|h| h.retired_ms.is_none()).collect();
-    let mut standing = setup.board.standing(store, &judged, moment).await?;
+    let standing = setup.board.standing(store, &judged, moment).await?;
     let of = |host: &HostRecord| open.get(host.id.as_str()).map_or(&[][..], Vec::as_slice);
     Ok(records
         .iter()
-        .map(|host| line(host, standing.remove(&host.id), of(host), moment))
+        .map(|host| line(host, standing.of(&host.id), of(host), moment))
         .collect())
 }
 
@@ -256,7 +257,7 @@ pub(super) fn owned(names: Vec<&str>) -> Vec<String> {
 
 fn line(
     host: &HostRecord,
-    indicators: Option<Vec<IndicatorLine>>,
+    indicators: Option<&Arc<[IndicatorLine]>>,
     open: &[&Finding],
     moment: Moment,
 ) -> HostLine {
@@ -268,7 +269,7 @@ fn line(
         age_ms: moment.age_ms(host),
         interval_ms: host.interval_ms,
         labels: host.labels.clone(),
-        indicators: indicators.unwrap_or_default(),
+        indicators: indicators.map_or_else(Arc::default, Arc::clone),
         open_findings: open.len(),
         worst: worst(open),
     }

@@ -138,7 +138,7 @@ impl Board {
 /// One host on one line.
 fn line(host: &HostLine) -> String {
     let mut parts = vec![clean(&host.name), standing(host)];
-    for indicator in &host.indicators {
+    for indicator in host.indicators.iter() {
         let mark = mark(indicator.verdict);
         parts.push(format!("{} {}{mark}", indicator.name, indicator.short));
     }
@@ -156,7 +156,7 @@ fn block(hosts: &[HostLine], width: usize) -> Vec<String> {
             standing(host),
             risk(host)
         ));
-        for indicator in &host.indicators {
+        for indicator in host.indicators.iter() {
             lines.push(format!(
                 "  {:<8} {:<7} {}",
                 indicator.name,

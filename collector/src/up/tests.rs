@@ -4,6 +4,7 @@ use crate::answer::{HostState, IndicatorLine, Worst};
 use crate::indicators::Verdict;
 use crate::rules::Severity;
 use expect_test::{Expect, expect};
+use std::sync::Arc;
 
 fn indicator(name: &str, verdict: Verdict, short: &str, words: &str) -> IndicatorLine {
     IndicatorLine {
@@ -25,10 +26,10 @@ fn host() -> HostLine {
         age_ms: Some(1_200),
         interval_ms: 1_000,
         labels: Default::default(),
-        indicators: vec![
+        indicators: Arc::new([
             indicator("CPU", Verdict::Ok, "12 %", "12 % busy."),
             indicator("Disk", Verdict::Risk, "97 %", "/ is 97 % full.\u{1b}[2J"),
-        ],
+        ]),
         open_findings: 1,
         worst: Some(Worst {
             id: 1,
@@ -88,7 +89,7 @@ fn elsewhere_a_host_is_a_line_and_the_end_says_all() {
 #[test]
 fn nothing_is_shown_before_something_is_known() {
     let mut unknown = host();
-    for indicator in &mut unknown.indicators {
+    for indicator in Arc::make_mut(&mut unknown.indicators) {
         indicator.verdict = Verdict::Unknown;
     }
     assert!(!says_something(&[]));
@@ -96,7 +97,7 @@ fn nothing_is_shown_before_something_is_known() {
     assert!(says_something(&[host()]));
     assert!(says_all(&[host()]));
     let mut half = host();
-    half.indicators[0].verdict = Verdict::Unknown;
+    Arc::make_mut(&mut half.indicators)[0].verdict = Verdict::Unknown;
     assert!(says_something(std::slice::from_ref(&half)) && !says_all(&[half]));
 }
 

@@ -22,7 +22,21 @@ const RESTS: u32 = 3;
 const AGE_MAX: Duration = Duration::from_secs(60);
 
 /// Indicators by the hosts' ids.
-type Standing = HashMap<String, Vec<IndicatorLine>>;
+type Standing = HashMap<String, Arc<[IndicatorLine]>>;
+
+/// What the board says, and of hosts that it does not know yet, what was looked up. A fleet's lines
+/// are not copied for each who asks: that took longer than all the rest of the answer.
+pub(super) struct Shared {
+    kept: Arc<Standing>,
+    new: Standing,
+}
+
+impl Shared {
+    /// The indicators of a host.
+    pub(super) fn of(&self, id: &str) -> Option<&Arc<[IndicatorLine]>> {
+        self.new.get(id).or_else(|| self.kept.get(id))
+    }
+}
 
 /// What was made last.
 #[derive(Debug)]
@@ -139,8 +153,8 @@ impl Board {
         store: &Store,
         hosts: &[&HostRecord],
         moment: Moment,
-    ) -> Result<Standing, AnswerError> {
-        let standing = match self.shown(moment.now_ms) {
+    ) -> Result<Shared, AnswerError> {
+        let kept = match self.shown(moment.now_ms) {
             Shown::Fresh(standing) => standing,
             Shown::Nothing => self.wait_or_make(store, hosts, moment).await?,
             Shown::Old(standing) => {
@@ -157,15 +171,10 @@ impl Board {
             }
         };
         // Hosts that came since are looked at.
-        let is_new = |host: &&&HostRecord| !standing.contains_key(&host.id);
+        let is_new = |host: &&&HostRecord| !kept.contains_key(&host.id);
         let new: Vec<&HostRecord> = hosts.iter().filter(is_new).copied().collect();
-        let mut all = of(store, &new, moment).await?;
-        all.extend(
-            standing
-                .iter()
-                .map(|(id, lines)| (id.clone(), lines.clone())),
-        );
-        Ok(all)
+        let new = of(store, &new, moment).await?;
+        Ok(Shared { kept, new })
     }
 }
 
@@ -175,7 +184,7 @@ async fn of(store: &Store, hosts: &[&HostRecord], moment: Moment) -> Result<Stan
     for some in hosts.chunks(HOSTS_AT_ONCE) {
         for (id, indicators) in current(store, some, moment).await? {
             let lines = indicators.all().map(IndicatorLine::from);
-            standing.insert(id, Vec::from(lines));
+            standing.insert(id, Arc::from(lines));
         }
     }
     Ok(standing)
