@@ -99,7 +99,7 @@ pub struct Course {
     last: BTreeMap<SeriesName, (i64, f64)>,
     /// By what people call the series.
     minutes: BTreeMap<String, Minute>,
-    /// What was before is recalled already.
+    /// Up to then all was taken: what was recalled, and followed.
     since_ms: Option<i64>,
 }
 
@@ -109,11 +109,7 @@ impl Course {
     pub fn take(&mut self, mut window: Window) -> Vec<(Anomaly, i64)> {
         window.series.retain(|one| wants(&one.name.metric));
         window.series.iter_mut().for_each(|one| self.join(one));
-        let mut tracks = tracks(&window);
-        if window.interval_ms < STEP_MS {
-            self.by_minutes(&mut tracks);
-        }
-        self.note(tracks)
+        self.watch_all(&window)
     }
 
     /// Begins with what is stored of the past in steps of [`STEP_MS`], each named by its beginning, up
@@ -130,29 +126,27 @@ impl Course {
         let mut tracks: Vec<Track> = tracks.collect();
         tracks.sort_by(|a, b| a.name.cmp(&b.name));
         self.note(tracks);
-        self.since_ms = Some(until_ms);
+        self.since_ms = Some(until_ms - 1);
     }
 
-    /// Takes what is new in a window that may overlap those before.
+    /// Takes what is new in a window that may overlap those before. What is older than the newest that
+    /// was taken is not new.
     pub fn follow(&mut self, window: &Window) {
+        let since_ms = self.since_ms.unwrap_or(i64::MIN);
+        let mut newest_ms = since_ms;
         let fresh = window.series.iter().filter_map(|series| {
             let metric = Metric::by_name(&series.name.metric)?;
             if !(SAMPLED.contains(&metric) || is_input(metric.name())) {
                 return None;
             }
-            let times_ms = &series.times_ms;
-            let from = match (self.last.get(&series.name), self.since_ms) {
-                (Some((last_ms, _)), _) => times_ms.partition_point(|t| t <= last_ms),
-                // With one before, so that rates are known from there on.
-                (None, Some(since_ms)) => times_ms
-                    .partition_point(|t| *t < since_ms)
-                    .saturating_sub(1),
-                (None, None) => 0,
-            };
-            (from < times_ms.len()).then(|| Series {
+            let fresh = series.times_ms.partition_point(|t| *t <= since_ms);
+            newest_ms = newest_ms.max(*series.times_ms.get(fresh..)?.last()?);
+            // With one before, from which rates are known.
+            let from = fresh.saturating_sub(1);
+            Some(Series {
                 name: series.name.clone(),
                 kind: series.kind,
-                times_ms: times_ms[from..].to_vec(),
+                times_ms: series.times_ms[from..].to_vec(),
                 values: series.values[from..].to_vec(),
             })
         });
@@ -161,14 +155,17 @@ impl Course {
             series: fresh.collect(),
             ..*window
         };
-        if fresh.series.is_empty() {
-            return;
+        self.since_ms = Some(newest_ms);
+        self.watch_all(&fresh);
+    }
+
+    /// Notes what is watched of a window.
+    fn watch_all(&mut self, window: &Window) -> Vec<(Anomaly, i64)> {
+        let mut tracks = tracks(window);
+        if window.interval_ms < STEP_MS {
+            self.by_minutes(&mut tracks);
         }
-        self.take(fresh);
-        // Devices come and go.
-        let newest_ms = self.last.values().map(|(time_ms, _)| *time_ms).max();
-        let old_ms = newest_ms.unwrap_or(0) - 60 * STEP_MS;
-        self.last.retain(|_, (time_ms, _)| *time_ms > old_ms);
+        self.note(tracks)
     }
 
     /// Makes means of minutes that are over; what is running waits.

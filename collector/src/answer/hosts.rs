@@ -179,6 +179,7 @@ fn rule_input(host: &HostRecord, watching_since_ms: Option<i64>) -> RuleInput {
     RuleInput {
         past: None,
         unusual: None,
+        agent: None,
         host_id: host.id.clone(),
         window: Window {
             host: host.name.clone(),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Derived, Judged, Subject};
 use super::level::Hold;
 use super::{
-    Finding, Past, Policy, RULES, Rule, Severity, State, Unusual, WhenDown, clone_suspected,
+    Agent, Finding, Past, Policy, RULES, Rule, Severity, State, Unusual, WhenDown, clone_suspected,
     data_gaps, host_down,
 };
 use crate::series::Window;
@@ -34,6 +34,8 @@ pub struct RuleInput {
     pub past: Option<Past>,
     /// What is unusual on it; nothing while it is not known what is usual.
     pub unusual: Option<Unusual>,
+    /// Its agent beside others, where its version is known.
+    pub agent: Option<Agent>,
     /// First sample or greeting, collector's clock, milliseconds since the Unix epoch.
     pub first_seen_ms: i64,
     /// The newest sample's time, host's clock, however old.

@@ -22,6 +22,7 @@ mod maintenance;
 mod past;
 mod policy;
 
+mod agent_outdated;
 mod agent_over_budget;
 mod anomaly;
 mod bond_degraded;
@@ -73,6 +74,7 @@ mod weeks;
 
 use serde::{Deserialize, Serialize};
 
+pub use agent_outdated::{Agent, Version};
 pub use anomaly::Unusual;
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
 pub use boots::wants_long;
@@ -186,6 +188,7 @@ pub static RULES: &[Rule] = &[
     temperature_high::RULE,
     clock_off::RULE,
     agent_over_budget::RULE,
+    agent_outdated::RULE,
     host_idle::RULE,
     host_over_provisioned::RULE,
     anomaly::RULE,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RULES, Severity, agent_over_budget, anomaly, bond_degraded, clock_off, clone_suspected,
-    conntrack_full, cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy, disk_full,
-    disk_queue, disk_slow, file_handles_full, filesystem_filling, filesystem_readonly,
+    RULES, Severity, agent_outdated, agent_over_budget, anomaly, bond_degraded, clock_off,
+    clone_suspected, conntrack_full, cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy,
+    disk_full, disk_queue, disk_slow, file_handles_full, filesystem_filling, filesystem_readonly,
     filesystem_stuck, flapping, host_down, host_idle, host_over_provisioned, inodes_full,
     interface_drops, interface_errors, kernel_changed, link_busy, link_degraded, listen_overflows,
     load_high, major_faults, memory_broken, memory_leak, memory_low, oom_kill, pids_full,
@@ -108,6 +108,8 @@ pub struct Policy {
     pub data_gaps: data_gaps::Levels,
     /// Agent takes more than it should.
     pub agent_over_budget: agent_over_budget::Levels,
+    /// Agent behind those of other hosts.
+    pub agent_outdated: agent_outdated::Levels,
     /// Host that nobody uses.
     pub host_idle: host_idle::Levels,
     /// Host larger than it needs to be.

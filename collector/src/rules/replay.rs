@@ -199,6 +199,8 @@ impl Replay {
             window: self.past.window(window, &self.findings, now_ms),
             // A backtest has its own watch, over series that no rule knows too.
             unusual: None,
+            // Which version an agent was is not recorded.
+            agent: None,
             past: turns.then(|| self.weeks.past(hour_ms)),
             first_seen_ms: first_ms,
             last_sample_ms: self.last_ms,

@@ -6,7 +6,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-use super::{Finding, Outcome, Policy, Severity, State, Verdict};
+use super::{Agent, Finding, Outcome, Policy, Severity, State, Verdict};
 use crate::series::Series;
 
 /// The language, in Markdown.
@@ -29,6 +29,8 @@ pub struct Script {
     late: Vec<(i64, i64, i64)>,
     away: Vec<(i64, i64)>,
     skew_ms: i64,
+    /// From when on the host has which agent.
+    agents: Vec<(i64, Agent)>,
     policy: Policy,
     expectations: Vec<Expectation>,
 }

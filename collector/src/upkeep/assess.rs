@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{past, usual};
 use crate::rules::{
-    self, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, RuleInput, State, WINDOW_MS,
+    self, Agent, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, RuleInput, State,
+    Version, WINDOW_MS,
 };
 use crate::series::Window;
 use crate::store::{HostRecord, Store, StoreError, WindowQuery};
@@ -39,11 +40,6 @@ impl Turn<'_> {
                 Ok(past) => input.past = Some(past),
                 Err(error) => tracing::error!(%error, host = host.name, "read its last weeks"),
             }
-            if !self.watches.knows(&host.id)
-                && let Err(error) = self.watches.learn(store, host, now_ms).await
-            {
-                tracing::error!(%error, host = host.name, "learn what is usual");
-            }
         }
         input.unusual = self.watches.follow(&host.id, &input.window);
     }
@@ -68,6 +64,7 @@ pub(super) async fn assess(
         let of_host = verdicts.entry(finding.host_id.clone()).or_default();
         of_host.push(finding);
     }
+    let newest = newest_agent(hosts, now_ms);
     for part in parts(hosts) {
         let of_host = |host: &HostRecord| verdicts.remove(&host.id).unwrap_or_default();
         let previous: Vec<Finding> = part.iter().flat_map(of_host).collect();
@@ -83,6 +80,9 @@ pub(super) async fn assess(
                     .unwrap_or_else(|| empty(host, now_ms)),
                 past: None,
                 unusual: None,
+                agent: Version::parse(&host.facts.agent_version)
+                    .zip(newest)
+                    .map(|(own, newest)| Agent { own, newest }),
                 first_seen_ms: host.first_seen_ms,
                 last_sample_ms: host.last_sample_ms,
                 last_received_ms: host.last_received_ms,
@@ -108,6 +108,22 @@ pub(super) async fn assess(
         }
     }
     Ok(())
+}
+
+/// The newest agent of hosts that were heard of within a day, or the collector's own version.
+fn newest_agent(hosts: &[HostRecord], now_ms: i64) -> Option<Version> {
+    let heard = |host: &&HostRecord| {
+        let heard_ms = host.last_received_ms.unwrap_or(i64::MIN);
+        host.retired_ms.is_none() && heard_ms > now_ms - WATCH_MS
+    };
+    let agents = hosts
+        .iter()
+        .filter(heard)
+        .map(|host| host.facts.agent_version.as_str());
+    agents
+        .chain([env!("CARGO_PKG_VERSION")])
+        .filter_map(Version::parse)
+        .max()
 }
 
 /// Hosts in parts that fit in memory.

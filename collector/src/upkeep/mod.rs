@@ -1,6 +1,7 @@
 //! The clockwork: everything periodic, in a fixed order, at its own pace.
 //!
-//! beat (the collector is watching) → seal and prune → assess → save the findings. A step that
+//! beat (the collector is watching) → seal and prune → assess → save the findings → learn what is
+//! usual. A step that
 //! fails is logged and tried again at the next turn; nothing here ends the collector. Between the
 //! turns hosts are sealed that catch up, so that their past does not wait in memory.
 
@@ -119,6 +120,8 @@ impl Upkeep {
         } else {
             Ok(())
         };
+        // Not a part of assessing, which would rest for it.
+        self.watches.learn(&self.store, &hosts, now_ms).await;
         beaten.and(sealed).and(assessed).map(|()| hosts)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::anomaly::{self, Course, STEP_MS};
 use crate::rules::{PAST_MS, Unusual};
@@ -16,6 +17,15 @@ const SILENT_MS: i64 = 3_600_000;
 /// What may be read of a host in place of rollups that are not made yet.
 const SAMPLES_MAX: usize = 8_000_000;
 
+/// Of each turn, so much is taken for learning.
+const LEARN_MAX: Duration = Duration::from_millis(500);
+
+/// Whether a host is there to be watched.
+fn heard(host: &HostRecord, now_ms: i64) -> bool {
+    let heard_ms = host.last_received_ms.unwrap_or(i64::MIN);
+    host.retired_ms.is_none() && heard_ms > now_ms - SILENT_MS
+}
+
 /// By host id.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
@@ -25,11 +35,7 @@ pub(super) struct Watches {
 impl Watches {
     /// Forgets hosts that are retired, gone or silent.
     pub(super) fn keep(&mut self, hosts: &[HostRecord], now_ms: i64) {
-        let heard = |host: &&HostRecord| {
-            let heard_ms = host.last_received_ms.unwrap_or(i64::MIN);
-            host.retired_ms.is_none() && heard_ms > now_ms - SILENT_MS
-        };
-        let heard = hosts.iter().filter(heard);
+        let heard = hosts.iter().filter(|host| heard(host, now_ms));
         let mut kept = HashMap::with_capacity(self.by_host.len());
         for host in heard {
             kept.extend(self.by_host.remove_entry(&host.id));
@@ -37,18 +43,29 @@ impl Watches {
         self.by_host = kept;
     }
 
-    /// Whether it is known what is usual on a host.
-    pub(super) fn knows(&self, host_id: &str) -> bool {
-        self.by_host.contains_key(host_id)
+    /// Learns what is usual on hosts that are not known yet, for so long, at least on one.
+    pub(super) async fn learn(&mut self, store: &Store, hosts: &[HostRecord], now_ms: i64) {
+        let begun = Instant::now();
+        let unknown =
+            |host: &&HostRecord| heard(host, now_ms) && !self.by_host.contains_key(&host.id);
+        let unknown: Vec<&HostRecord> = hosts.iter().filter(unknown).collect();
+        for host in unknown {
+            if let Err(error) = self.learn_one(store, host).await {
+                tracing::error!(%error, host = host.name, "learn what is usual");
+                // Tried again when it was silent, or after a restart.
+                self.by_host.insert(host.id.clone(), Course::default());
+            }
+            if begun.elapsed() > LEARN_MAX {
+                return;
+            }
+        }
     }
 
-    /// Learns what is usual on a host, up to `now_ms` by its own clock.
-    pub(super) async fn learn(
-        &mut self,
-        store: &Store,
-        host: &HostRecord,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    async fn learn_one(&mut self, store: &Store, host: &HostRecord) -> Result<(), StoreError> {
+        // By its own clock.
+        let Some(now_ms) = host.last_sample_ms else {
+            return Ok(());
+        };
         let until_ms = now_ms.div_euclid(STEP_MS) * STEP_MS;
         let mut steps = Vec::new();
         for metric in anomaly::watches() {

@@ -3,7 +3,7 @@
 use hostwell_proto::metric::Metric;
 
 use super::{Expectation, SAMPLES_MAX, Script, ScriptError, What};
-use crate::rules::{Policy, Severity, Verdict, rule};
+use crate::rules::{Agent, Policy, Severity, Verdict, Version, rule};
 use crate::series::{Kind, Op, Selector, Series, SeriesName};
 
 pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
@@ -50,6 +50,7 @@ struct Draft {
     late: Vec<(i64, i64, i64)>,
     away: Vec<(i64, i64)>,
     skew_ms: i64,
+    agents: Vec<(i64, Agent)>,
     policy: String,
     expectations: Vec<Expectation>,
 }
@@ -76,6 +77,18 @@ impl Draft {
                     Some(behind) => -time(behind)?,
                     None => time(rest)?,
                 };
+            }
+            "agent" => {
+                let words: Vec<&str> = rest.split_whitespace().collect();
+                let [from, own, newest] = words[..] else {
+                    return Err("expected agent TIME VERSION NEWEST".into());
+                };
+                let version = |text: &str| {
+                    Version::parse(text)
+                        .ok_or_else(|| format!("{text:?} is not a version; write 0.1.0"))
+                };
+                let (own, newest) = (version(own)?, version(newest)?);
+                self.agents.push((time(from)?, Agent { own, newest }));
             }
             "policy" => {
                 self.policy.push_str(rest);
@@ -161,13 +174,14 @@ impl Draft {
             late: self.late,
             away: self.away,
             skew_ms: self.skew_ms,
+            agents: self.agents,
             policy,
             expectations: self.expectations,
         })
     }
 }
 
-const COMMANDS: &str = "load, interval, every, silent, late, away, skew, policy, at";
+const COMMANDS: &str = "load, interval, every, silent, late, away, skew, agent, policy, at";
 
 fn kind_of(metric: &str) -> Kind {
     match Metric::by_name(metric) {

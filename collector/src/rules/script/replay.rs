@@ -4,8 +4,8 @@ use super::{RUNS_MAX, Script};
 use crate::anomaly::Course;
 use crate::rules::past::Gathered;
 use crate::rules::{
-    Finding, LONG_METRIC, LONG_MS, Outcome, PAST_MS, Past, RuleInput, State, Unusual, WINDOW_MS,
-    assess, whole_hours_ms,
+    Agent, Finding, LONG_METRIC, LONG_MS, Outcome, PAST_MS, Past, RuleInput, State, Unusual,
+    WINDOW_MS, assess, whole_hours_ms,
 };
 use crate::series::{Series, Window};
 
@@ -52,6 +52,14 @@ fn within(spans: &[(i64, i64)], at_ms: i64) -> bool {
 }
 
 impl Script {
+    /// Which agent it has.
+    fn agent(&self, now_ms: i64) -> Option<Agent> {
+        let so_far = self.agents.iter().filter(|(from_ms, _)| *from_ms <= now_ms);
+        so_far
+            .max_by_key(|(from_ms, _)| *from_ms)
+            .map(|(_, agent)| *agent)
+    }
+
     /// When a sample arrives; nothing when it is never taken.
     fn arrival_ms(&self, taken_ms: i64) -> Option<i64> {
         if within(&self.silent, taken_ms) {
@@ -147,6 +155,7 @@ fn input(script: &Script, now_ms: i64) -> RuleInput {
         },
         past: None,
         unusual: None,
+        agent: script.agent(now_ms),
         first_seen_ms: START_MS,
         last_sample_ms,
         last_received_ms,
