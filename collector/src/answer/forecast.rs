@@ -1,8 +1,6 @@
 //! Forecasts: where each resource of each host will be, when it runs out, and how well the same
 //! method did on its past.
 
-use std::sync::Arc;
-
 use hostwell_proto::metric::Metric;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +10,8 @@ use crate::forecast::{
     self, Class, DAY_MS, DAYS_MIN, Forecast, HOUR_MS, Hours, Meets, Record, Trust,
 };
 use crate::rules::Policy;
-use crate::series::{Agg, Grid, Series, SeriesName};
-use crate::store::{AggregateQuery, Store};
+use crate::series::{Agg, Grid, Series};
+use crate::store::{AggregateQuery, Store, own_names};
 
 /// How far is looked back: two months, and where replays of the last eight weeks look back from.
 const BACK_MS: i64 = 130 * DAY_MS;
@@ -239,7 +237,7 @@ async fn of_host(
             step_ms: HOUR_MS,
         },
         agg: Some(Agg::Avg),
-        under: Arc::new(|_: &str, name: &SeriesName| Some(name.clone())),
+        under: own_names(),
         samples_max: SAMPLES_MAX,
     };
     let found = store.aggregate(query).await?;

@@ -1,9 +1,11 @@
 //! Samples by selector: which series are meant, and what becomes of them.
 
 mod coarse;
+mod cut;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hostwell_proto::metric::{CATALOGUE, Metric, Unit};
 use serde::{Deserialize, Serialize, Serializer};
@@ -13,9 +15,10 @@ use super::host::nearest;
 use super::range::Range;
 use crate::series::derived;
 use crate::series::{
-    Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, Total, combine,
+    Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, Total, Window,
 };
-use crate::store::{Chosen, HostName, HostNames, Read, Store, WindowQuery};
+use crate::store::{Chosen, HostName, HostNames, Read, Shape, Store, WindowQuery};
+use cut::{Cut, in_time_and_across};
 
 /// Most samples one query reads.
 const READ_MAX: usize = 5_000_000;
@@ -115,9 +118,11 @@ struct Brief(f64);
 impl Serialize for Brief {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Brief(value) = *self;
-        let is_whole = value.trunc() == value && value.abs() < WHOLE_MAX;
-        match is_whole && (value != 0.0 || value.is_sign_positive()) {
-            true => to.serialize_i64(value as i64),
+        // Through the integer and back: rounding is a call.
+        let whole = value as i64;
+        let is_whole = whole as f64 == value && value.abs() < WHOLE_MAX;
+        match is_whole && (whole != 0 || value.is_sign_positive()) {
+            true => to.serialize_i64(whole),
             false => to.serialize_f64(value),
         }
     }
@@ -153,16 +158,7 @@ pub(super) async fn samples(
     let (mut series, agg, error, read) = match coarse {
         Some(coarse) => (coarse.series, coarse.agg, coarse.error, Some(coarse.read)),
         None => {
-            let wanted = wanted(&plan, &question);
-            let found = read(store, &plan, (&question, wanted), &hosts).await?;
-            let agg = match question.agg {
-                None if plan.aggregates => default_agg(&found)?,
-                asked => asked,
-            };
-            let series = match agg {
-                Some(agg) => aggregate(found, &plan, &question, wanted.left_of(agg)),
-                None => found.into_iter().map(|(series, _)| series).collect(),
-            };
+            let (series, agg) = read(store, &plan, &question, &hosts).await?;
             (series, agg, None, None)
         }
     };
@@ -210,8 +206,9 @@ fn largest(series: &mut Vec<Series>, top: usize) {
 }
 
 /// What a reader expects when nothing was asked for.
-fn default_agg(found: &[(Series, i64)]) -> Result<Option<Agg>, AnswerError> {
-    let mut kinds = found.iter().map(|(series, _)| series.kind);
+fn default_agg(found: &[Window]) -> Result<Option<Agg>, AnswerError> {
+    let series = found.iter().flat_map(|window| &window.series);
+    let mut kinds = series.map(|series| series.kind);
     let Some(kind) = kinds.next() else {
         return Ok(None);
     };
@@ -313,18 +310,17 @@ fn meant<'a>(
     Ok((selector, meant))
 }
 
-/// Reads the series that are meant, each with its host's interval. A series carries its host as
-/// the label `host`.
+/// Reads the series that are meant and makes of them what was asked for; also how they were
+/// aggregated, where they were.
 async fn read(
     store: &Store,
     plan: &Plan,
-    (question, wanted): (&SampleQuestion, Wanted),
+    question: &SampleQuestion,
     hosts: &HostNames,
-) -> Result<Vec<(Series, i64)>, AnswerError> {
-    let by = &question.by;
+) -> Result<(Vec<Series>, Option<Agg>), AnswerError> {
     let (selector, meant) = meant(plan, hosts)?;
     if meant.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), question.agg));
     }
     let inputs = derived::inputs(&selector.metric);
     let query = WindowQuery {
@@ -342,46 +338,89 @@ async fn read(
         to_ms: plan.grid.to_ms,
         samples_max: READ_MAX,
     };
-    let selector = Arc::new(selector);
-    let early = is_sampled(&selector);
-    let chosen = early.then(|| chosen(Arc::clone(&selector), hosts.clone()));
-    let windows = match chosen {
-        Some(chosen) => match wanted {
-            Wanted::All => store.chosen_windows(query, chosen).await?,
-            Wanted::Newest => store.latest(query, chosen).await?,
-            Wanted::Whole(agg) => store.whole(query, chosen, agg).await?,
-        },
-        None => store.windows(query).await?,
+    let wanted = wanted(plan, question);
+    let catalogued = || Metric::by_name(&selector.metric).map(|m| m.descriptor().kind);
+    let by_default = || {
+        let kind = plan.aggregates.then(catalogued).flatten();
+        kind.map(Agg::default_for)
     };
-    let mut found = Vec::new();
-    let mut seen = false;
-    for mut window in windows {
-        if !early {
-            derived::derive(&mut window, &selector.metric);
-        }
-        let Some(host) = hosts.named(&window.host) else {
-            continue;
-        };
-        let named = |s: &Series| selector.metric.is_empty() || s.name.metric == selector.metric;
-        window.series.retain(named);
-        seen |= !window.series.is_empty();
-        let interval_ms = window.interval_ms;
-        let is_meant = |s: &Series| is_meant(&selector.matchers, &s.name, host);
-        found.extend(
-            window
-                .series
-                .into_iter()
-                .filter(|series| early || is_meant(series))
-                .map(|mut series| {
-                    series.name = with_host(series.name, host, by, selector.metric.is_empty());
-                    (series, interval_ms)
-                }),
-        );
-    }
-    if !seen && !selector.metric.is_empty() {
+    let agg = question.agg.or_else(by_default);
+    let cut = |agg| Cut::new(plan, question, agg, wanted != Wanted::All);
+    let selector = Arc::new(selector);
+    let chosen = is_sampled(&selector).then(|| chosen(Arc::clone(&selector), hosts.clone()));
+    let naming = Naming {
+        selector: Arc::clone(&selector),
+        hosts: hosts.clone(),
+        by: question.by.clone(),
+        is_chosen: chosen.is_some(),
+        seen: AtomicBool::new(false),
+    };
+    let shaping = Arc::new((naming, agg.map(cut)));
+    let of_host = Arc::clone(&shaping);
+    let shape: Shape = Arc::new(move |window| of_host.0.shaped(window, of_host.1.as_ref()));
+    let shaped = |windows: Vec<Window>| windows.into_iter().map(|w| shape(w)).collect();
+    let windows: Vec<Window> = match (chosen, wanted) {
+        (Some(chosen), Wanted::Newest) => shaped(store.latest(query, chosen).await?),
+        (Some(chosen), Wanted::Whole(agg)) => shaped(store.whole(query, chosen, agg).await?),
+        (chosen, _) => store.shaped_windows(query, chosen, shape).await?,
+    };
+    if !shaping.0.seen.load(Ordering::Relaxed) && !selector.metric.is_empty() {
         known(&selector.metric)?;
     }
-    Ok(found)
+    let flat = |windows: Vec<Window>| windows.into_iter().flat_map(|w| w.series).collect();
+    match &shaping.1 {
+        Some(cut) => Ok((cut.of_fleet(flat(windows)), agg)),
+        None if plan.aggregates => {
+            // Of which kind it is is known only now.
+            let Some(agg) = default_agg(&windows)? else {
+                return Ok((Vec::new(), None));
+            };
+            let cut = cut(agg);
+            let windows = windows.into_iter();
+            let steps = windows.flat_map(|w| cut.of_host(w.series, w.interval_ms));
+            Ok((cut.of_fleet(steps.collect()), Some(agg)))
+        }
+        None => Ok((flat(windows), None)),
+    }
+}
+
+/// Which series of a host's window are meant, and what they are called.
+struct Naming {
+    selector: Arc<Selector>,
+    hosts: HostNames,
+    by: Vec<String>,
+    /// Only what is meant was read.
+    is_chosen: bool,
+    /// There was a sample of the metric.
+    seen: AtomicBool,
+}
+
+impl Naming {
+    /// The series that are meant, each with its host as the label `host`, cut where it is known how.
+    fn shaped(&self, mut window: Window, cut: Option<&Cut>) -> Window {
+        let selector = &self.selector;
+        if !self.is_chosen {
+            derived::derive(&mut window, &selector.metric);
+        }
+        let mut series = std::mem::take(&mut window.series);
+        let Some(host) = self.hosts.named(&window.host) else {
+            return window;
+        };
+        series.retain(|s| selector.metric.is_empty() || s.name.metric == selector.metric);
+        if !series.is_empty() {
+            self.seen.store(true, Ordering::Relaxed);
+        }
+        series.retain(|s| self.is_chosen || is_meant(&selector.matchers, &s.name, host));
+        for one in &mut series {
+            let name = std::mem::replace(&mut one.name, SeriesName::new("", &[]));
+            one.name = with_host(name, host, &self.by, selector.metric.is_empty());
+        }
+        window.series = match cut {
+            Some(cut) => cut.of_host(series, window.interval_ms),
+            None => series,
+        };
+        window
+    }
 }
 
 /// Which samples of a series a question needs.
@@ -392,17 +431,6 @@ enum Wanted {
     Newest,
     /// One for all of them.
     Whole(Agg),
-}
-
-impl Wanted {
-    /// What is left to do of an aggregation with the samples that come.
-    fn left_of(self, agg: Agg) -> Agg {
-        match (self, agg) {
-            // Counted already.
-            (Wanted::Whole(_), Agg::Count) => Agg::Sum,
-            _ => agg,
-        }
-    }
 }
 
 fn wanted(plan: &Plan, question: &SampleQuestion) -> Wanted {
@@ -494,77 +522,6 @@ fn known(metric: &str) -> Result<(), AnswerError> {
     }))
 }
 
-/// What an aggregation means in time and then across the series of a group. Means, extremes and
-/// quantiles are over all samples; everything else adds up: the sum of a group's rates, counts,
-/// newest values, and of its mean values (adding one gauge's samples up means nothing).
-fn in_time_and_across(agg: Agg, kind: Kind) -> (Agg, Agg) {
-    match agg {
-        Agg::Sum if kind == Kind::Gauge => (Agg::Avg, Agg::Sum),
-        Agg::Sum | Agg::Count | Agg::Last => (agg, Agg::Sum),
-        Agg::Rate | Agg::Increase | Agg::Delta | Agg::Deriv => (agg, Agg::Sum),
-        Agg::Avg | Agg::Min | Agg::Max | Agg::P50 | Agg::P95 | Agg::P99 => (agg, agg),
-    }
-}
-
-fn aggregate(
-    found: Vec<(Series, i64)>,
-    plan: &Plan,
-    question: &SampleQuestion,
-    agg: Agg,
-) -> Vec<Series> {
-    let by = &question.by;
-    let cut = |(series, interval_ms): &(Series, i64)| match question.ahead_ms {
-        Some(ahead_ms) => series.ahead(plan.grid, ahead_ms, *interval_ms),
-        None => series.resample(plan.grid, agg, *interval_ms),
-    };
-    let mut series: Vec<Series> = match (by.as_slice(), question.ahead_ms) {
-        ([], _) => found.iter().map(cut).collect(),
-        (_, Some(_)) => {
-            let lines: Vec<Series> = found.iter().map(cut).collect();
-            let by: Vec<&str> = by.iter().map(String::as_str).collect();
-            combine(&lines, &by, agg)
-        }
-        _ => grouped(&found, plan.grid, by, agg),
-    };
-    series.retain(|s| !s.times_ms.is_empty());
-    if plan.whole {
-        for one in &mut series {
-            one.times_ms.fill(plan.grid.from_ms);
-        }
-    }
-    series
-}
-
-fn grouped(found: &[(Series, i64)], grid: Grid, by: &[String], agg: Agg) -> Vec<Series> {
-    let kind = found.first().map_or(Kind::Gauge, |(series, _)| series.kind);
-    let (in_time, across) = in_time_and_across(agg, kind);
-    let quantile = matches!(agg, Agg::P50 | Agg::P95 | Agg::P99);
-    let cut: Vec<Series> = found
-        .iter()
-        .map(|(series, interval_ms)| match quantile {
-            // A quantile of quantiles is no quantile.
-            true => pooled(series, grid, *interval_ms),
-            false => series.resample(grid, in_time, *interval_ms),
-        })
-        .collect();
-    let by: Vec<&str> = by.iter().map(String::as_str).collect();
-    combine(&cut, &by, across)
-}
-
-/// Every sample (of a counter: every rate between neighbours) under the start of its step.
-fn pooled(series: &Series, grid: Grid, interval_ms: i64) -> Series {
-    let (times_ms, values) = match series.kind {
-        Kind::Counter => series.rates(grid, interval_ms),
-        Kind::Gauge => (series.times_ms.clone(), series.values.clone()),
-    };
-    Series {
-        name: series.name.clone(),
-        kind: Kind::Gauge,
-        times_ms: grid.steps_of(&times_ms),
-        values,
-    }
-}
-
 fn unit(metric: &str, agg: Option<Agg>, ahead: bool) -> String {
     let Some(metric) = Metric::by_name(metric) else {
         return String::new();
@@ -639,37 +596,6 @@ mod tests {
                 [format!("  {text}"), format!("  {mark}")],
                 "{told}"
             );
-        }
-    }
-
-    #[test]
-    fn times_and_sums_across_a_group_are_what_they_say() {
-        let series = |device: &str, values: &[f64]| {
-            let times_ms = (0..values.len() as i64).map(|n| n * 10_000).collect();
-            let series = Series {
-                name: SeriesName::new("g", &[("device", device)]),
-                kind: Kind::Gauge,
-                times_ms,
-                values: values.to_vec(),
-            };
-            (series, 10_000)
-        };
-        let found = [series("a", &[1.0, 3.0]), series("b", &[10.0, 20.0])];
-        let grid = Grid {
-            from_ms: 0,
-            to_ms: 20_000,
-            step_ms: 60_000,
-        };
-        for (agg, value) in [
-            (Agg::Sum, 17.0),
-            (Agg::Avg, 8.5),
-            (Agg::Max, 20.0),
-            (Agg::Count, 4.0),
-            (Agg::Last, 23.0),
-            (Agg::P50, 6.5),
-        ] {
-            let groups = grouped(&found, grid, &[], agg);
-            assert_eq!(groups[0].values, [value], "{agg}");
         }
     }
 

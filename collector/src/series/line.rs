@@ -14,42 +14,61 @@ pub(super) struct Line {
     pub(super) a_second: f64,
 }
 
-/// Two sums over `0..n`, in lanes: an addition that waits for the one before takes four times as long.
-fn sums(n: usize, of: impl Fn(usize) -> [f64; 2]) -> [f64; 2] {
-    const LANES: usize = 8;
-    let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+/// Three sums over `0..n`, in lanes: an addition that waits for the one before takes four times as
+/// long.
+fn sums(n: usize, of: impl Fn(usize) -> [f64; 3]) -> [f64; 3] {
+    const LANES: usize = 4;
+    let (mut first, mut second, mut third) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
     let whole = n - n % LANES;
     for begin in (0..whole).step_by(LANES) {
         for lane in 0..LANES {
-            let [a, b] = of(begin + lane);
+            let [a, b, c] = of(begin + lane);
             first[lane] += a;
             second[lane] += b;
+            third[lane] += c;
         }
     }
     for at in whole..n {
-        let [a, b] = of(at);
+        let [a, b, c] = of(at);
         first[0] += a;
         second[0] += b;
+        third[0] += c;
     }
-    [first.iter().sum(), second.iter().sum()]
+    [first, second, third].map(|sums| sums.iter().sum())
+}
+
+/// The mean distance of ascending times from the first.
+fn middle(times_ms: &[i64]) -> f64 {
+    let (Some(first_ms), Some(last_ms)) = (times_ms.first(), times_ms.last()) else {
+        return 0.0;
+    };
+    let n = times_ms.len();
+    let away = |time_ms: &i64| time_ms.wrapping_sub(*first_ms);
+    let largest = last_ms.checked_sub(*first_ms);
+    let sum = match largest.and_then(|span_ms| span_ms.checked_mul(n as i64)) {
+        // Whole numbers are added several at a time, and exactly.
+        Some(_) => times_ms.iter().map(away).sum::<i64>() as f64,
+        None => times_ms.iter().map(|t| *t as f64 - *first_ms as f64).sum(),
+    };
+    sum / n as f64
 }
 
 impl Line {
-    /// Through these samples; `None` of fewer than two moments.
+    /// Through these samples, whose times ascend; `None` of fewer than two moments.
     fn through(times_ms: &[i64], values: &[f64]) -> Option<Line> {
         let (first_ms, first) = (*times_ms.first()?, *values.first()?);
-        // From the first one: what is left is small, and keeps its digits.
-        let x = |at: usize| (times_ms[at] - first_ms) as f64;
-        let y = |at: usize| values[at] - first;
         let n = times_ms.len().min(values.len());
-        let [middle, above] = sums(n, |at| [x(at), y(at)]).map(|sum| sum / n as f64);
-        let [over, under] = sums(n, |at| {
-            let aside = x(at) - middle;
-            [aside * (y(at) - above), aside * aside]
+        let middle = middle(&times_ms[..n]);
+        // From the first one: what is left is small, and keeps its digits. The distances from the
+        // middle come to nothing together, so the values need not be taken from their mean.
+        let [above, over, under] = sums(n, |at| {
+            let aside = times_ms[at].wrapping_sub(first_ms) as f64 - middle;
+            let rise = values[at] - first;
+            [rise, aside * rise, aside * aside]
         });
         (under > 0.0).then(|| Line {
             at_ms: first_ms as f64 + middle,
-            level: first + above,
+            level: first + above / n as f64,
             a_second: over / under * 1000.0,
         })
     }

@@ -70,8 +70,8 @@ pub use register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEven
 pub use types::{
     AggregateQuery, Aggregated, Append, Appended, Census, CensusRow, Chosen, Class, Dropped,
     GapRecord, Greeting, HostEdit, HostFacts, HostName, HostRecord, Keeping, NotesAsked, NotesHeld,
-    PROCESSES_KEPT_MS, Read, RollupDifference, RollupsChecked, RowsRead, SeriesId, StoreFacts,
-    StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written,
+    PROCESSES_KEPT_MS, Read, RollupDifference, RollupsChecked, RowsRead, SeriesId, Shape,
+    StoreFacts, StoreOptions, Tier, Under, WatchSpan, WindowQuery, Written, own_names,
 };
 
 use crate::series::presence::Run;

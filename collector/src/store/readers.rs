@@ -91,6 +91,18 @@ impl Readers {
         outcome.map_err(|e| io(doing, std::io::Error::other(e)))?
     }
 
+    /// Runs a short `read` where it is asked for: waking a thread that may block costs more than
+    /// reading a few blocks.
+    pub(super) async fn here<T>(
+        &self,
+        doing: &'static str,
+        read: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let closed = || StoreError::Conflict("the store is closed".into());
+        let _turn = self.turns.acquire().await.map_err(|_| closed())?;
+        self.run(doing, read)
+    }
+
     /// Runs `read` inside one transaction: everything it reads is of one moment.
     pub(super) async fn snapshot<T: Send + 'static>(
         self: &Arc<Self>,

@@ -9,7 +9,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 use hostwell_proto::metric::Family;
 use serde::{Deserialize, Serialize};
 
-use crate::series::{Agg, Grid, Series, SeriesName};
+use crate::series::{Agg, Grid, Series, SeriesName, Window};
 
 /// How a store is opened for writing.
 #[derive(Clone, Debug)]
@@ -357,8 +357,22 @@ pub struct WindowQuery {
 /// Whether a series of a host, given by the host's name and its own, is meant.
 pub type Chosen = Arc<dyn Fn(&str, &SeriesName) -> bool + Send + Sync>;
 
+/// What is made of a host's window as soon as it is read: so a fleet's samples need not all be held
+/// until the last of them is there.
+pub type Shape = Arc<dyn Fn(Window) -> Window + Send + Sync>;
+
+/// Nothing is made of it.
+pub(super) fn as_it_is() -> Shape {
+    Arc::new(|window| window)
+}
+
 /// Under which name a series of a host counts; `None`: it is not meant.
 pub type Under = Arc<dyn Fn(&str, &SeriesName) -> Option<SeriesName> + Send + Sync>;
+
+/// Every series under its own name: for one host.
+pub fn own_names() -> Under {
+    Arc::new(|_: &str, name: &SeriesName| Some(name.clone()))
+}
 
 /// A coarse question: one number a step instead of samples.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 use super::*;
 use crate::answer::{Answer, Body, Question, Setup, answer};
 use crate::series::Kind;
+use crate::series::SeriesName;
 use crate::store::{Append, Greeting, HostFacts, StoreOptions};
 
 const START: i64 = 20_833 * DAY_MS;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::super::error::Fault;
-use super::super::types::WindowQuery;
+use super::super::types::{WindowQuery, as_it_is};
 use super::aggregate::{day_of, unrolled};
 use super::checksum::verified;
 use super::rollup::payload::{self, Key};
@@ -49,7 +49,8 @@ pub(in crate::store) fn read(
                 samples_max,
             };
             let room = Room::new(samples_max);
-            for window in window::read(from, vec![ask.clone()], (&query, None), &room)? {
+            for window in window::read(from, vec![ask.clone()], (&query, None, &as_it_is()), &room)?
+            {
                 found.extend(runs(&union_times_ms(&window.series), ask.interval_ms));
             }
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rusqlite::{Connection, Transaction};
 
 use super::super::error::{Fault, StoreError};
-use super::super::types::{Chosen, WindowQuery};
+use super::super::types::{Chosen, Shape, WindowQuery};
 use super::head::{Entry, Head};
 use super::names::Names;
 use super::parcel::{Opener, Parcel};
@@ -224,11 +224,12 @@ pub(super) fn begin<'a>(
     Ok((from.conn.unchecked_transaction()?, recent))
 }
 
-/// One window for each ask, in the same order, with the series that are `chosen`.
+/// One window for each ask, in the same order, with the series that are `chosen`, as `shape` leaves
+/// it.
 pub(in crate::store) fn read(
     from: Source<'_>,
     asks: Vec<Ask>,
-    (query, chosen): (&WindowQuery, Option<&Chosen>),
+    (query, chosen, shape): (&WindowQuery, Option<&Chosen>, &Shape),
     room: &Room,
 ) -> Result<Vec<Window>, Fault> {
     let (moment, recent) = begin(from, &asks, (query.from_ms, query.to_ms))?;
@@ -236,7 +237,7 @@ pub(in crate::store) fn read(
     let mut windows = Vec::with_capacity(asks.len());
     for ask in asks {
         let parts = parts(&moment, from.names, (&ask, query, chosen), &recent)?;
-        windows.push(of_parts(&moment, ask, parts, (query, room, &none))?);
+        windows.push(shape(of_parts(&moment, ask, parts, (query, room, &none))?));
     }
     moment.finish()?;
     Ok(windows)

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{Connection, params};
 
 use super::super::super::error::{Fault, StoreError};
-use super::super::super::types::{Read, RowsRead, WindowQuery};
+use super::super::super::types::{Read, RowsRead, WindowQuery, as_it_is};
 use super::super::checksum::verified;
 use super::super::head::Head;
 use super::super::rollup::payload::{self, Key};
@@ -205,7 +205,8 @@ pub(super) fn from_samples(
     let room = Room::new(ask.samples_max);
     // What something is derived from comes under no name of its own.
     let chosen = query.chosen().filter(|_| inputs.is_empty());
-    let read = window::read(from, vec![host.ask.clone()], (&ask, chosen.as_ref()), &room)?;
+    let how = (&ask, chosen.as_ref(), &as_it_is());
+    let read = window::read(from, vec![host.ask.clone()], how, &room)?;
     for mut window in read {
         into.read.samples += window
             .series

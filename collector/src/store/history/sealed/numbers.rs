@@ -189,10 +189,14 @@ pub(in crate::store) fn read(bytes: &[u8], count: usize) -> Result<Vec<i64>, Fau
         _ => cursor.unsigned()? as i64,
     };
     let mut numbers = match form & 7 {
-        SAME => vec![cursor.signed()?; count],
+        SAME => {
+            let mut numbers = roomy(count);
+            numbers.resize(count, cursor.signed()?);
+            numbers
+        }
         VARINTS => {
             // Each takes a byte at least: the input bounds the allocation.
-            let mut numbers = Vec::with_capacity(count.min(bytes.len()));
+            let mut numbers = roomy(count.min(bytes.len()));
             for _ in 0..count {
                 numbers.push(cursor.signed()?);
             }
@@ -219,12 +223,22 @@ pub(in crate::store) fn read(bytes: &[u8], count: usize) -> Result<Vec<i64>, Fau
     Ok(numbers)
 }
 
+/// Whoever adds differences up puts as many numbers more to a row.
+const HEADS_MAX: usize = 2;
+
+/// Room for a row and what is put to it, so that it is not copied for that.
+fn roomy<T>(count: usize) -> Vec<T> {
+    Vec::with_capacity(count + HEADS_MAX)
+}
+
 fn widen<T: Copy + Into<i64>>(numbers: &[T]) -> Vec<i64> {
-    numbers.iter().map(|n| (*n).into()).collect()
+    let mut wide = roomy(numbers.len());
+    wide.extend(numbers.iter().map(|n| (*n).into()));
+    wide
 }
 
 fn read_runs(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<i64>, Fault> {
-    let mut numbers = Vec::with_capacity(count);
+    let mut numbers = roomy(count);
     while numbers.len() < count {
         let number = cursor.signed()?;
         let times = cursor.count(count - numbers.len())?;
@@ -241,7 +255,8 @@ fn unpack<T: Number + Default>(bytes: &[u8], count: usize) -> Result<Vec<T>, Fau
     let (file, _) = FileDecompressor::new(PCO_VERSION.as_slice()).map_err(damaged)?;
     let (mut chunk, rest) = file.chunk_decompressor::<T, _>(bytes).map_err(damaged)?;
     let mut page = chunk.page_decompressor(rest, count).map_err(damaged)?;
-    let mut numbers = vec![T::default(); count];
+    let mut numbers = roomy(count);
+    numbers.resize(count, T::default());
     let progress = page.read(&mut numbers).map_err(damaged)?;
     if progress.n_processed != count || !page.into_src().is_empty() {
         return Err(Fault::damaged(

@@ -2,9 +2,18 @@
 
 /// Differences of neighbours, taken `order` times: each time one number fewer.
 pub(in crate::store) fn differences(numbers: &[i64], order: usize) -> Vec<i64> {
-    let mut row = numbers.to_vec();
-    for _ in 0..order {
-        row = row.windows(2).map(|w| w[1].wrapping_sub(w[0])).collect();
+    if order == 0 {
+        return numbers.to_vec();
+    }
+    let mut row: Vec<i64> = numbers
+        .windows(2)
+        .map(|w| w[1].wrapping_sub(w[0]))
+        .collect();
+    for _ in 1..order {
+        for at in 1..row.len() {
+            row[at - 1] = row[at].wrapping_sub(row[at - 1]);
+        }
+        row.pop();
     }
     row
 }
@@ -13,12 +22,13 @@ pub(in crate::store) fn differences(numbers: &[i64], order: usize) -> Vec<i64> {
 /// number, the first difference, and so on.
 pub(in crate::store) fn sums(heads: &[i64], mut row: Vec<i64>) -> Vec<i64> {
     for head in heads.iter().rev() {
-        let mut last = *head;
-        row.insert(0, last);
-        for number in &mut row[1..] {
-            last = last.wrapping_add(*number);
-            *number = last;
+        let mut next = *head;
+        for number in &mut row {
+            let here = next;
+            next = next.wrapping_add(*number);
+            *number = here;
         }
+        row.push(next);
     }
     row
 }
