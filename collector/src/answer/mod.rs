@@ -13,12 +13,14 @@ mod hosts;
 mod levels;
 #[cfg(test)]
 mod long;
+mod overview;
 mod presence;
 mod query;
 pub mod range;
 mod report;
 mod risk;
 mod risks;
+mod shelf;
 mod suspects;
 
 use std::path::PathBuf;
@@ -55,6 +57,8 @@ pub struct Setup {
     pub certificate: Option<Certificate>,
     /// What was made of a large fleet lately.
     pub(crate) board: Arc<hosts::Board>,
+    /// The overview as it was written last.
+    pub(crate) overview: Arc<overview::Overview>,
 }
 
 /// The certificate a collector has served with since it started.
@@ -109,6 +113,13 @@ pub enum Question {
         /// The change.
         edit: HostEdit,
     },
+}
+
+impl Question {
+    /// Whether it changes what other answers say.
+    fn changes(&self) -> bool {
+        matches!(self, Question::EditHost { .. } | Question::EditRisks(_))
+    }
 }
 
 /// An answer, and the moment it is true for.
@@ -223,6 +234,7 @@ pub async fn answer(
     question: Question,
     now_ms: i64,
 ) -> Result<Answer, AnswerError> {
+    let changes = question.changes();
     let body = match question {
         Question::Hosts {} => Body::Hosts {
             hosts: hosts::hosts(store, setup, now_ms).await?,
@@ -256,10 +268,26 @@ pub async fn answer(
             host: Box::new(store.edit_host(&name, edit, now_ms).await?),
         },
     };
+    if changes {
+        setup.overview.clear();
+    }
     Ok(Answer::new(body, now_ms))
 }
 
-/// Answers a question that came as JSON, with JSON in UTF-8.
+async fn written(
+    store: &Store,
+    setup: &Setup,
+    question: Question,
+    now_ms: i64,
+) -> Result<Vec<u8>, AnswerError> {
+    let answer = answer(store, setup, question, now_ms).await?;
+    let mut json = Vec::with_capacity(answer.body.room());
+    serde_json::to_writer(&mut json, &answer).map_err(AnswerError::Encode)?;
+    Ok(json)
+}
+
+/// Answers a question that came as JSON, with JSON in UTF-8. The overview of a large fleet may be of
+/// a few seconds ago, and says so.
 ///
 /// # Errors
 /// As [`answer`], and [`AnswerError::Asked`] when the JSON is no question this program knows.
@@ -268,17 +296,17 @@ pub async fn answer_json(
     setup: &Setup,
     question_json: &str,
     now_ms: i64,
-) -> Result<Vec<u8>, AnswerError> {
+) -> Result<Arc<Vec<u8>>, AnswerError> {
     let question = serde_json::from_str(question_json).map_err(|e| {
         AnswerError::Asked(format!(
             "this collector ({}) does not know such a question: {e}",
             env!("CARGO_PKG_VERSION")
         ))
     })?;
-    let answer = answer(store, setup, question, now_ms).await?;
-    let mut json = Vec::with_capacity(answer.body.room());
-    serde_json::to_writer(&mut json, &answer).map_err(AnswerError::Encode)?;
-    Ok(json)
+    match question {
+        Question::Hosts {} => overview::overview(store, setup, now_ms).await,
+        other => Ok(Arc::new(written(store, setup, other, now_ms).await?)),
+    }
 }
 
 /// The moment a file at rest speaks for: when its collector last beat or received anything, or

@@ -115,7 +115,7 @@ impl Operator for Desk {
         };
         let parts = match answer.len() {
             // Nearly every answer: not copied.
-            0..=CHUNK_BYTES => vec![answer],
+            0..=CHUNK_BYTES => vec![Arc::unwrap_or_clone(answer)],
             _ => answer.chunks(CHUNK_BYTES).map(<[u8]>::to_vec).collect(),
         };
         let chunks = parts.into_iter().map(|data| Ok(Chunk { data }));

@@ -5,22 +5,21 @@
 //! made quickly, and a host's state and age, are always of the moment.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{HOSTS_AT_ONCE, IndicatorLine, Moment, current};
 use crate::answer::AnswerError;
+use crate::answer::shelf::{Shelf, Shown, Worth};
 use crate::store::{HostRecord, Store};
 
-/// What is made faster than this is not kept.
-const QUICK: Duration = Duration::from_millis(100);
-/// Making the indicators takes at most one part in so many of the time.
-const SHARE: u32 = 20;
+const WORTH: Worth = Worth {
+    quick: Duration::from_millis(100),
+    share: 20,
+    age_max: Duration::from_secs(60),
+};
 /// In the background it rests for so many times what it worked, so that nobody waits for it.
 const RESTS: u32 = 3;
-/// Older indicators than this are not shown.
-const AGE_MAX: Duration = Duration::from_secs(60);
-
 /// Indicators by the hosts' ids.
 type Standing = HashMap<String, Arc<[IndicatorLine]>>;
 
@@ -38,77 +37,24 @@ impl Shared {
     }
 }
 
-/// What was made last.
-#[derive(Debug)]
-struct Kept {
-    /// The moment it is for, collector's clock.
-    at_ms: i64,
-    /// How long it is shown.
-    shown: Duration,
-    standing: Arc<Standing>,
-    /// Somebody makes it anew.
-    renewed: bool,
-}
-
-impl Kept {
-    /// How old it is at a moment; none before it.
-    fn age(&self, now_ms: i64) -> Option<Duration> {
-        let age_ms = u64::try_from(now_ms - self.at_ms).ok()?;
-        Some(Duration::from_millis(age_ms))
-    }
-}
-
 /// The board.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Board {
-    kept: Mutex<Option<Kept>>,
+    kept: Shelf<Standing>,
     /// Held by the one who makes it while others, who find nothing, wait.
     making: tokio::sync::Mutex<()>,
 }
 
-/// What is to be done about a board.
-enum Shown {
-    /// It is good enough.
-    Fresh(Arc<Standing>),
-    /// It is shown once more, and whoever asked has it made anew.
-    Old(Arc<Standing>),
-    Nothing,
+impl Default for Board {
+    fn default() -> Board {
+        Board {
+            kept: Shelf::new(WORTH),
+            making: tokio::sync::Mutex::default(),
+        }
+    }
 }
 
 impl Board {
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
-        // Every change is one step.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn shown(&self, now_ms: i64) -> Shown {
-        let mut kept = self.kept();
-        let Some(kept) = kept.as_mut() else {
-            return Shown::Nothing;
-        };
-        let standing = Arc::clone(&kept.standing);
-        match kept.age(now_ms) {
-            Some(age) if age <= kept.shown => Shown::Fresh(standing),
-            Some(age) if age > AGE_MAX => Shown::Nothing,
-            Some(_) if kept.renewed => Shown::Fresh(standing),
-            Some(_) => {
-                kept.renewed = true;
-                Shown::Old(standing)
-            }
-            None => Shown::Nothing,
-        }
-    }
-
-    fn keep(&self, at_ms: i64, took: Duration, standing: &Arc<Standing>) {
-        *self.kept() = (took >= QUICK).then(|| Kept {
-            at_ms,
-            // Half of its age is left to make it anew.
-            shown: (took * SHARE).min(AGE_MAX / 2),
-            standing: Arc::clone(standing),
-            renewed: false,
-        });
-    }
-
     /// Makes the indicators of all hosts and keeps them, resting for so many times what it worked.
     async fn make(
         &self,
@@ -116,6 +62,7 @@ impl Board {
         hosts: &[&HostRecord],
         (moment, rests): (Moment, u32),
     ) -> Result<Arc<Standing>, AnswerError> {
+        let begun_making = self.kept.begin();
         let (mut standing, mut worked) = (Standing::new(), Duration::ZERO);
         for some in hosts.chunks(HOSTS_AT_ONCE) {
             let begun = Instant::now();
@@ -126,7 +73,8 @@ impl Board {
             }
         }
         let standing = Arc::new(standing);
-        self.keep(moment.now_ms, worked, &standing);
+        self.kept
+            .keep(begun_making, (moment.now_ms, worked), &standing);
         Ok(standing)
     }
 
@@ -138,7 +86,7 @@ impl Board {
         moment: Moment,
     ) -> Result<Arc<Standing>, AnswerError> {
         let _one_at_a_time = self.making.lock().await;
-        match self.shown(moment.now_ms) {
+        match self.kept.shown(moment.now_ms) {
             Shown::Fresh(standing) => Ok(standing),
             Shown::Old(_) | Shown::Nothing => self.make(store, hosts, (moment, 0)).await,
         }
@@ -154,7 +102,7 @@ impl Board {
         hosts: &[&HostRecord],
         moment: Moment,
     ) -> Result<Shared, AnswerError> {
-        let kept = match self.shown(moment.now_ms) {
+        let kept = match self.kept.shown(moment.now_ms) {
             Shown::Fresh(standing) => standing,
             Shown::Nothing => self.wait_or_make(store, hosts, moment).await?,
             Shown::Old(standing) => {
@@ -164,7 +112,7 @@ impl Board {
                     let hosts: Vec<&HostRecord> = hosts.iter().collect();
                     if let Err(error) = board.make(&store, &hosts, (moment, RESTS)).await {
                         tracing::warn!(%error, "make the indicators of all hosts");
-                        *board.kept() = None;
+                        board.kept.clear();
                     }
                 });
                 standing
@@ -194,45 +142,12 @@ async fn of(store: &Store, hosts: &[&HostRecord], moment: Moment) -> Result<Stan
 mod tests {
     use super::*;
 
-    fn board(took_ms: u64) -> Board {
-        let board = Board::default();
-        board.keep(1_000_000, Duration::from_millis(took_ms), &Arc::default());
-        board
-    }
-
-    fn shown(board: &Board, after_ms: i64) -> &'static str {
-        match board.shown(1_000_000 + after_ms) {
-            Shown::Fresh(_) => "as it is",
-            Shown::Old(_) => "once more",
-            Shown::Nothing => "not",
-        }
-    }
-
-    #[test]
-    fn what_is_made_quickly_is_made_each_time() {
-        assert_eq!(shown(&board(99), 0), "not");
-    }
-
-    #[test]
-    fn what_took_long_is_shown_for_a_while_and_made_anew_by_one_who_asks() {
-        let board = board(500);
-        assert_eq!(shown(&board, 10_000), "as it is");
-        assert_eq!(shown(&board, 10_001), "once more");
-        assert_eq!(shown(&board, 10_002), "as it is", "somebody is making it");
-        assert_eq!(shown(&board, 60_001), "not", "too old");
-        assert_eq!(shown(&board, -1), "not", "the clock was turned back");
-    }
-
-    #[test]
-    fn what_takes_very_long_is_made_anew_before_it_is_too_old() {
-        let board = board(10_000);
-        assert_eq!(shown(&board, 30_000), "as it is");
-        assert_eq!(shown(&board, 30_001), "once more");
-    }
-
     #[tokio::test]
     async fn those_who_find_nothing_wait_for_one_who_makes_it() {
-        let (board, folder) = (board(500), tempfile::tempdir().unwrap());
+        let (board, folder) = (Board::default(), tempfile::tempdir().unwrap());
+        let (took, before) = (Duration::from_millis(500), Arc::default());
+        let begun = board.kept.begin();
+        board.kept.keep(begun, (1_000_000, took), &before);
         let store = Store::open(crate::store::StoreOptions {
             path: folder.path().join("hostwell.db"),
             retention_ms: i64::MAX / 4,
@@ -245,7 +160,6 @@ mod tests {
             watching_since_ms: None,
             silence: crate::rules::host_down::Levels::default(),
         };
-        let before = Arc::clone(&board.kept().as_ref().unwrap().standing);
         let found = board.wait_or_make(&store, &[], moment).await.unwrap();
         assert!(Arc::ptr_eq(&found, &before), "made twice");
     }
