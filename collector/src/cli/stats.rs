@@ -11,23 +11,45 @@ use super::at_rest::FileArgs;
 use super::console::Console;
 use super::output::{self, Format, OutputArgs, Records};
 use super::table::{Align, Table};
+use super::time::DAY_MS;
 use super::words::moment;
-use crate::answer::SCHEMA_VERSION;
 use crate::answer::range::{format_ms, rfc3339};
-use crate::store::{Census, CensusRow, Dropped, NotesHeld};
+use crate::answer::{SCHEMA_VERSION, last_beat_ms};
+use crate::store::{BUDGET_MS, Census, CensusRow, Dropped, Noise, NotesHeld};
 use crate::words;
 
-/// Show what takes how much room: bytes and samples of each family and tier
+/// Show what takes how much room, and which hosts people are told of too often
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hostwell stats
-  hostwell stats --db hostwell.db -o json")]
+  hostwell stats --db hostwell.db -o json
+  hostwell stats --alert-budget 5      hosts that more than 5 messages were about in 7 days")]
 pub(super) struct StatsArgs {
+    /// How many messages about one host are all right in 7 days
+    #[arg(long, value_name = "COUNT", default_value_t = ALERTS_MAX)]
+    alert_budget: u64,
     #[command(flatten)]
     file: FileArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// More messages about a host in a week than this, and people stop reading them.
+const ALERTS_MAX: u64 = 2;
+/// So many hosts are named in the table.
+const NAMED_MAX: usize = 10;
+
+/// How often hosts were the reason for a message.
+#[derive(Debug, Serialize)]
+struct Alerts {
+    days: i64,
+    /// What each host may cause in that time.
+    budget: u64,
+    /// How many hosts caused more.
+    over: usize,
+    /// Those that caused any, most first.
+    hosts: Vec<Noise>,
 }
 
 /// What was measured.
@@ -52,6 +74,8 @@ struct Stats {
     processes: NotesHeld,
     /// What the disk budget took before its age.
     dropped: Vec<Dropped>,
+    /// Notifications.
+    alerts: Alerts,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,8 +101,12 @@ fn tier(row: &CensusRow) -> String {
 
 /// Asks and prints.
 pub(super) async fn run(args: StatsArgs, console: &mut Console) -> anyhow::Result<Exit> {
-    let census = args.file.read().await?.census().await?;
-    let stats = stats(args.file.path(), &census);
+    let store = args.file.read().await?;
+    let census = store.census().await?;
+    // The moment that the file speaks for: nothing was told after it.
+    let now_ms = last_beat_ms(&store, 0).await?;
+    let alerts = alerts(store.noise(now_ms).await?, args.alert_budget);
+    let stats = stats(args.file.path(), &census, alerts);
     match args.output.output {
         Format::Table => table(&stats, &census, console)?,
         Format::Json => output::json(console, &stats)?,
@@ -88,7 +116,16 @@ pub(super) async fn run(args: StatsArgs, console: &mut Console) -> anyhow::Resul
     Ok(Exit::Fine)
 }
 
-fn stats(file: PathBuf, census: &Census) -> Stats {
+fn alerts(hosts: Vec<Noise>, budget: u64) -> Alerts {
+    Alerts {
+        days: BUDGET_MS / DAY_MS,
+        budget,
+        over: hosts.iter().filter(|host| host.messages > budget).count(),
+        hosts,
+    }
+}
+
+fn stats(file: PathBuf, census: &Census, alerts: Alerts) -> Stats {
     let raw = || census.rows.iter().filter(|row| row.tier_ms.is_none());
     let samples = raw().map(|row| row.samples).sum();
     let used = census.file_bytes + census.log_bytes - census.free_bytes.min(census.file_bytes);
@@ -119,6 +156,7 @@ fn stats(file: PathBuf, census: &Census) -> Stats {
         parts: parts.collect(),
         processes: census.processes.clone(),
         dropped: census.dropped.clone(),
+        alerts,
     }
 }
 
@@ -157,6 +195,7 @@ fn table(stats: &Stats, census: &Census, console: &mut Console) -> io::Result<()
         ))?;
     }
     noted(&census.processes, console)?;
+    told(&stats.alerts, console)?;
     if census.rows.is_empty() {
         return Ok(());
     }
@@ -199,6 +238,33 @@ fn noted(held: &NotesHeld, console: &mut Console) -> io::Result<()> {
         format_ms(oldest_ms),
         format_ms(newest_ms)
     ))
+}
+
+/// How often hosts were the reason for a message.
+fn told(alerts: &Alerts, console: &mut Console) -> io::Result<()> {
+    if alerts.hosts.is_empty() {
+        return Ok(());
+    }
+    let (days, budget) = (alerts.days, alerts.budget);
+    console.line(&match alerts.over {
+        0 => format!(
+            "people were told of {} hosts in {days} days, of each at most {budget} times",
+            alerts.hosts.len()
+        ),
+        over => format!(
+            "people were told of {} hosts in {days} days, of {over} more often than {budget} times:",
+            alerts.hosts.len()
+        ),
+    })?;
+    let noisy = alerts.hosts.iter().take(alerts.over.min(NAMED_MAX));
+    for host in noisy {
+        let name = super::text::clean(&host.host);
+        console.line(&format!("  {name}: {} messages", host.messages))?;
+    }
+    match alerts.over.saturating_sub(NAMED_MAX) {
+        0 => Ok(()),
+        more => console.line(&format!("  and {more} more hosts (-o json lists all)")),
+    }
 }
 
 fn records(census: &Census) -> Records {

@@ -66,6 +66,10 @@ pub(super) fn decide<'a>(
                 Some(before) if !firing => before.fired_ms,
                 _ => now_ms,
             },
+            fired: match firing {
+                true => Told::fired_until(before, now_ms),
+                false => Told::counted(before, now_ms),
+            },
             labels: before.map(|b| b.labels.clone()).unwrap_or_default(),
             silenced: before.is_some_and(|b| b.silenced && firing),
         };

@@ -64,7 +64,7 @@ use hostwell_proto::id::{HostId, SpoolId};
 
 pub use appender::{Appender, Done};
 pub use error::StoreError;
-pub use outbox::{Delivery, Letter, Outcome, TargetState, Telling, Told};
+pub use outbox::{BUDGET_MS, Delivery, Letter, Noise, Outcome, TargetState, Telling, Told};
 pub use pulse::Pulse;
 pub use register::{Care, ClosedByHand, Deed, Entry, Happened, RiskEdit, RiskEvent};
 pub use types::{

@@ -11,6 +11,11 @@ use super::registry::outbox;
 use super::{Entry, Store};
 use crate::rules::Severity;
 
+/// Over so long it is counted how often a host was the reason that somebody was told.
+pub const BUDGET_MS: i64 = 7 * 86_400_000;
+/// So many moments are kept of one finding: more than one an hour.
+const FIRED_MAX: usize = 200;
+
 /// What a target was last told of a finding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Told {
@@ -22,12 +27,43 @@ pub struct Told {
     pub at_ms: i64,
     /// When it was last told that it is open.
     pub fired_ms: i64,
+    /// When it was told that it is open, in the last [`BUDGET_MS`], oldest first: also that it is worse,
+    /// and still open. Of very many the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fired: Vec<i64>,
     /// Under which labels, where the target knows it by labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The target says that somebody there silenced it.
     #[serde(default)]
     pub silenced: bool,
+}
+
+impl Told {
+    /// The moments before `now_ms` that still count, and it.
+    pub fn fired_until(before: Option<&Told>, now_ms: i64) -> Vec<i64> {
+        let mut fired = Told::counted(before, now_ms);
+        fired.push(now_ms);
+        let old = fired.len().saturating_sub(FIRED_MAX);
+        fired.drain(..old);
+        fired
+    }
+
+    /// The moments that still count.
+    pub fn counted(before: Option<&Told>, now_ms: i64) -> Vec<i64> {
+        let all = before.map_or(&[][..], |told| &told.fired);
+        let counts = |at_ms: &&i64| now_ms - **at_ms < BUDGET_MS;
+        all.iter().filter(counts).copied().collect()
+    }
+}
+
+/// A host that was the reason that somebody was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// The host.
+    pub host: String,
+    /// How many messages told that something is open on it: to the target that got most of them.
+    pub messages: u64,
 }
 
 /// What is told in one step: committed together, or not at all.
@@ -115,6 +151,17 @@ impl Store {
     pub async fn told(&self, target: &str) -> Result<BTreeMap<i64, Told>, StoreError> {
         let target = target.to_owned();
         let read = move |conn: &Connection| outbox::told(conn, &target);
+        let doing = "read what was told";
+        self.inner.readers.snapshot(doing, read).await
+    }
+
+    /// The hosts that somebody was told of in the last [`BUDGET_MS`], most often first. What is told of a
+    /// host at one moment is one message, of however many findings, and of however many hosts.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
+    pub async fn noise(&self, now_ms: i64) -> Result<Vec<Noise>, StoreError> {
+        let read = move |conn: &Connection| outbox::noise(conn, now_ms);
         let doing = "read what was told";
         self.inner.readers.snapshot(doing, read).await
     }

@@ -165,6 +165,15 @@ fn alertmanager_hears_what_is_open_again_and_again_and_what_is_over() {
     assert_eq!(status["targets"][0]["target"], "am");
     assert_eq!(status["targets"][0]["waiting"], 0);
 
+    // What was told of the host is counted against its budget; telling it again and again is not.
+    let database = place("collector/data/hostwell.db");
+    let stats = run(command(binary("hostwell"))
+        .args(["stats", "-o", "json", "--db"])
+        .arg(&database));
+    let stats: Value = serde_json::from_str(&stdout(&stats)).unwrap();
+    let of_host = json!([{"host": "db-1", "messages": 1}]);
+    assert_eq!(stats["alerts"]["hosts"], of_host, "{stats}");
+
     let metrics = Http::to(collector.web).get("/metrics").unwrap();
     assert!(
         metrics.contains("outbox_waiting{target=\"am\"} 0"),

@@ -1,6 +1,6 @@
 //! Commands about the file itself: import, verify, stats.
 
-use super::fixture::Fleet;
+use super::fixture::{Fleet, NOW_MS};
 use super::{Outcome, hostwell};
 use crate::cli::Exit;
 
@@ -142,6 +142,84 @@ fn the_room_that_things_take_is_shown_by_family_and_for_programs() {
     assert_eq!(stats["samples"].as_u64(), Some(raw));
     let csv = fine(&["stats", "--db", db, "-o", "csv"]).out;
     assert!(csv.starts_with("tier,family,blocks,samples,bytes"), "{csv}");
+}
+
+/// A database in which people were told: of two findings of web-1 together thrice, of one of them to a
+/// second target too; of one of db-1 once in the week, and often before it.
+async fn told(db: &str) {
+    use crate::rules::{Finding, Severity, State};
+    use crate::store::{Store, Telling, Told};
+    let finding = |(rule, host): (&str, &str)| Finding {
+        id: 0,
+        rule: rule.into(),
+        host_id: host.into(),
+        host: host.into(),
+        subject: String::new(),
+        severity: Severity::Warning,
+        state: State::Open,
+        since_ms: NOW_MS,
+        opened_ms: Some(NOW_MS),
+        closed_ms: None,
+        judged_ms: NOW_MS,
+        summary: "It is full.".into(),
+        evidence: Vec::new(),
+        advice: "Make room.".into(),
+    };
+    let told = |hours: &[i64]| {
+        Some(Told {
+            firing: true,
+            severity: Severity::Warning,
+            at_ms: NOW_MS,
+            fired_ms: NOW_MS,
+            fired: hours.iter().map(|h| NOW_MS - h * 3_600_000).collect(),
+            labels: Default::default(),
+            silenced: false,
+        })
+    };
+    let options = crate::cli::at_rest::options(db.into());
+    let store = Store::open(options).await.unwrap();
+    let all = [("a", "web-1"), ("b", "web-1"), ("a", "db-1")];
+    let all = all.map(finding).to_vec();
+    store.save_findings(all, NOW_MS).await.unwrap();
+    let mut ids = store.verdicts().await.unwrap().into_iter().map(|f| f.id);
+    let mut next = || ids.next_back().unwrap();
+    let (of_db, b, a) = (next(), next(), next());
+    let telling = |told: Vec<(i64, Option<Told>)>| Telling {
+        told: told.into_iter().collect(),
+        messages: Vec::new(),
+    };
+    let hook = vec![
+        (a, told(&[50, 3, 1])),
+        (b, told(&[3, 1])),
+        (of_db, told(&[300, 200, 169, 2])),
+    ];
+    store.tell("hook", telling(hook), NOW_MS).await.unwrap();
+    let other = vec![(a, told(&[50]))];
+    store.tell("am", telling(other), NOW_MS).await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[test]
+fn hosts_that_people_are_told_of_too_often_are_listed() {
+    let fleet = Fleet::new();
+    let db = fleet.db();
+    let db = db.to_str().unwrap();
+    assert!(!fine(&["stats", "--db", db]).out.contains("were told of"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(told(db));
+    let table = fine(&["stats", "--db", db]).out;
+    let expected = "people were told of 2 hosts in 7 days, of 1 more often than 2 times:\n  web-1: 3 \
+                    messages\n";
+    assert!(table.contains(expected), "{table}");
+    let table = fine(&["stats", "--db", db, "--alert-budget", "3"]).out;
+    assert!(table.contains("of each at most 3 times"), "{table}");
+    let json = fine(&["stats", "--db", db, "-o", "json"]).out;
+    let stats: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let expected = serde_json::json!({
+        "days": 7, "budget": 2, "over": 1,
+        "hosts": [{"host": "web-1", "messages": 3}, {"host": "db-1", "messages": 1}]
+    });
+    assert_eq!(stats["alerts"], expected);
 }
 
 /// A byte of a file that belongs to packed samples: text has no byte above 127, and what is unused

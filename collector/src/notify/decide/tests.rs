@@ -215,3 +215,28 @@ fn what_is_over_for_long_is_forgotten() {
     assert!(forgotten(&story.told, T0 + week - 1).is_empty());
     assert_eq!(forgotten(&story.told, T0 + week), [1]);
 }
+
+#[test]
+fn each_time_it_is_told_that_a_risk_is_open_is_counted_for_a_week() {
+    let mut story = Story::of(HOOK);
+    let fired = |story: &Story| -> Vec<i64> {
+        let hours = story.told[&1].fired.iter().map(|ms| (ms - T0) / HOUR);
+        hours.collect()
+    };
+    assert_eq!(story.is(State::Open).at(0), Some(News::Firing));
+    assert_eq!(story.at(HOUR), None);
+    assert_eq!(story.at(24 * HOUR), Some(News::Reminder));
+    story.entry.finding.severity = Severity::Critical;
+    assert_eq!(story.at(25 * HOUR), Some(News::Worse));
+    assert_eq!(story.is(State::Closed).at(26 * HOUR), Some(News::Resolved));
+    assert_eq!(fired(&story), [0, 24, 25], "that it is over is no alarm");
+    let week = 7 * 24 * HOUR;
+    assert_eq!(story.is(State::Open).at(week + HOUR), Some(News::Firing));
+    assert_eq!(fired(&story), [24, 25, 169]);
+    // One that fires without end is bounded.
+    let many = Told {
+        fired: vec![T0; 1_000],
+        ..story.told[&1].clone()
+    };
+    assert_eq!(Told::fired_until(Some(&many), T0 + 1).len(), 200);
+}

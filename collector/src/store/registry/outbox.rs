@@ -1,15 +1,15 @@
 //! The outbox: bounded, in order for each target, written together with what it tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::error::{Fault, StoreError};
-use super::super::outbox::{Delivery, Letter, Outcome, TargetState, Telling, Told};
+use super::super::outbox::{Delivery, Letter, Noise, Outcome, TargetState, Telling, Told};
 use super::super::register::Entry;
-use super::care;
+use super::{care, findings};
 
 /// Most messages that wait for one target.
 pub(in crate::store) const WAITING_MAX: i64 = 1_000;
@@ -42,6 +42,35 @@ pub(in crate::store) fn told(
         told.insert(r.get(0)?, value(&body, target)?);
     }
     Ok(told)
+}
+
+/// By host, how many messages told of it lately.
+pub(in crate::store) fn noise(conn: &Connection, now_ms: i64) -> Result<Vec<Noise>, Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT t.target, t.body, f.number FROM told AS t JOIN finding AS f ON f.number = t.finding",
+    )?;
+    let mut rows = select.query([])?;
+    let mut moments: BTreeMap<String, BTreeMap<String, BTreeSet<i64>>> = BTreeMap::new();
+    while let Some(r) = rows.next()? {
+        let (target, body): (String, String) = (r.get(0)?, r.get(1)?);
+        let told: Told = value(&body, &target)?;
+        let fired = Told::counted(Some(&told), now_ms);
+        if fired.is_empty() {
+            continue;
+        }
+        let host = findings::one(conn, r.get(2)?)?.host;
+        let of_host = moments.entry(host).or_default();
+        of_host.entry(target).or_default().extend(fired);
+    }
+    let mut noise: Vec<Noise> = moments
+        .into_iter()
+        .map(|(host, targets)| Noise {
+            host,
+            messages: targets.values().map(BTreeSet::len).max().unwrap_or(0) as u64,
+        })
+        .collect();
+    noise.sort_by(|a, b| (b.messages, &a.host).cmp(&(a.messages, &b.host)));
+    Ok(noise)
 }
 
 /// Entries by number; those that are gone are left out.
