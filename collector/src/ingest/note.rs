@@ -115,9 +115,16 @@ fn text(what: &str, said: &str, bytes_max: usize) -> Result<String, Refused> {
     Ok(said.chars().map(visible).collect())
 }
 
+/// So many hosts are remembered before those are forgotten that may send all again.
+const HOSTS_SWEPT: usize = 1024;
+
 /// How many notes each host may still send.
 #[derive(Debug, Default)]
-pub(super) struct Paces(HashMap<HostId, Pace>);
+pub(super) struct Paces {
+    by_host: HashMap<HostId, Pace>,
+    /// At so many hosts it is swept next.
+    sweep_at: usize,
+}
 
 #[derive(Debug)]
 struct Pace {
@@ -126,17 +133,26 @@ struct Pace {
     refilled_ms: i64,
 }
 
+impl Pace {
+    fn refill(&mut self, now_ms: i64) {
+        // A clock that was set back begins anew.
+        let steps = now_ms.saturating_sub(self.refilled_ms).max(0) / EVERY_MS;
+        self.left = self.left.saturating_add(steps).min(BURST);
+        self.refilled_ms = now_ms.min(self.refilled_ms + steps * EVERY_MS);
+    }
+}
+
 impl Paces {
     /// Takes one of a host's, if it has any left.
     pub(super) fn take(&mut self, host_id: HostId, now_ms: i64) -> Result<(), Refused> {
-        let pace = self.0.entry(host_id).or_insert(Pace {
+        if self.by_host.len() >= self.sweep_at.max(HOSTS_SWEPT) {
+            self.sweep(now_ms);
+        }
+        let pace = self.by_host.entry(host_id).or_insert(Pace {
             left: BURST,
             refilled_ms: now_ms,
         });
-        // A clock that was set back begins anew.
-        let steps = now_ms.saturating_sub(pace.refilled_ms).max(0) / EVERY_MS;
-        pace.left = pace.left.saturating_add(steps).min(BURST);
-        pace.refilled_ms = now_ms.min(pace.refilled_ms + steps * EVERY_MS);
+        pace.refill(now_ms);
         if pace.left == 0 {
             return Err(Refused::limit(format!(
                 "more notes of processes than one in {} s",
@@ -145,6 +161,15 @@ impl Paces {
         }
         pace.left -= 1;
         Ok(())
+    }
+
+    /// Forgets hosts that are as good as new: they come and go.
+    fn sweep(&mut self, now_ms: i64) {
+        self.by_host.retain(|_, pace| {
+            pace.refill(now_ms);
+            pace.left < BURST
+        });
+        self.sweep_at = self.by_host.len() * 2;
     }
 }
 
@@ -238,6 +263,22 @@ mod tests {
         // Whoever comes later, or lives in a time before, is not held against it.
         paces.take(one, NOW_MS + 100 * EVERY_MS).unwrap();
         assert!(paces.take(one, 0).is_ok());
+    }
+
+    #[test]
+    fn hosts_that_are_gone_are_forgotten_and_those_that_spent_all_are_not() {
+        let mut paces = Paces::default();
+        let greedy = HostId([0xff; 16]);
+        let id = |n: u64| HostId((u128::from(n) + 1).to_le_bytes());
+        for round in 0..10 {
+            let now_ms = NOW_MS + round * 2 * EVERY_MS;
+            while paces.take(greedy, now_ms).is_ok() {}
+            for n in 0..HOSTS_SWEPT as u64 {
+                paces.take(id(round as u64 * 10_000 + n), now_ms).unwrap();
+            }
+            assert!(paces.by_host.len() <= 2 * HOSTS_SWEPT + 2);
+            assert!(paces.take(greedy, now_ms).is_err());
+        }
     }
 
     proptest! {

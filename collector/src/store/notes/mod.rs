@@ -11,7 +11,6 @@ use rusqlite::Connection;
 
 use super::Store;
 use super::error::StoreError;
-use super::registry::hosts;
 use super::types::NotesAsked;
 use super::writer::Ledger;
 use crate::processes::ProcessNote;
@@ -69,10 +68,10 @@ impl Store {
     /// # Errors
     /// `NoHost` with the nearest name; `Damaged`, `Io`.
     pub async fn newest_process_note(&self, host: &str) -> Result<Option<ProcessNote>, StoreError> {
-        let host = host.to_owned();
+        let (host, registry) = (host.to_owned(), self.registry());
         let read = move |conn: &Connection| {
-            let fleet = hosts::all(conn)?;
-            let numbers = fleet.numbers(fleet.named(&host)?.number);
+            let moment = registry(conn)?;
+            let numbers = moment.fleet.numbers(moment.fleet.named(&host)?.number);
             table::newest(conn, &numbers)
         };
         let doing = "read what used a host";
