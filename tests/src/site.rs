@@ -100,11 +100,13 @@ pub struct Agent {
 
 impl Agent {
     /// Starts an agent in `folder`: one sample a second, sent at once, to `url`. `more` are lines
-    /// of configuration and may end in a table.
+    /// of configuration and may end in a table. How full the disk is that the tests run on changes
+    /// nothing.
     pub fn start(folder: &Path, url: &str, more: &str) -> Agent {
         std::fs::create_dir_all(folder).unwrap();
         let configuration = format!(
-            "collector = \"{url}\"\ninterval = \"1s\"\nstate_dir = {:?}\n{more}\n",
+            "collector = \"{url}\"\ninterval = \"1s\"\nstate_dir = {:?}\n\
+             spool.free_bytes_min = \"0B\"\nspool.free_ratio_min = \"0%\"\n{more}\n",
             folder.join("state")
         );
         std::fs::write(folder.join("agent.toml"), configuration).unwrap();

@@ -30,10 +30,12 @@ use std::time::{Duration, Instant};
 
 use hostwell::store::{Store, StoreOptions};
 use hostwell_tests::figures::free;
-use hostwell_tests::process::{cpu_ns, folder_bytes, peak_mib, rss_mib};
+use hostwell_tests::process::{cpu_ns, folder_bytes, median, peak_mib, rss_mib};
 use hostwell_tests::runs::{about, save};
 use hostwell_tests::site::Collector;
 
+use cost::Asked;
+use ours::Asking;
 use questions::Ask;
 use settings::Samples;
 
@@ -134,6 +136,16 @@ fn row(into: &mut Vec<Grown>, failed: &mut String, grown: Result<Grown, String>)
     }
 }
 
+/// Median CPU milliseconds of a question, the call included.
+fn question(asking: &mut Asking, ask: Ask, samples: &Samples) -> Result<f64, String> {
+    // The first one warms up.
+    asking.ask(ask, samples, 0)?;
+    let spent: Result<Vec<f64>, String> = (1..=ask.times())
+        .map(|turn| asking.ask(ask, samples, turn))
+        .collect();
+    Ok(median(&spent?))
+}
+
 /// Fills a collector, stops it, and looks at it anew.
 fn grow(folder: &Path, what: &str, samples: &Samples) -> Result<Grown, String> {
     eprintln!(
@@ -157,6 +169,7 @@ fn grow(folder: &Path, what: &str, samples: &Samples) -> Result<Grown, String> {
         samples.ticks.min(LATELY_MS / samples.interval_ms),
         samples.end_ms,
     );
+    let mut asking = Asking::of(collector)?;
     let grown = Grown {
         what: what.to_owned(),
         samples: samples.count(),
@@ -165,12 +178,12 @@ fn grow(folder: &Path, what: &str, samples: &Samples) -> Result<Grown, String> {
         peak_mib,
         rolled,
         start_ms,
-        latest_ms: ours::question(&collector, Ask::Latest, &lately),
-        one_ms: ours::question(&collector, Ask::One, &lately),
-        fleet_ms: ours::question(&collector, Ask::Top, samples),
-        rss_mib: rss_mib(collector.program.pid()),
+        latest_ms: question(&mut asking, Ask::Latest, &lately),
+        one_ms: question(&mut asking, Ask::One, &lately),
+        fleet_ms: question(&mut asking, Ask::Top, samples),
+        rss_mib: rss_mib(asking.pid()),
     };
-    drop(collector);
+    drop(asking);
     std::fs::remove_dir_all(&place).unwrap();
     Ok(grown)
 }

@@ -1,6 +1,13 @@
 //! What one store cost.
 
 use crate::questions::Ask;
+use crate::settings::Samples;
+
+/// A store that can be asked, its connection kept.
+pub(crate) trait Asked {
+    /// CPU milliseconds of the `turn`-th question, the call included.
+    fn ask(&mut self, ask: Ask, samples: &Samples, turn: usize) -> Result<f64, String>;
+}
 
 /// One store with one set of samples.
 #[derive(Clone, Debug)]

@@ -27,9 +27,10 @@ mod settings;
 use std::path::Path;
 
 use hostwell_tests::figures::{Figure, free, table};
+use hostwell_tests::process::median;
 use hostwell_tests::runs::{about, save};
 
-use cost::Cost;
+use cost::{Asked, Cost};
 use judge::{Round, Run};
 use peers::Kind;
 use questions::ALL;
@@ -83,7 +84,28 @@ fn main() {
     }
 }
 
-/// All stores, one after the other.
+/// Asks every store each question in turn: a machine that is faster for a moment is so for all.
+fn ask_in_turn(stores: &mut [(&mut Cost, &mut dyn Asked)], samples: &Samples) {
+    for ask in ALL {
+        let mut spent: Vec<Result<Vec<f64>, String>> = vec![Ok(Vec::new()); stores.len()];
+        for turn in 0..=ask.times() {
+            for ((_, asked), spent) in stores.iter_mut().zip(&mut spent) {
+                let Ok(all) = spent else { continue };
+                match asked.ask(ask, samples, turn) {
+                    // The first one warms up.
+                    Ok(_) if turn == 0 => {}
+                    Ok(ms) => all.push(ms),
+                    Err(why) => *spent = Err(why),
+                }
+            }
+        }
+        for ((cost, _), spent) in stores.iter_mut().zip(spent) {
+            cost.questions.push((ask, spent.map(|ms| median(&ms))));
+        }
+    }
+}
+
+/// All stores filled one after the other, then asked in turn.
 fn round(folder: &Path, samples: &Samples) -> Round {
     let say = |what: &str| eprintln!("history: {what}");
     say("packing the samples for the peers");
@@ -93,15 +115,33 @@ fn round(folder: &Path, samples: &Samples) -> Round {
     say("Hostwell, ten ticks a batch");
     let ours_batched = ours::measure(&folder.join("batched"), samples, TICKS_BATCHED);
     say("VictoriaMetrics");
-    let victoria = peers::measure(Kind::Victoria, &folder.join("victoria"), samples, &lanes);
+    let (mut victoria, victoria_there) =
+        peers::measure(Kind::Victoria, &folder.join("victoria"), samples, &lanes);
     say("Prometheus");
-    let prometheus = peers::measure(
+    let (mut prometheus, prometheus_there) = peers::measure(
         Kind::Prometheus,
         &folder.join("prometheus"),
         samples,
         &lanes,
     );
     drop(lanes);
+    say("questions");
+    // Connected only now: nobody keeps a connection that says nothing for minutes.
+    let mut ours = ours.and_then(|(cost, there)| Ok((cost, ours::Asking::of(there)?)));
+    let mut ours_batched =
+        ours_batched.and_then(|(cost, there)| Ok((cost, ours::Asking::of(there)?)));
+    let mut victoria_asked = peers::Asking::of(victoria_there);
+    let mut prometheus_asked = peers::Asking::of(prometheus_there);
+    let mut stores: Vec<(&mut Cost, &mut dyn Asked)> = Vec::new();
+    for (cost, asked) in [&mut ours, &mut ours_batched].into_iter().flatten() {
+        stores.push((cost, asked));
+    }
+    stores.push((&mut victoria, &mut victoria_asked));
+    stores.push((&mut prometheus, &mut prometheus_asked));
+    ask_in_turn(&mut stores, samples);
+    drop((victoria_asked, prometheus_asked));
+    let ours = ours.map(|(cost, _)| cost);
+    let ours_batched = ours_batched.map(|(cost, _)| cost);
     say("the first hour");
     let hour = samples.first_hour();
     let lanes = remote_write::lanes(&hour);

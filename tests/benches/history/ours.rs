@@ -5,17 +5,15 @@ use std::time::{Duration, Instant};
 
 use hostwell::api::Client;
 use hostwell::auth::ClientTls;
-use hostwell_tests::process::{
-    cpu_ns, cpu_spent_ns, folder_bytes, median, peak_mib, rests, rss_mib,
-};
+use hostwell_tests::process::{cpu_ns, cpu_spent_ns, folder_bytes, peak_mib, rests, rss_mib};
 use hostwell_tests::program::{command, run};
 use hostwell_tests::site::Collector;
 use hostwell_tests::wait::seconds;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::cost::Cost;
-use crate::questions::{ALL, Ask};
+use crate::cost::{Asked, Cost};
+use crate::questions::Ask;
 use crate::settings::Samples;
 
 /// How a collector without TLS is called in the table.
@@ -86,8 +84,13 @@ pub(crate) fn stop(collector: &mut Collector) -> u64 {
     spent
 }
 
-/// Everything about our collector; `ticks` samples of each series travel in one batch.
-pub(crate) fn measure(folder: &Path, samples: &Samples, ticks: u64) -> Result<Cost, String> {
+/// Everything about our collector but its questions, and the collector, at rest; `ticks` samples of
+/// each series travel in one batch.
+pub(crate) fn measure(
+    folder: &Path,
+    samples: &Samples,
+    ticks: u64,
+) -> Result<(Cost, Collector), String> {
     let mut collector = Collector::start(folder);
     let pid = collector.program.pid();
     let (base, begun) = (cpu_ns(pid), Instant::now());
@@ -101,9 +104,8 @@ pub(crate) fn measure(folder: &Path, samples: &Samples, ticks: u64) -> Result<Co
     if !rests(collector.program.pid()) {
         return Err("it does not come to rest after its start".to_owned());
     }
-    let questions = ALL.map(|ask| (ask, question(&collector, ask, samples)));
     let latency = &summary["latency"];
-    Ok(Cost {
+    let cost = Cost {
         name: NAME,
         samples: samples.count(),
         stored_cpu_s: (stored - base) as f64 / 1e9,
@@ -112,7 +114,7 @@ pub(crate) fn measure(folder: &Path, samples: &Samples, ticks: u64) -> Result<Co
         rss_mib: rss,
         peak_mib: peak.max(peak_mib(collector.program.pid())),
         bytes,
-        questions: questions.into_iter().collect(),
+        questions: Vec::new(),
         note: format!(
             "{ticks} ticks a batch: {:.1} µs of CPU a batch while they came, {:.2} bytes a sample \
              on the wire, acknowledged after p50 {:.0} ms, p99 {:.0} ms",
@@ -122,7 +124,8 @@ pub(crate) fn measure(folder: &Path, samples: &Samples, ticks: u64) -> Result<Co
             latency["p50_ms"].as_f64().unwrap_or(f64::NAN),
             latency["p99_ms"].as_f64().unwrap_or(f64::NAN),
         ),
-    })
+    };
+    Ok((cost, collector))
 }
 
 /// Bytes of our files after these samples and a clean stop.
@@ -145,30 +148,37 @@ pub(crate) fn start_after_kill(folder: &Path, samples: &Samples) -> Result<f64, 
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// Median CPU milliseconds of a question, the call included; the connection is kept, as with the
-/// peers.
-pub(crate) fn question(
-    collector: &Collector,
-    ask_for: Ask,
-    samples: &Samples,
-) -> Result<f64, String> {
-    let pid = collector.program.pid();
-    let line = Line::to(&collector.url(), &ClientTls::default())?;
-    let mut spent = Vec::new();
-    // The first one warms up.
-    for turn in 0..=ask_for.times() {
-        let question = ask_for.ours(samples, turn)?;
+/// A collector and a kept connection of an operator, as with the peers.
+pub(crate) struct Asking {
+    collector: Collector,
+    line: Line,
+}
+
+impl Asking {
+    /// Connects.
+    pub(crate) fn of(collector: Collector) -> Result<Asking, String> {
+        let line = Line::to(&collector.url(), &ClientTls::default())?;
+        Ok(Asking { collector, line })
+    }
+
+    /// The collector's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.collector.program.pid()
+    }
+}
+
+impl Asked for Asking {
+    fn ask(&mut self, ask: Ask, samples: &Samples, turn: usize) -> Result<f64, String> {
+        let pid = self.pid();
+        let question = ask.ours(samples, turn)?;
         let before = cpu_ns(pid);
-        let answer = line.ask(&question)?;
+        let answer = self.line.ask(&question)?;
         let after = cpu_ns(pid);
-        if answer["series"].as_array().is_none_or(Vec::is_empty) {
-            return Err("the answer is empty".to_owned());
-        }
-        if turn > 0 {
-            spent.push((after - before) as f64 / 1e6);
+        match answer["series"].as_array() {
+            Some(series) if !series.is_empty() => Ok((after - before) as f64 / 1e6),
+            _ => Err("the answer is empty".to_owned()),
         }
     }
-    Ok(median(&spent))
 }
 
 /// A kept connection of an operator.

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hostwell_tests::process::{cpu_ns, folder_bytes, median, peak_mib, rests, rss_mib};
+use hostwell_tests::process::{cpu_ns, folder_bytes, peak_mib, rests, rss_mib};
 use hostwell_tests::program::{Program, command, find, free_address};
 use hostwell_tests::wait::{pass, seconds, until_true};
 
 use rustix::process::Signal;
 
-use crate::cost::Cost;
-use crate::questions::{ALL, Ask};
+use crate::cost::{Asked, Cost};
+use crate::questions::Ask;
 use crate::settings::Samples;
 use hostwell_tests::http::Http;
 
@@ -160,34 +160,42 @@ impl Peer {
             }
         }
     }
+}
 
-    fn ask(&self, ask: Ask, samples: &Samples) -> Result<f64, String> {
-        let mut http = self.http();
-        let mut spent = Vec::new();
-        // The first one warms up.
-        for turn in 0..=ask.times() {
-            let before = cpu_ns(self.pid());
-            let answer = http.get(&ask.theirs(samples, turn))?;
-            let after = cpu_ns(self.pid());
-            if !answer.contains("\"result\":[{") {
-                let beginning: String = answer.chars().take(200).collect();
-                return Err(format!("no answer: {beginning}"));
-            }
-            if turn > 0 {
-                spent.push((after - before) as f64 / 1e6);
-            }
-        }
-        Ok(median(&spent))
+/// A peer and a kept connection.
+pub(crate) struct Asking {
+    peer: Peer,
+    http: Http,
+}
+
+impl Asking {
+    /// Connects.
+    pub(crate) fn of(peer: Peer) -> Asking {
+        let http = peer.http();
+        Asking { peer, http }
     }
 }
 
-/// Everything about one peer.
+impl Asked for Asking {
+    fn ask(&mut self, ask: Ask, samples: &Samples, turn: usize) -> Result<f64, String> {
+        let before = cpu_ns(self.peer.pid());
+        let answer = self.http.get(&ask.theirs(samples, turn))?;
+        let after = cpu_ns(self.peer.pid());
+        if !answer.contains("\"result\":[{") {
+            let beginning: String = answer.chars().take(200).collect();
+            return Err(format!("no answer: {beginning}"));
+        }
+        Ok((after - before) as f64 / 1e6)
+    }
+}
+
+/// Everything about one peer but its questions, and the peer, at rest.
 pub(crate) fn measure(
     kind: Kind,
     folder: &Path,
     samples: &Samples,
     lanes: &[Vec<Vec<u8>>],
-) -> Cost {
+) -> (Cost, Peer) {
     let peer = kind.start(folder);
     let (base, begun) = (cpu_ns(peer.pid()), Instant::now());
     peer.write(lanes);
@@ -198,8 +206,7 @@ pub(crate) fn measure(
     let settled = cpu_ns(peer.pid());
     // A peer that never rests is asked all the same.
     let _ = rests(peer.pid());
-    let questions = ALL.map(|ask| (ask, peer.ask(ask, samples)));
-    Cost {
+    let cost = Cost {
         name: kind.name(),
         samples: samples.count(),
         stored_cpu_s: (stored - base) as f64 / 1e9,
@@ -208,9 +215,10 @@ pub(crate) fn measure(
         rss_mib: rss,
         peak_mib: peak_mib(peer.pid()),
         bytes: folder_bytes(&merged),
-        questions: questions.into_iter().collect(),
+        questions: Vec::new(),
         note: String::new(),
-    }
+    };
+    (cost, peer)
 }
 
 /// Bytes of VictoriaMetrics' files after a flush of these samples. It is stopped first: some parts
