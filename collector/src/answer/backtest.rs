@@ -6,6 +6,7 @@ mod cases;
 mod judged;
 mod read;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use super::host::nearest;
 use super::range::Moment;
 use crate::forecast::DAY_MS;
 use crate::rules::replay::{Played, told};
-use crate::rules::{Judging, Severity};
+use crate::rules::{self, Judging, Member, Roles, RolesById, Severity, Stretch};
 use crate::store::{HostRecord, Store, StoreError};
 
 pub use cases::{Case, Cases};
@@ -145,6 +146,22 @@ impl Backtest {
         self.question.to.map(|to| self.at(to))
     }
 
+    /// Of which role hosts are, by name, as far as they have one.
+    pub fn roles(&self) -> RolesById {
+        fn member(host: &HostRecord) -> Member<'_> {
+            Member {
+                labels: &host.labels,
+                carries: None,
+            }
+        }
+        let all = Roles::of(self.hosts.iter().map(member));
+        let named = self.hosts.iter().filter_map(|host| {
+            let group = all.group(member(host))?;
+            Some((host.name.clone(), group.name().clone()))
+        });
+        named.collect()
+    }
+
     /// The names of the hosts that are there; retired ones too, their past is one.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(|host| host.name.as_str())
@@ -211,8 +228,49 @@ impl Backtest {
     }
 }
 
-/// Of what is told on the hosts of a fleet, leaves marked what a message begins with.
-pub fn group(found: &mut [Found]) {
+/// Makes one of the unusual that begins together on hosts of one role, as a collector does.
+fn together(found: &mut Vec<Found>, roles: &RolesById) {
+    let anomalies = found.iter().enumerate();
+    let anomalies: Vec<usize> = anomalies
+        .filter(|(_, one)| one.rule == judged::ANOMALY)
+        .map(|(at, _)| at)
+        .collect();
+    let stretch = |at: &usize| Stretch {
+        role: roles.get(&found[*at].host).cloned(),
+        host: found[*at].host.clone(),
+        start_ms: found[*at].start_ms,
+    };
+    let stretches: Vec<Stretch> = anomalies.iter().map(stretch).collect();
+    let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (one, leader) in rules::entries(&stretches).into_iter().enumerate() {
+        if let Some(leader) = leader {
+            let of = parts.entry(anomalies[leader]).or_default();
+            of.push(anomalies[one]);
+        }
+    }
+    for (leader, of) in &parts {
+        let ends = of.iter().chain([leader]).map(|at| found[*at].end_ms);
+        let end_ms = ends.reduce(|a, b| Some(a?.max(b?))).flatten();
+        let mut hosts: Vec<&str> = of.iter().map(|at| found[*at].host.as_str()).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let role = roles.get(&found[*leader].host).map_or("", |role| role);
+        let with_it = rules::with_it(role, &hosts);
+        found[*leader].end_ms = end_ms;
+        found[*leader].summary += &with_it;
+    }
+    let parts: BTreeSet<usize> = parts.into_values().flatten().collect();
+    let mut at = 0;
+    found.retain(|_| {
+        at += 1;
+        !parts.contains(&(at - 1))
+    });
+}
+
+/// Puts what was found on the hosts of a fleet together: what is one entry of the register is one, and
+/// of what is told is left marked what a message begins with. `roles` are the hosts that have one, by name.
+pub fn group(found: &mut Vec<Found>, roles: &RolesById) {
+    together(found, roles);
     let mut told: Vec<usize> = (0..found.len()).filter(|at| found[*at].notified).collect();
     told.sort_by_key(|at| found[*at].start_ms);
     let news = told.iter().map(|at| told::News {

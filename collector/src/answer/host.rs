@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::hosts::{Moment, owned};
 use super::presence::{presence, watched};
 use super::range::Range;
-use super::{AnswerError, HostState, Setup};
+use super::{AnswerError, HostState, Outcomes, Setup};
 use crate::indicators::{self, Indicators};
 use crate::plan::availability::{Availability, Span};
 use crate::processes::Busiest;
@@ -38,6 +38,10 @@ pub struct HostInDepth {
     pub processes: Option<Busiest>,
     /// Pending and open findings, the worst first.
     pub findings: Vec<Finding>,
+    /// What came out for each rule at its last look; none where nobody judges: a file at rest, a
+    /// collector that has just started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<Outcomes>,
     /// Up, down, unknown over the range, and how much of its data arrived.
     pub availability: Availability,
     /// What its agent had to drop in that time.
@@ -169,6 +173,7 @@ pub(super) async fn host(
         .filter(|f| f.host_id == record.id && f.state != State::Closed)
         .collect();
     findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.since_ms));
+    let outcomes = store.last_outcomes(&record.id);
     let span = Span::new(from_ms, to_ms);
     let watched = watched(store, span).await?;
     let present = presence(store, &record, span, &watched, moment).await?;
@@ -183,6 +188,7 @@ pub(super) async fn host(
         interfaces: interfaces(&window, at_ms),
         processes: processes(store, name, range.is_some(), at_ms).await?,
         findings,
+        outcomes: outcomes.as_ref().map(Outcomes::of),
         availability: present.availability,
         gaps: present.gaps,
     })

@@ -180,6 +180,7 @@ fn rule_input(host: &HostRecord, watching_since_ms: Option<i64>) -> RuleInput {
         past: None,
         unusual: None,
         agent: None,
+        group: None,
         host_id: host.id.clone(),
         window: Window {
             host: host.name.clone(),

@@ -13,6 +13,7 @@ mod hosts;
 mod levels;
 #[cfg(test)]
 mod long;
+mod outcomes;
 mod overview;
 mod presence;
 mod query;
@@ -21,6 +22,7 @@ mod report;
 mod risk;
 mod risks;
 mod shelf;
+mod standing;
 mod suspects;
 
 use std::path::PathBuf;
@@ -33,10 +35,12 @@ pub use forecast::{Ahead, ForecastLine, ForecastQuestion, Outlook, PastAccuracy,
 pub use host::{Filesystem, HostInDepth, Interface};
 pub use hosts::{HostLine, HostState, IndicatorLine, Worst};
 pub use levels::{LEVELS_MAX, LevelLine, LevelQuestion, Levels, Made};
+pub use outcomes::{Outcomes, RuleOutcome};
 pub use query::{SampleQuestion, SampleSeries, Samples};
 pub use report::{PrintedReport, ReportFormat, ReportQuestion};
 pub use risk::{RiskChange, RiskInDepth};
 pub use risks::{Open, RiskQuestion, Risks};
+pub use standing::standing;
 
 use crate::rules::{Maintenance, host_down};
 use crate::store::{Entry, HostEdit, HostRecord, Store, StoreError, TargetState};

@@ -11,13 +11,13 @@ use course::Course;
 use super::hosts::{Moment, owned};
 use super::presence::{presence, watched};
 use super::range::Range;
-use super::{AnswerError, Setup, suspects};
+use super::{AnswerError, Outcomes, Setup, standing, suspects};
 use crate::indicators::{self, Indicators, Verdict};
 use crate::plan::availability::{Span, Standing};
 use crate::report::{self, Status, Unit};
 use crate::rules::{self, Finding, State};
 use crate::series::{Window, nice_step_ms};
-use crate::store::{HostRecord, Store, WindowQuery};
+use crate::store::{Entry, HostRecord, Store, WindowQuery};
 
 /// A question for a report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,13 +89,18 @@ pub(super) async fn report(
         hosts.push(host(store, record, span, &watched, moment).await?);
     }
     let ids: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
-    let mut findings = store.findings(Some(period.from_ms)).await?;
-    findings.retain(|f| f.state != State::Pending && ids.contains(f.host_id.as_str()));
+    let mut entries = store.register(Some(period.from_ms)).await?;
+    let about = |f: &Finding| f.state != State::Pending && ids.contains(f.host_id.as_str());
+    entries.retain(|entry| about(&entry.finding));
+    standing::maintain(store, setup, &mut entries, now_ms).await?;
+    let care = care(&entries, now_ms);
+    let findings: Vec<Finding> = entries.into_iter().map(|entry| entry.finding).collect();
     let open: Vec<&Finding> = findings.iter().filter(|f| f.state == State::Open).collect();
     let suspects = suspects::of(store, setup, &open, now_ms).await?;
     let who = suspects.iter().map(|(id, found)| (*id, found.words()));
     let built = report::build(&report::Input {
         who: who.collect(),
+        care,
         scope: scope(&question.group),
         period,
         now_ms,
@@ -130,6 +135,18 @@ pub(super) async fn report(
             }
         },
     })
+}
+
+/// What people decided about entries, by number.
+fn care(entries: &[Entry], now_ms: i64) -> BTreeMap<i64, report::Care> {
+    let of = |entry: &Entry| report::Care {
+        owner: entry.care.owner.clone().unwrap_or_default(),
+        standing: standing::decided(entry, now_ms).unwrap_or_default(),
+    };
+    let cared = entries.iter().map(|entry| (entry.finding.id, of(entry)));
+    cared
+        .filter(|(_, care)| *care != report::Care::default())
+        .collect()
 }
 
 fn period(
@@ -262,7 +279,13 @@ async fn host(
         received: known.coverage.received.min(known.coverage.expected),
         gaps,
     };
-    Ok(described(record, indicators, availability, coverage))
+    let mut host = described(record, indicators, availability, coverage);
+    // What came out is known of now only.
+    if span.to_ms == moment.now_ms {
+        let last = store.last_outcomes(&record.id);
+        host.outcomes = last.map_or_else(String::new, |last| Outcomes::of(&last).words(false));
+    }
+    Ok(host)
 }
 
 fn gap(span: Span, reason: String) -> report::GapInput {
@@ -297,6 +320,7 @@ fn described(
         retired_ms: record.retired_ms,
         indicators,
         availability,
+        outcomes: String::new(),
         coverage,
     }
 }

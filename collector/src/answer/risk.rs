@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerError, Setup, suspects};
+use super::{AnswerError, Setup, standing, suspects};
 use crate::store::{Deed, Entry, RiskEdit, RiskEvent, Store};
 
 /// Most entries changed by one decision.
@@ -46,7 +46,9 @@ pub(super) async fn risk(
     now_ms: i64,
 ) -> Result<RiskInDepth, AnswerError> {
     let (mut risk, events) = store.risk(id).await?;
-    suspects::fill(store, setup, std::slice::from_mut(&mut risk), now_ms).await?;
+    let one = std::slice::from_mut(&mut risk);
+    standing::maintain(store, setup, one, now_ms).await?;
+    suspects::fill(store, setup, one, now_ms).await?;
     Ok(RiskInDepth { risk, events })
 }
 

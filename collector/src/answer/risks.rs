@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::range::Range;
-use super::{AnswerError, Setup, suspects};
-use crate::rules::{Severity, State, maintained_until_ms};
+use super::{AnswerError, Setup, standing, suspects};
+use crate::rules::{Severity, State};
 use crate::store::{Entry, Store};
 
 /// A question for the register.
@@ -76,13 +76,7 @@ pub(super) async fn risks(
         .transpose()
         .map_err(AnswerError::Asked)?;
     let mut findings = store.register(within.map(|(from_ms, _)| from_ms)).await?;
-    let names = store.host_names().await?;
-    for entry in &mut findings {
-        let finding = &entry.finding;
-        let labels = names.named(&finding.host).map(|host| &host.labels);
-        let until_ms = maintained_until_ms(&setup.maintenance, finding, labels, now_ms);
-        entry.maintained_until_ms = until_ms;
-    }
+    standing::maintain(store, setup, &mut findings, now_ms).await?;
     let (mut open, mut muted) = (Open::default(), Open::default());
     for entry in findings.iter().filter(|e| e.finding.state == State::Open) {
         open.count(entry.finding.severity);

@@ -1,5 +1,6 @@
 //! `hostwell host NAME`: one host in depth, and the life of a host.
 
+mod outcomes;
 mod page;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::store::{HostEdit, HostRecord};
 Examples:
   hostwell host web-1
   hostwell host web-1 --since 7d -o json
+  hostwell host web-1 --rules      with what came out for each rule
   hostwell host label web-1 site=berlin role=web
   hostwell host -- retire          a host that is named like a command"
 )]
@@ -33,6 +35,9 @@ pub(super) struct HostArgs {
     /// The host's name
     #[arg(required = true)]
     name: Option<String>,
+    /// Also list every rule with what came out when it last looked
+    #[arg(long)]
+    rules: bool,
     #[command(flatten)]
     range: RangeArgs,
     #[command(flatten)]
@@ -128,7 +133,13 @@ pub(super) async fn run(args: HostArgs, console: &mut Console) -> anyhow::Result
         args.output.output,
         &answer,
         || page::records(host),
-        |console| page::print(host, console),
+        |console| {
+            page::print(host, console)?;
+            match args.rules {
+                true => outcomes::print(host.outcomes.as_ref(), console),
+                false => Ok(()),
+            }
+        },
     )?;
     Ok(Exit::Fine)
 }

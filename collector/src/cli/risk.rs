@@ -11,7 +11,7 @@ use super::source::{SourceArgs, clock_ms};
 use super::table::{Align, Cell, Table};
 use super::{Exit, text, words};
 use crate::answer::range::{self, format_ms};
-use crate::answer::{Body, Question, RiskChange, RiskInDepth};
+use crate::answer::{Body, Question, RiskChange, RiskInDepth, standing};
 use crate::rules::State;
 use crate::store::{Entry, Happened, RiskEdit, RiskEvent};
 
@@ -164,7 +164,7 @@ pub(super) async fn run(args: RiskArgs, console: &mut Console) -> anyhow::Result
                     finding.id,
                     finding.host,
                     finding.summary,
-                    words::standing(entry, now_ms)
+                    standing(entry, now_ms)
                 );
                 console.line(&text::clean(&line))
             })
@@ -236,7 +236,7 @@ fn page(depth: &RiskInDepth, now_ms: i64, console: &mut Console) -> io::Result<(
     console.line(&text::clean(&finding.summary))?;
     let mut facts = vec![
         ("severity", finding.severity.name().to_owned()),
-        ("state", words::standing(&depth.risk, now_ms)),
+        ("state", standing(&depth.risk, now_ms)),
         ("since", format_ms(finding.since_ms)),
     ];
     let moments = [("opened", finding.opened_ms), ("closed", finding.closed_ms)];

@@ -11,7 +11,7 @@ use super::table::{Align, Table};
 use super::time::{DAY_MS, RangeArgs};
 use super::{Exit, words};
 use crate::answer::range::format_ms;
-use crate::answer::{Body, Question, RiskQuestion, Risks};
+use crate::answer::{Body, Question, RiskQuestion, Risks, standing};
 use crate::rules::{Severity, State};
 use crate::store::{Care, Entry};
 
@@ -181,7 +181,7 @@ fn table(risks: &Risks, now_ms: i64, console: &mut Console) -> io::Result<()> {
             (&f.summary).into(),
         ];
         if states {
-            row.insert(1, words::standing(entry, now_ms).into());
+            row.insert(1, standing(entry, now_ms).into());
         }
         if owners {
             let owner = entry.care.owner.as_deref().unwrap_or_default();

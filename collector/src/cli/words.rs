@@ -1,10 +1,9 @@
 //! Numbers as people read them.
 
 use crate::answer::HostState;
-use crate::answer::range::{format_ms, rfc3339};
+use crate::answer::range::rfc3339;
 use crate::indicators::Verdict;
 use crate::rules::{Finding, Severity, State};
-use crate::store::Entry;
 use crate::words;
 
 use super::table::{Cell, Tone};
@@ -58,40 +57,6 @@ pub(super) fn quantity(value: f64, unit: &str) -> String {
 /// A moment for programs: RFC 3339, or nothing.
 pub(super) fn moment(ms: Option<i64>) -> serde_json::Value {
     ms.map(rfc3339).into()
-}
-
-/// Where a finding stands, as one word.
-pub(super) fn finding_state(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Open => "open",
-        State::Closed => "closed",
-    }
-}
-
-/// Where the register and people stand with a finding: "open", "acknowledged by anna", "muted until
-/// 2026-12-01 08:00:00Z", "closed by anna".
-pub(super) fn standing(entry: &Entry, now_ms: i64) -> String {
-    let care = &entry.care;
-    match (entry.finding.state, &care.closed, &care.acknowledged) {
-        (State::Closed, Some(closed), _) => format!("closed by {}", closed.by.who),
-        (State::Open, _, _) if care.is_muted(now_ms) => {
-            format!(
-                "muted until {}",
-                format_ms(care.muted_until_ms.unwrap_or(now_ms))
-            )
-        }
-        (State::Open, _, _) if entry.maintained_until_ms.is_some() => {
-            let until_ms = entry.maintained_until_ms.unwrap_or(now_ms);
-            format!("in maintenance until {}", format_ms(until_ms))
-        }
-        (State::Open, _, _) if entry.silenced_in.is_some() => {
-            let target = entry.silenced_in.as_deref().unwrap_or_default();
-            format!("silenced in {target}")
-        }
-        (State::Open, _, Some(seen)) => format!("acknowledged by {}", seen.who),
-        (state, _, _) => finding_state(state).to_owned(),
-    }
 }
 
 /// A host's state, in its tone.

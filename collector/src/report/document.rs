@@ -359,6 +359,12 @@ pub struct RiskCard {
     pub summary: String,
     /// When it began, in words.
     pub since: String,
+    /// Whose it is; empty where nobody's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// What people decided about it ("acknowledged by anna"); empty where nobody did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub standing: String,
     /// Which processes used most of what it is about when it began; empty where nobody noted it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub who: String,

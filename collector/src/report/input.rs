@@ -21,10 +21,21 @@ pub struct Input {
     /// Who used most of what a finding is about when it began, in words, by the finding's number;
     /// none where nobody noted it.
     pub who: BTreeMap<i64, String>,
+    /// What people decided about findings, by number; none where nobody did.
+    pub care: BTreeMap<i64, Care>,
     /// What was behind the numbers.
     pub collector: CollectorInput,
     /// The rules that judged, for the appendix and for what ignoring a finding costs.
     pub rules: Vec<RuleNote>,
+}
+
+/// What people decided about a finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Care {
+    /// Whose it is; empty where nobody's.
+    pub owner: String,
+    /// In words ("acknowledged by anna", "muted until …"); empty where it is just open or over.
+    pub standing: String,
 }
 
 /// A host and what is known about it.
@@ -60,6 +71,8 @@ pub struct HostInput {
     pub retired_ms: Option<i64>,
     /// CPU, load, memory, network, disk, in this order; what is missing counts as unknown.
     pub indicators: Vec<IndicatorInput>,
+    /// What came out for the rules at their last look, counted, in words; empty where it is not known.
+    pub outcomes: String,
     /// How much of the period it was up.
     pub availability: AvailabilityInput,
     /// How much of its data arrived.

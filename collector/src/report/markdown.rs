@@ -185,19 +185,26 @@ fn host(out: &mut String, host: &HostCard) {
     }
 }
 
+/// A line, where there is something to say.
+fn said(name: &str, text: &str) -> String {
+    match text {
+        "" => String::new(),
+        text => format!("- {name}: {}\n", escape(text)),
+    }
+}
+
 fn risk(out: &mut String, risk: &RiskCard) {
     let _ = write!(
         out,
-        "### {} {} on {}: {}\n\n- Since: {}\n{}- What to do: {}\n- If ignored: {}\n- Rule: {}",
+        "### {} {} on {}: {}\n\n- Since: {}\n{}{}{}- What to do: {}\n- If ignored: {}\n- Rule: {}",
         risk.status.sign(),
         escape(&risk.severity),
         escape(&risk.host),
         escape(&risk.summary),
         escape(&risk.since),
-        match risk.who.as_str() {
-            "" => String::new(),
-            who => format!("- Who: {}\n", escape(who)),
-        },
+        said("Owner", &risk.owner),
+        said("State", &risk.standing),
+        said("Who", &risk.who),
         prose(&risk.advice),
         prose(&risk.if_ignored),
         code_span(&risk.rule),

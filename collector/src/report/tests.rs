@@ -57,6 +57,7 @@ fn host(name: &str, number: u8) -> HostInput {
             up_ms: 24 * HOUR_MS,
             ..AvailabilityInput::default()
         },
+        outcomes: String::new(),
         coverage: CoverageInput {
             expected: 8640,
             received: 8640,
@@ -102,6 +103,7 @@ fn input(hosts: Vec<HostInput>, findings: Vec<Finding>) -> Input {
         hosts,
         findings,
         who: Default::default(),
+        care: Default::default(),
         collector: CollectorInput {
             source: "collector at http://127.0.0.1:7443".into(),
             version: "0.1.0".into(),
@@ -432,4 +434,28 @@ fn the_page_fetches_nothing_and_runs_nothing() {
         .collect();
     let unique: std::collections::BTreeSet<&&str> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len(), "ids are unique");
+}
+
+#[test]
+fn what_was_decided_is_a_column_of_the_table_where_anybody_decided_anything() {
+    let on = host("db-1", 1);
+    let of = |id| finding(id, &on, "disk_full", Severity::Warning, "/ is 90 % full.");
+    let mut input = input(vec![host("db-1", 1)], (1..=22).map(of).collect());
+    let heads = |input: &Input| {
+        let text = markdown(&build(input));
+        let heads = text.lines().filter(|l| l.contains("| Finding | Since |"));
+        heads.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(heads(&input), ["| Severity | Host | Finding | Since |"]);
+    let care = Care {
+        owner: "anna".into(),
+        standing: "acknowledged by bert".into(),
+    };
+    input.care.insert(22, care);
+    assert_eq!(
+        heads(&input),
+        ["| Severity | Host | Finding | Since | Decided |"]
+    );
+    let text = markdown(&build(&input));
+    assert!(text.contains("| anna, acknowledged by bert |"), "{text}");
 }

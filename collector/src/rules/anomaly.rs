@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boots::uptime;
+use super::boots::booted_ms;
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown, clone_suspected, reboot};
+use super::{
+    Doc, Evidence, Finding, LONG_METRIC, Rule, Severity, WhenDown, clone_suspected, reboot,
+};
 use crate::anomaly::{Anomaly, FAR, Moved};
 use crate::series::Selector;
 use crate::words;
@@ -34,7 +36,9 @@ pub(super) const RULE: Rule = Rule {
                ordinary day. Opens for information when two of them are, in the same minute, \
                more than 1.75 times as far away as on most days; closes when none was for 30 \
                minutes. Two whole days must be known. What happens within an hour after a boot \
-               is the boot's doing.",
+               is the boot's doing. What begins on hosts of one `role` (and `service`, `env`) \
+               within 30 minutes is one entry: it names the hosts and is open while one of them \
+               goes on.",
         why: "What no level is set for shows itself so: a process that runs wild, a backup by \
               day, a service that nobody asks any more. It is where to look first when \
               something else is wrong, and seldom a risk by itself.",
@@ -43,7 +47,7 @@ pub(super) const RULE: Rule = Rule {
         example: "Unusual at this hour: load 12 (usually 1.2; 3.4 of its usual daily extremes), \
                   used memory 93 % (usually 41 %; 2.1).",
         source: "Measured on five labelled sets of real hosts, one configuration for all: \
-                 docs/anomaly.md (about one finding a host and month where nothing is wrong).",
+                 docs/anomaly.md (half a finding a host and week that no label explains).",
     },
     past: &[],
     when_down: WhenDown::Over,
@@ -98,10 +102,9 @@ fn judge(case: &Case<'_>) -> Judged {
 
 /// Whether it began so soon after a boot that it is the boot's doing.
 fn is_boot(case: &Case<'_>, anomaly: &Anomaly) -> bool {
-    let uptime = uptime(case).and_then(|series| series.latest(case.now_ms));
-    let booted_ms = uptime.map(|(time_ms, seconds)| time_ms - (seconds * 1000.0) as i64);
     let least_ms = case.policy.anomaly.uptime_min_seconds * 1000.0;
-    booted_ms.is_some_and(|ms| anomaly.start_ms < ms + least_ms as i64 && anomaly.last_ms >= ms)
+    booted_ms(case)
+        .is_some_and(|ms| anomaly.start_ms < ms + least_ms as i64 && anomaly.last_ms >= ms)
 }
 
 fn subject(case: &Case<'_>, anomaly: &Anomaly) -> Subject {
@@ -136,6 +139,20 @@ fn subject(case: &Case<'_>, anomaly: &Anomaly) -> Subject {
                 .into(),
         silenced_by: &[reboot::RULE.name, clone_suspected::RULE.name],
     }
+}
+
+/// A number in words.
+pub(super) fn value(unit: &str, value: f64) -> String {
+    match unit {
+        "ratio" => words::share(value),
+        "bytes_per_second" => words::bytes_per_second(value),
+        _ => words::number(value),
+    }
+}
+
+/// What an entry says moved on its host, each one number: as [`Seen::evidence`] puts it.
+pub(super) fn moved(finding: &Finding) -> impl Iterator<Item = &Evidence> {
+    finding.evidence.iter().step_by(3)
 }
 
 /// What moved, in words for people.
@@ -180,14 +197,6 @@ impl Seen<'_> {
         Seen { moved, what, unit }
     }
 
-    fn value(&self, value: f64) -> String {
-        match self.unit {
-            "ratio" => words::share(value),
-            "bytes_per_second" => words::bytes_per_second(value),
-            _ => words::number(value),
-        }
-    }
-
     /// `first`: says in full what the last number is.
     fn words(&self, first: bool) -> String {
         let Moved {
@@ -196,7 +205,10 @@ impl Seen<'_> {
             times,
             ..
         } = self.moved;
-        let (value, usual) = (self.value(*value), self.value(usual.max(0.0)));
+        let (value, usual) = (
+            self::value(self.unit, *value),
+            self::value(self.unit, usual.max(0.0)),
+        );
         let of = if first {
             " of its usual daily extremes"
         } else {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Derived, Judged, Subject};
 use super::level::Hold;
 use super::{
-    Agent, Finding, Past, Policy, RULES, Rule, Severity, State, Unusual, WhenDown, clone_suspected,
-    data_gaps, host_down,
+    Agent, Finding, Group, Past, Policy, RULES, Rule, Severity, State, Unusual, WhenDown,
+    clone_suspected, data_gaps, host_down,
 };
 use crate::series::Window;
 use crate::words;
@@ -36,6 +36,8 @@ pub struct RuleInput {
     pub unusual: Option<Unusual>,
     /// Its agent beside others, where its version is known.
     pub agent: Option<Agent>,
+    /// It among the hosts of its role, where it has one.
+    pub group: Option<Group>,
     /// First sample or greeting, collector's clock, milliseconds since the Unix epoch.
     pub first_seen_ms: i64,
     /// The newest sample's time, host's clock, however old.
@@ -401,6 +403,12 @@ fn stale(window: &Window, now_ms: i64) -> Option<String> {
 
 /// "3 of 12 judged": what the outcomes add up to, for logs and the register's footer.
 impl Assessment {
+    /// Adds what came out for other hosts.
+    pub fn add(&mut self, more: Assessment) {
+        self.findings.extend(more.findings);
+        self.outcomes.extend(more.outcomes);
+    }
+
     /// How many outcomes have this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.outcomes

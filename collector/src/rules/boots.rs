@@ -23,6 +23,17 @@ pub(super) fn uptime<'a>(case: &Case<'a>) -> Option<&'a Series> {
     case.input.window.find(LONG_METRIC, &[])
 }
 
+/// When the host booted last, by its clock, if it says how long it runs.
+pub(super) fn booted_ms(case: &Case<'_>) -> Option<i64> {
+    let (time_ms, seconds) = uptime(case)?.latest(case.now_ms)?;
+    Some(began_ms(time_ms, seconds))
+}
+
+/// When something began that at a moment has run for so long.
+fn began_ms(time_ms: i64, seconds: f64) -> i64 {
+    time_ms - (seconds * 1000.0) as i64
+}
+
 /// Whether [`LONG_METRIC`] is wanted over [`LONG_MS`]: of a host that booted lately, and of one that is
 /// said to boot again and again, also when it has fallen silent.
 pub fn wants_long(window: &Window, previous: &[Finding]) -> bool {
@@ -56,7 +67,7 @@ pub(super) fn boots(case: &Case<'_>, uptime: &Series) -> Vec<Boot> {
     // that take turns do not boot each time. And the uptime falls: a clock that is set is no boot.
     let mut before: Option<(i64, f64)> = None;
     for (time_ms, seconds) in uptime.points().take_while(|(t, _)| *t <= case.now_ms) {
-        let at_ms = time_ms - (seconds * 1000.0) as i64;
+        let at_ms = began_ms(time_ms, seconds);
         let (newest_ms, has_fallen) = match before {
             Some((newest_ms, earlier)) => (newest_ms, seconds < earlier),
             None => (unseen_since_ms, true),

@@ -14,7 +14,7 @@ Every rule has a raise and a clear level and a time for which its condition must
 *pending* until it has, then *open*, then *closed*. For each host and rule the outcome is one of:
 ok, risk, not enough data, not applicable, data suspect (the host's clock is wrong, two machines
 send as one, or too much is missing), silenced (another finding explains it), kept (looked at once an
-hour; what was found stays). The levels below are
+hour; what was found stays). `hostwell host NAME` counts them, and lists them with `--rules`. The levels below are
 the defaults; a policy changes them by name. `hostwell rules list` and `hostwell rules show RULE` print
 the same.
 ";

@@ -55,9 +55,10 @@ pub(super) const RULE: Rule = Rule {
         example: "/var is 82 % used and full in about 3 d 4 h (80 % band: 2 d 9 h to 5 d 1 h) at \
                   the pace of the last week.",
         source: "A line through seven days and a warning five days ahead: the best of the rules \
-                 that were measured on real growth, see docs/forecast.md (warned 24 h before in 96 \
-                 of 100 cases, 0.02 false warnings a series and week). Critical at 4 hours: the \
-                 node_exporter mixin. The largest hour: our own.",
+                 that were measured on real growth, see docs/forecast.md (without the condition on \
+                 the largest hour it warned 24 h before in 96 of 100 cases, 0.02 false warnings a \
+                 series and week; what that condition misses and spares is not measured). \
+                 Critical at 4 hours: the node_exporter mixin. The largest hour: our own.",
     },
     past: &[SPACE, FILES, FILES_FREE],
     when_down: WhenDown::Waits,

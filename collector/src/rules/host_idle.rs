@@ -4,21 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Moment;
-use super::weeks::{CPU, DAYS, Weeks};
-use super::{Doc, Evidence, Hour, Hourly, Rule, Severity, WhenDown};
+use super::weeks::{CPU, DAYS, RECEIVED, SENT, Weeks};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::device::is_interface;
 use crate::words;
-
-const RECEIVED: Hourly = Hourly {
-    metric: "hostwell_network_receive_bytes_per_second",
-    hour: Hour::Mean,
-    settled: true,
-};
-const SENT: Hourly = Hourly {
-    metric: "hostwell_network_transmit_bytes_per_second",
-    hour: Hour::Mean,
-    settled: true,
-};
 
 pub(super) const RULE: Rule = Rule {
     name: "host_idle",

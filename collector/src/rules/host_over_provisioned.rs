@@ -4,18 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::Moment;
-use super::weeks::{CPU, DAYS, Weeks};
-use super::{Doc, Evidence, Hour, Hourly, Rule, Severity, WhenDown};
+use super::weeks::{CPU, DAYS, MEMORY, Weeks};
+use super::{Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::cores;
 use crate::words;
 
 const TOTAL: &str = "node_memory_MemTotal_bytes";
-
-const MEMORY: Hourly = Hourly {
-    metric: "hostwell_memory_used_ratio",
-    hour: Hour::Mean,
-    settled: false,
-};
 
 pub(super) const RULE: Rule = Rule {
     name: "host_over_provisioned",

@@ -2,20 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boots::uptime;
+use super::boots::booted_ms;
 use super::judge::{Case, Judged, Subject};
 use super::level::Moment;
-use super::{Band, Doc, Evidence, Hour, Hourly, LONG_METRIC, Past, Rule, Severity, WhenDown};
+use super::weeks::MEMORY;
+use super::{Band, Doc, Evidence, LONG_METRIC, Past, Rule, Severity, WhenDown};
 use crate::forecast::{DAY_MS, HOUR_MS};
 use crate::words;
 
 const TOTAL: &str = "node_memory_MemTotal_bytes";
-
-const USED: Hourly = Hourly {
-    metric: "hostwell_memory_used_ratio",
-    hour: Hour::Mean,
-    settled: false,
-};
 
 pub(super) const RULE: Rule = Rule {
     name: "memory_leak",
@@ -39,7 +34,7 @@ pub(super) const RULE: Rule = Rule {
                  real hosts (docs/forecast.md): lowest hours instead of means, days counted \
                  instead of a line drawn. The 5 % are those from which the forecasts were scored.",
     },
-    past: &[USED],
+    past: &[MEMORY],
     when_down: WhenDown::Over,
     judge,
 };
@@ -88,8 +83,7 @@ fn judge(case: &Case<'_>) -> Judged {
     let Some(past) = &case.input.past else {
         return Judged::Kept;
     };
-    let since_boot_ms = uptime(case).and_then(|series| series.latest(case.now_ms));
-    let booted_ms = since_boot_ms.map(|(time_ms, seconds)| time_ms - (seconds * 1000.0) as i64);
+    let booted_ms = booted_ms(case);
     let least = floors(past, booted_ms.map_or(i64::MIN, |ms| ms + START_MS));
     let days_min = case.policy.memory_leak.days_min.max(3);
     if least.len() < days_min {
@@ -111,7 +105,7 @@ fn judge(case: &Case<'_>) -> Judged {
 /// The lowest hour of each day that ends with the past and begins after `from_ms`, without a break,
 /// oldest first.
 fn floors(past: &Past, from_ms: i64) -> Vec<f64> {
-    let Some(used) = past.all(USED).first() else {
+    let Some(used) = past.all(MEMORY).first() else {
         return Vec::new();
     };
     let day = |ago: i64| {
@@ -187,7 +181,7 @@ fn subject(case: &Case<'_>, past: &Past, climb: &Climb) -> Subject {
     let mut evidence = Vec::new();
     if !is_far {
         let level = levels.warning_days * 86_400.0;
-        let left = Evidence::new("time left", left_ms / 1000.0, "seconds", USED.metric);
+        let left = Evidence::new("time left", left_ms / 1000.0, "seconds", MEMORY.metric);
         evidence.push(left.against(level));
     }
     evidence.extend([
@@ -195,16 +189,16 @@ fn subject(case: &Case<'_>, past: &Past, climb: &Climb) -> Subject {
             "lowest hour of the last day",
             climb.last,
             "ratio",
-            USED.metric,
+            MEMORY.metric,
         ),
         Evidence::new(
             "rise of the lowest hour",
             climb.last - climb.first,
             "ratio",
-            USED.metric,
+            MEMORY.metric,
         )
         .against(levels.rise.raise),
-        Evidence::new("days it rose", climb.rising_part, "ratio", USED.metric)
+        Evidence::new("days it rose", climb.rising_part, "ratio", MEMORY.metric)
             .against(levels.rising_part.raise),
     ]);
     Subject {

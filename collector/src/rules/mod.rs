@@ -14,11 +14,13 @@ mod boots;
 mod course;
 mod devices;
 mod docs;
+mod group;
 mod judge;
 mod judging;
 mod level;
 mod limits;
 mod maintenance;
+mod outcomes;
 mod past;
 mod policy;
 
@@ -42,6 +44,7 @@ mod filesystem_filling;
 mod filesystem_readonly;
 mod filesystem_stuck;
 mod flapping;
+mod group_imbalance;
 pub mod host_down;
 mod host_idle;
 mod host_over_provisioned;
@@ -64,12 +67,14 @@ mod raid_degraded;
 mod reboot;
 pub mod replay;
 pub mod script;
+mod single_of_role;
 mod swap_full;
 mod swap_thrashing;
 mod tasks_blocked;
 mod tcp_retransmits;
 mod temperature_high;
 pub mod terms;
+mod together;
 mod weeks;
 
 use serde::{Deserialize, Serialize};
@@ -79,11 +84,14 @@ pub use anomaly::Unusual;
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
 pub use boots::wants_long;
 pub use docs::{default_levels, markdown};
+pub use group::{Carries, Group, Member, Roles};
 pub use judging::{Chosen, Judging};
 pub use level::Band;
 pub use maintenance::{Maintenance, Scope, maintained_until_ms};
+pub use outcomes::LastOutcomes;
 pub use past::{Hour, Hourly, PAST_MS, Past, hourly, whole_hours_ms};
 pub use policy::Policy;
+pub use together::{RolesById, Stretch, TOGETHER_MS, Together, entries, with_it};
 
 /// How much of the past the rules look at: fill [`RuleInput::window`] with this much, up to
 /// [`FUTURE_MS`] after now.
@@ -191,6 +199,8 @@ pub static RULES: &[Rule] = &[
     agent_outdated::RULE,
     host_idle::RULE,
     host_over_provisioned::RULE,
+    group_imbalance::RULE,
+    single_of_role::RULE,
     anomaly::RULE,
 ];
 

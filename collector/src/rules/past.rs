@@ -4,10 +4,10 @@
 //! host's past is given about once an hour ([`super::RuleInput::past`]); in between such rules keep what
 //! they found. Live it comes from rollups, in a replay and in a script from samples ([`Gathered`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::forecast::{DAY_MS, HOUR_MS};
-use crate::series::derived::DERIVED;
+use crate::series::derived::{DERIVED, Derived};
 use crate::series::{Agg, Kind, Series, SeriesName, Window};
 
 use super::RULES;
@@ -153,19 +153,15 @@ pub(super) struct Gathered {
 impl Gathered {
     /// Takes the samples of a stretch, later than all before; forgets what is too old for all to come.
     pub(super) fn take(&mut self, window: &Window) {
-        let mut metrics: Vec<&str> = hourly().iter().map(|hourly| hourly.metric).collect();
-        metrics.dedup();
-        for metric in metrics {
-            for series in window.all(metric) {
+        let metrics: BTreeSet<&str> = hourly().iter().map(|hourly| hourly.metric).collect();
+        let wanted = |series: &Series| metrics.contains(series.name.metric.as_str());
+        for series in window.series.iter().filter(|series| wanted(series)) {
+            self.add(series);
+        }
+        let makes = |row: &&Derived| row.metrics.iter().any(|m| metrics.contains(m.name()));
+        for row in DERIVED.iter().filter(makes) {
+            for series in (row.of)(window).iter().filter(|series| wanted(series)) {
                 self.add(series);
-            }
-            let makes = |row: &&crate::series::derived::Derived| {
-                row.metrics.iter().any(|m| m.name() == metric)
-            };
-            let derived = DERIVED.iter().filter(makes);
-            let derived = derived.flat_map(|row| (row.of)(window));
-            for series in derived.filter(|series| series.name.metric == metric) {
-                self.add(&series);
             }
         }
         let first_ms = window.series.iter().filter_map(|s| s.times_ms.first());

@@ -8,11 +8,11 @@ use super::{
     RULES, Severity, agent_outdated, agent_over_budget, anomaly, bond_degraded, clock_off,
     clone_suspected, conntrack_full, cpu_iowait, cpu_saturation, cpu_steal, data_gaps, disk_busy,
     disk_full, disk_queue, disk_slow, file_handles_full, filesystem_filling, filesystem_readonly,
-    filesystem_stuck, flapping, host_down, host_idle, host_over_provisioned, inodes_full,
-    interface_drops, interface_errors, kernel_changed, link_busy, link_degraded, listen_overflows,
-    load_high, major_faults, memory_broken, memory_leak, memory_low, oom_kill, pids_full,
-    pressure_high, raid_degraded, reboot, swap_full, swap_thrashing, tasks_blocked,
-    tcp_retransmits, temperature_high,
+    filesystem_stuck, flapping, group_imbalance, host_down, host_idle, host_over_provisioned,
+    inodes_full, interface_drops, interface_errors, kernel_changed, link_busy, link_degraded,
+    listen_overflows, load_high, major_faults, memory_broken, memory_leak, memory_low, oom_kill,
+    pids_full, pressure_high, raid_degraded, reboot, single_of_role, swap_full, swap_thrashing,
+    tasks_blocked, tcp_retransmits, temperature_high,
 };
 
 /// The thresholds of every rule. In TOML a table a rule: `[disk_full]` with
@@ -114,6 +114,10 @@ pub struct Policy {
     pub host_idle: host_idle::Levels,
     /// Host larger than it needs to be.
     pub host_over_provisioned: host_over_provisioned::Levels,
+    /// Host carries much more than the others of its role.
+    pub group_imbalance: group_imbalance::Levels,
+    /// Host without which its role is gone.
+    pub single_of_role: single_of_role::Levels,
     /// Host does what it never does.
     pub anomaly: anomaly::Levels,
 }

@@ -201,6 +201,8 @@ impl Replay {
             unusual: None,
             // Which version an agent was is not recorded.
             agent: None,
+            // Nor is of which role it was, and others are replayed at other times.
+            group: None,
             past: turns.then(|| self.weeks.past(hour_ms)),
             first_seen_ms: first_ms,
             last_sample_ms: self.last_ms,

@@ -6,7 +6,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-use super::{Agent, Finding, Outcome, Policy, Severity, State, Verdict};
+use super::{Agent, Carries, Finding, Outcome, Policy, Severity, State, Verdict};
 use crate::series::Series;
 
 /// The language, in Markdown.
@@ -31,8 +31,20 @@ pub struct Script {
     skew_ms: i64,
     /// From when on the host has which agent.
     agents: Vec<(i64, Agent)>,
+    /// From when on it is one of which hosts.
+    groups: Vec<(i64, Beside)>,
     policy: Policy,
     expectations: Vec<Expectation>,
+}
+
+/// The other hosts of its role.
+#[derive(Clone, Debug)]
+struct Beside {
+    name: String,
+    /// How many they are, with it.
+    hosts: usize,
+    /// What others carry.
+    carry: Vec<Carries>,
 }
 
 /// A line that expects something.

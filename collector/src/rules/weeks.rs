@@ -11,6 +11,27 @@ pub(super) const CPU: Hourly = Hourly {
     settled: true,
 };
 
+/// Used memory.
+pub(super) const MEMORY: Hourly = Hourly {
+    metric: "hostwell_memory_used_ratio",
+    hour: Hour::Mean,
+    settled: false,
+};
+
+/// Received by an interface, bytes each second.
+pub(super) const RECEIVED: Hourly = Hourly {
+    metric: "hostwell_network_receive_bytes_per_second",
+    hour: Hour::Mean,
+    settled: true,
+};
+
+/// Sent by an interface, bytes each second.
+pub(super) const SENT: Hourly = Hourly {
+    metric: "hostwell_network_transmit_bytes_per_second",
+    hour: Hour::Mean,
+    settled: true,
+};
+
 /// Days that are looked at.
 pub(super) const DAYS: i64 = 14;
 /// Days of them whose hours must be known.

@@ -45,6 +45,7 @@ mod listing;
 mod notes;
 mod open;
 mod outbox;
+mod outcomes;
 mod pulse;
 mod queue;
 mod readers;
@@ -98,6 +99,7 @@ struct Inner {
     readers: Arc<Readers>,
     known: Arc<Known>,
     names: Arc<Names>,
+    outcomes: outcomes::Outcomes,
     /// `None` when opened for reading only.
     writing: Option<Writing>,
 }
@@ -251,6 +253,7 @@ impl Store {
                     readers,
                     known: Arc::default(),
                     names: Arc::default(),
+                    outcomes: outcomes::Outcomes::default(),
                     writing: Some(writing),
                 }),
             })
@@ -273,6 +276,7 @@ impl Store {
                     readers,
                     known: Arc::default(),
                     names: Arc::default(),
+                    outcomes: outcomes::Outcomes::default(),
                     writing: None,
                 }),
             })

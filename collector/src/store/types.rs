@@ -225,6 +225,13 @@ pub struct HostRecord {
     pub kept: bool,
 }
 
+impl HostRecord {
+    /// Whether it is not retired, and anything came from it after a moment of the collector's clock.
+    pub fn is_heard_since(&self, since_ms: i64) -> bool {
+        self.retired_ms.is_none() && self.last_received_ms.is_some_and(|ms| ms > since_ms)
+    }
+}
+
 /// What selectors can say of a host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostName {

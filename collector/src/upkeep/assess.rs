@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{past, usual};
+use super::{past, roles, usual};
 use crate::rules::{
-    self, Agent, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, RuleInput, State,
-    Version, WINDOW_MS,
+    self, Agent, Assessment, Chosen, FUTURE_MS, Finding, Judging, LONG_METRIC, LONG_MS, Roles,
+    RolesById, RuleInput, State, Together, Version, WINDOW_MS,
 };
 use crate::series::Window;
 use crate::store::{HostRecord, Store, StoreError, WindowQuery};
@@ -28,6 +28,10 @@ pub(super) struct Turn<'a> {
     pub(super) weeks: HashSet<String>,
     /// What is usual on whom.
     pub(super) watches: &'a mut usual::Watches,
+    /// What each carries.
+    pub(super) loads: &'a mut roles::Loads,
+    /// What is unusual in which role.
+    pub(super) together: &'a mut Together,
 }
 
 impl Turn<'_> {
@@ -37,11 +41,68 @@ impl Turn<'_> {
         let now_ms = self.now_ms + input.skew_ms();
         if self.weeks.contains(&host.id) {
             match past::read(store, &host.name, now_ms).await {
-                Ok(past) => input.past = Some(past),
+                Ok(past) => {
+                    self.loads.note(&host.id, &past);
+                    input.past = Some(past);
+                }
                 Err(error) => tracing::error!(%error, host = host.name, "read its last weeks"),
             }
         }
         input.unusual = self.watches.follow(&host.id, &input.window);
+    }
+}
+
+/// What a turn knows of all hosts before it looks at one.
+struct Fleet<'a> {
+    watching_since_ms: Option<i64>,
+    newest: Option<Version>,
+    roles: Roles<'a>,
+    role_of: RolesById,
+}
+
+impl<'a> Fleet<'a> {
+    async fn of(
+        store: &Store,
+        hosts: &'a [HostRecord],
+        turn: &mut Turn<'_>,
+    ) -> Result<Fleet<'a>, StoreError> {
+        let now_ms = turn.now_ms;
+        let spans = store.watch_spans(now_ms - WATCH_MS, now_ms).await?;
+        let watched = spans
+            .last()
+            .filter(|span| now_ms - span.to_ms <= BEAT_MS)
+            .map(|span| span.from_ms);
+        let roles = turn.loads.roles(hosts, now_ms);
+        let of_role = |host: &HostRecord| {
+            let group = roles.group(turn.loads.member(host))?;
+            Some((host.id.clone(), group.name().clone()))
+        };
+        let judged = hosts.iter().filter(|host| host.retired_ms.is_none());
+        Ok(Fleet {
+            watching_since_ms: watched,
+            newest: newest_agent(hosts, now_ms),
+            role_of: judged.filter_map(of_role).collect(),
+            roles,
+        })
+    }
+
+    /// A host among all.
+    fn input(&self, host: &HostRecord, window: Window, loads: &roles::Loads) -> RuleInput {
+        let agent = Version::parse(&host.facts.agent_version).zip(self.newest);
+        RuleInput {
+            host_id: host.id.clone(),
+            window,
+            past: None,
+            unusual: None,
+            agent: agent.map(|(own, newest)| Agent { own, newest }),
+            group: self.roles.group(loads.member(host)),
+            first_seen_ms: host.first_seen_ms,
+            last_sample_ms: host.last_sample_ms,
+            last_received_ms: host.last_received_ms,
+            clock_skew_ms: host.clock_skew_ms,
+            watching_since_ms: self.watching_since_ms,
+            retired_ms: host.retired_ms,
+        }
     }
 }
 
@@ -53,18 +114,16 @@ pub(super) async fn assess(
     turn: &mut Turn<'_>,
 ) -> Result<(), StoreError> {
     let now_ms = turn.now_ms;
-    let spans = store.watch_spans(now_ms - WATCH_MS, now_ms).await?;
-    let watching_since_ms = spans
-        .last()
-        .filter(|span| now_ms - span.to_ms <= BEAT_MS)
-        .map(|span| span.from_ms);
+    let fleet = Fleet::of(store, hosts, turn).await?;
     // By host: a part must not look through the findings of all others.
     let mut verdicts: HashMap<String, Vec<Finding>> = HashMap::new();
     for finding in store.verdicts().await? {
         let of_host = verdicts.entry(finding.host_id.clone()).or_default();
         of_host.push(finding);
     }
-    let newest = newest_agent(hosts, now_ms);
+    store.keep_outcomes(&hosts.iter().map(|host| host.id.as_str()).collect());
+    turn.together
+        .begin(verdicts.values().flatten(), &fleet.role_of);
     for part in parts(hosts) {
         let of_host = |host: &HostRecord| verdicts.remove(&host.id).unwrap_or_default();
         let previous: Vec<Finding> = part.iter().flat_map(of_host).collect();
@@ -72,54 +131,50 @@ pub(super) async fn assess(
         // Hosts of one policy are judged together.
         let mut inputs: BTreeMap<Chosen, Vec<RuleInput>> = BTreeMap::new();
         for host in part {
-            let chosen = judging.chosen(&host.name, &host.labels);
-            let mut input = RuleInput {
-                host_id: host.id.clone(),
-                window: windows
-                    .remove(&host.name)
-                    .unwrap_or_else(|| empty(host, now_ms)),
-                past: None,
-                unusual: None,
-                agent: Version::parse(&host.facts.agent_version)
-                    .zip(newest)
-                    .map(|(own, newest)| Agent { own, newest }),
-                first_seen_ms: host.first_seen_ms,
-                last_sample_ms: host.last_sample_ms,
-                last_received_ms: host.last_received_ms,
-                clock_skew_ms: host.clock_skew_ms,
-                watching_since_ms,
-                retired_ms: host.retired_ms,
-            };
+            let window = windows.remove(&host.name);
+            let window = window.unwrap_or_else(|| empty(host, now_ms));
+            let mut input = fleet.input(host, window, turn.loads);
             turn.add_past(store, host, &mut input).await;
+            let chosen = judging.chosen(&host.name, &host.labels);
             inputs.entry(chosen).or_default().push(input);
         }
-        let mut found = Vec::new();
-        for (chosen, inputs) in &inputs {
-            let policy = judging.policy(chosen).unwrap_or_else(|error| {
-                // The configuration was held against this when it was read.
-                tracing::error!(%error, "an override cannot be used: judging without it");
-                judging.base.clone()
-            });
-            found.extend(rules::assess(inputs, &previous, &policy, now_ms).findings);
-        }
-        announce(&found, &previous);
-        if !found.is_empty() {
-            store.save_findings(found, now_ms).await?;
+        let mut found = judge(&inputs, &previous, judging, now_ms);
+        turn.together
+            .fold(&mut found, &previous, &fleet.role_of, now_ms);
+        store.note_outcomes(&found.outcomes, now_ms);
+        announce(&found.findings, &previous);
+        if !found.findings.is_empty() {
+            store.save_findings(found.findings, now_ms).await?;
         }
     }
     Ok(())
 }
 
+/// Judges hosts by the policies that are chosen for them.
+fn judge(
+    inputs: &BTreeMap<Chosen, Vec<RuleInput>>,
+    previous: &[Finding],
+    judging: &Judging,
+    now_ms: i64,
+) -> Assessment {
+    let mut found = Assessment::default();
+    for (chosen, inputs) in inputs {
+        let policy = judging.policy(chosen).unwrap_or_else(|error| {
+            // The configuration was held against this when it was read.
+            tracing::error!(%error, "an override cannot be used: judging without it");
+            judging.base.clone()
+        });
+        found.add(rules::assess(inputs, previous, &policy, now_ms));
+    }
+    found
+}
+
 /// The newest agent of hosts that were heard of within a day, or the collector's own version.
 fn newest_agent(hosts: &[HostRecord], now_ms: i64) -> Option<Version> {
-    let heard = |host: &&HostRecord| {
-        let heard_ms = host.last_received_ms.unwrap_or(i64::MIN);
-        host.retired_ms.is_none() && heard_ms > now_ms - WATCH_MS
-    };
-    let agents = hosts
+    let heard = hosts
         .iter()
-        .filter(heard)
-        .map(|host| host.facts.agent_version.as_str());
+        .filter(|host| host.is_heard_since(now_ms - WATCH_MS));
+    let agents = heard.map(|host| host.facts.agent_version.as_str());
     agents
         .chain([env!("CARGO_PKG_VERSION")])
         .filter_map(Version::parse)

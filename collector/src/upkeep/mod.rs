@@ -1,12 +1,13 @@
 //! The clockwork: everything periodic, in a fixed order, at its own pace.
 //!
 //! beat (the collector is watching) → seal and prune → assess → save the findings → learn what is
-//! usual. A step that
-//! fails is logged and tried again at the next turn; nothing here ends the collector. Between the
-//! turns hosts are sealed that catch up, so that their past does not wait in memory.
+//! usual. A step that fails is logged and tried again at the next turn; nothing here ends the
+//! collector. Between the turns hosts are sealed that catch up, so that their past does not wait in
+//! memory.
 
 mod assess;
 mod past;
+mod roles;
 mod usual;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::rules::{self, Judging};
+use crate::rules::{self, Judging, Together};
 use crate::store::{HostRecord, Store, StoreError};
 
 /// Time between two turns. Well below the 90 s after which a silent host is down.
@@ -31,6 +32,8 @@ pub struct Upkeep {
     judging: Judging,
     weeks: past::Turns,
     watches: usual::Watches,
+    loads: roles::Loads,
+    together: Together,
     /// Where the store is kept in order: what comes in may have to wait for that. Judging may wait
     /// itself.
     urgent: Handle,
@@ -47,6 +50,8 @@ impl Upkeep {
             judging,
             weeks: past::Turns::default(),
             watches: usual::Watches::default(),
+            loads: roles::Loads::default(),
+            together: Together::default(),
             urgent: Handle::current(),
             rest_until: None,
         }
@@ -113,6 +118,8 @@ impl Upkeep {
                 now_ms,
                 weeks: self.weeks.due(&hosts, now_ms),
                 watches: &mut self.watches,
+                loads: &mut self.loads,
+                together: &mut self.together,
             };
             let assessed = assess::assess(&self.store, &hosts, &self.judging, &mut turn).await;
             self.rest_until = Some(begun + begun.elapsed() * SHARE);

@@ -1,11 +1,10 @@
 //! The weeks before, for rules that look at days: each host's about once an hour, a few hosts a turn.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use crate::rules::{self, PAST_MS, Past, whole_hours_ms};
-use crate::series::{Grid, SeriesName};
-use crate::store::{AggregateQuery, HostRecord, Store, StoreError};
+use crate::series::Grid;
+use crate::store::{AggregateQuery, HostRecord, Store, StoreError, own_names};
 
 const HOUR_MS: i64 = 3_600_000;
 /// So often the weeks of a host are read, …
@@ -36,14 +35,10 @@ impl Turns {
         self.last_ms = Some(now_ms);
         let share = hosts.len() as i64 * elapsed_ms / ROUND_MS;
         let count = (share as usize).clamp(HOSTS_MIN, HOSTS_MAX);
-        let heard = |host: &&HostRecord| {
-            let heard_ms = host.last_received_ms.unwrap_or(i64::MIN);
-            host.retired_ms.is_none() && heard_ms > now_ms - AGAIN_MS
-        };
         let read_ms = |host: &HostRecord| self.read_ms.get(&host.id).copied();
         let mut due: Vec<&HostRecord> = hosts
             .iter()
-            .filter(heard)
+            .filter(|host| host.is_heard_since(now_ms - AGAIN_MS))
             .filter(|host| read_ms(host).is_none_or(|read_ms| now_ms - read_ms >= AGAIN_MS))
             .collect();
         due.sort_by_key(|host| read_ms(host));
@@ -69,7 +64,7 @@ pub(super) async fn read(store: &Store, host: &str, now_ms: i64) -> Result<Past,
                 step_ms: HOUR_MS,
             },
             agg: Some(hourly.hour.agg()),
-            under: Arc::new(|_: &str, name: &SeriesName| Some(name.clone())),
+            under: own_names(),
             samples_max: SAMPLES_MAX,
         };
         past.put(hourly, store.aggregate(query).await?.series);

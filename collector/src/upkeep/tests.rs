@@ -1,5 +1,7 @@
 //! A host that falls silent, by a clock that is turned by hand.
 
+mod order;
+mod roles;
 mod weeks;
 
 use super::*;

@@ -4,13 +4,12 @@
 //! second copy of it on disk that would have to be right.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::anomaly::{self, Course, STEP_MS};
 use crate::rules::{PAST_MS, Unusual};
-use crate::series::{Agg, Grid, SeriesName, Window};
-use crate::store::{AggregateQuery, HostRecord, Store, StoreError};
+use crate::series::{Agg, Grid, Window};
+use crate::store::{AggregateQuery, HostRecord, Store, StoreError, own_names};
 
 /// Who was silent for so long is learned anew.
 const SILENT_MS: i64 = 3_600_000;
@@ -19,12 +18,6 @@ const SAMPLES_MAX: usize = 8_000_000;
 
 /// Of each turn, so much is taken for learning.
 const LEARN_MAX: Duration = Duration::from_millis(500);
-
-/// Whether a host is there to be watched.
-fn heard(host: &HostRecord, now_ms: i64) -> bool {
-    let heard_ms = host.last_received_ms.unwrap_or(i64::MIN);
-    host.retired_ms.is_none() && heard_ms > now_ms - SILENT_MS
-}
 
 /// By host id.
 #[derive(Debug, Default)]
@@ -35,7 +28,9 @@ pub(super) struct Watches {
 impl Watches {
     /// Forgets hosts that are retired, gone or silent.
     pub(super) fn keep(&mut self, hosts: &[HostRecord], now_ms: i64) {
-        let heard = hosts.iter().filter(|host| heard(host, now_ms));
+        let heard = hosts
+            .iter()
+            .filter(|host| host.is_heard_since(now_ms - SILENT_MS));
         let mut kept = HashMap::with_capacity(self.by_host.len());
         for host in heard {
             kept.extend(self.by_host.remove_entry(&host.id));
@@ -46,9 +41,12 @@ impl Watches {
     /// Learns what is usual on hosts that are not known yet, for so long, at least on one.
     pub(super) async fn learn(&mut self, store: &Store, hosts: &[HostRecord], now_ms: i64) {
         let begun = Instant::now();
-        let unknown =
-            |host: &&HostRecord| heard(host, now_ms) && !self.by_host.contains_key(&host.id);
-        let unknown: Vec<&HostRecord> = hosts.iter().filter(unknown).collect();
+        let heard = hosts
+            .iter()
+            .filter(|host| host.is_heard_since(now_ms - SILENT_MS));
+        let unknown: Vec<&HostRecord> = heard
+            .filter(|host| !self.by_host.contains_key(&host.id))
+            .collect();
         for host in unknown {
             if let Err(error) = self.learn_one(store, host).await {
                 tracing::error!(%error, host = host.name, "learn what is usual");
@@ -78,7 +76,7 @@ impl Watches {
                     step_ms: STEP_MS,
                 },
                 agg: Some(Agg::Avg),
-                under: Arc::new(|_: &str, name: &SeriesName| Some(name.clone())),
+                under: own_names(),
                 samples_max: SAMPLES_MAX,
             };
             steps.extend(store.aggregate(query).await?.series);

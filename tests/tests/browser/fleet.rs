@@ -27,6 +27,7 @@ pub(crate) fn rich() -> Input {
         hosts,
         findings,
         who: Default::default(),
+        care: Default::default(),
         collector: CollectorInput {
             source: "collector at http://127.0.0.1:7443".into(),
             version: "0.1.0".into(),
@@ -121,6 +122,7 @@ fn host(name: &str, number: u8, labels: &[(&str, &str)]) -> HostInput {
             unknown_ms: HOUR_MS,
             ..Default::default()
         },
+        outcomes: "47 rules: 40 ok, 1 risk, 2 not enough data, 4 not applicable".into(),
         coverage: CoverageInput {
             expected: 60_480,
             received: 60_118,

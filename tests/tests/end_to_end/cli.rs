@@ -190,4 +190,17 @@ fn a_restarted_collector_neither_forgets_nor_invents_an_outage() {
     until_true("the host is up again", seconds(60), || {
         state(&collector) == "up"
     });
+    let host = |more: &[&str]| collector.ask(&[&["host", "steady"], more].concat());
+    until_true("the rules have judged it", seconds(60), || {
+        stdout(&host(&[])).contains(" rules: ")
+    });
+    let listed = stdout(&host(&["--rules"]));
+    assert!(listed.contains("filesystem_filling"), "{listed}");
+    let shown = json(&host(&["-o", "json"]));
+    let rules = shown["outcomes"]["rules"].as_array().unwrap();
+    let down = rules.iter().find(|one| one["rule"] == "host_down");
+    assert_eq!(down.unwrap()["outcome"], "ok", "{shown}");
+    let page = get(collector.web, "/");
+    let count = format!("{} rules: ", rules.len());
+    assert!(page.contains(&count), "the page counts them too: {page}");
 }

@@ -11,7 +11,7 @@ use crate::series::{Selector, SeriesName, Window};
 use crate::words;
 
 /// What the detector of the unusual tells is called.
-const ANOMALY: &str = "anomaly";
+pub(super) const ANOMALY: &str = "anomaly";
 
 /// One host, as far as its past was read.
 pub(super) struct Judged {

@@ -7,7 +7,7 @@ use crate::indicators::{Indicator, Indicators};
 use crate::plan::availability::Span;
 use crate::report;
 use crate::series::{Agg, Grid, Series, SeriesName, combine};
-use crate::store::{AggregateQuery, HostRecord, Store, Under};
+use crate::store::{AggregateQuery, HostRecord, Store, Under, own_names};
 
 /// Longest steps whose means make the band of a sum: the extremes of parts do not add up.
 const SUM_STEP_MS: i64 = 3_600_000;
@@ -175,8 +175,7 @@ impl Ask<'_> {
     /// Bytes in and out over all interfaces but those whose bytes others count already.
     async fn traffic(&self) -> Result<Course, AnswerError> {
         let step_ms = self.step_ms.min(SUM_STEP_MS);
-        let name: Under = Arc::new(|_: &str, name: &SeriesName| Some(name.clone()));
-        let bonds = self.series("node_bonding_slaves", (Agg::Max, self.step_ms), name);
+        let bonds = self.series("node_bonding_slaves", (Agg::Max, self.step_ms), own_names());
         let bonds = bonds.await?;
         let is_bond = |device: &str| bonds.iter().any(|b| b.label("master") == Some(device));
         let mut all = Vec::new();
@@ -184,8 +183,9 @@ impl Ask<'_> {
             "hostwell_network_receive_bytes_per_second",
             "hostwell_network_transmit_bytes_per_second",
         ] {
-            let under: Under = Arc::new(|_: &str, name: &SeriesName| Some(name.clone()));
-            let mut found = self.series(metric, (Agg::Avg, step_ms), under).await?;
+            let mut found = self
+                .series(metric, (Agg::Avg, step_ms), own_names())
+                .await?;
             let devices: Vec<String> = found
                 .iter()
                 .filter_map(|s| s.label("device").map(str::to_owned))

@@ -56,6 +56,9 @@ pub(super) fn records(depth: &HostInDepth) -> Records {
             json!(finding.summary),
         );
     }
+    for one in depth.outcomes.iter().flat_map(|all| &all.rules) {
+        rows.add("outcome", "", &one.rule, json!(one.outcome));
+    }
     rows.0
 }
 
@@ -153,6 +156,9 @@ pub(super) fn print(depth: &HostInDepth, console: &mut Console) -> io::Result<()
     console.table(&heading(depth))?;
     console.line("")?;
     findings(depth, console)?;
+    if let Some(outcomes) = &depth.outcomes {
+        console.line(&outcomes.words(true))?;
+    }
     console.line("")?;
     console.table(&indicators(depth))?;
     if !depth.filesystems.is_empty() {

@@ -117,9 +117,10 @@ pub(super) async fn run(args: BacktestArgs, console: &mut Console) -> anyhow::Re
         bail!("there is no host in {}", args.file.path().display());
     }
     let count = jobs.len();
+    let roles = backtest.roles();
     let mut total = play(backtest, jobs, what, console).await?;
     if args.cases.is_none() {
-        group(&mut total.found);
+        group(&mut total.found, &roles);
     }
     print(&total, args.output.output, now_ms, console)?;
     console.message(&format!(

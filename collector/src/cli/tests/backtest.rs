@@ -347,3 +347,31 @@ fn where_there_is_nothing_to_replay_it_is_said() {
         absent.err
     );
 }
+
+#[test]
+fn the_unusual_that_begins_together_on_hosts_of_one_role_is_one_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = imported(&folder, &["a", "b", "c"]);
+    for host in ["a", "b"] {
+        let done = hostwell(&["host", "label", host, "role=web", "--db", &db]);
+        assert_eq!(done.exit, Exit::Fine, "{}", done.err);
+    }
+    let found = lines(&["--db", &db]);
+    let hosts: Vec<&str> = found
+        .iter()
+        .filter_map(|line| line["host"].as_str())
+        .collect();
+    assert_eq!(hosts, ["a", "c"], "{found:?}");
+    let summary = |at: usize| found[at]["summary"].as_str().unwrap();
+    assert!(
+        summary(0).ends_with(" With it in role=web: b."),
+        "{found:?}"
+    );
+    assert!(!summary(1).contains("With it"), "{found:?}");
+    let alone = lines(&["--db", &db, "--host", "b"]);
+    assert_eq!(
+        alone.len(),
+        1,
+        "asked for by itself it is an entry: {alone:?}"
+    );
+}

@@ -92,6 +92,45 @@ fn a_decision_is_shown_in_the_register_and_kept_with_who_made_it() {
 }
 
 #[test]
+fn a_report_says_whose_a_risk_is_and_what_was_decided_about_it() {
+    let fleet = Fleet::new();
+    let running = judged(&fleet);
+    let report = |format: &str| {
+        let words = ["report", "--since", "20m", "--format", format];
+        ask(&running, &words).out
+    };
+    for format in ["md", "html", "json"] {
+        let before = report(format);
+        assert!(
+            !before.contains("wner"),
+            "nobody decided anything: {before}"
+        );
+    }
+    for words in [
+        &["risk", "ack", "2"][..],
+        &["risk", "assign", "2", "--owner", "<anna>"],
+        &["risk", "mute", "4", "--until", "2026-11-22T08:00Z"],
+        &["risk", "close", "1"],
+    ] {
+        assert_eq!(ask(&running, words).exit, Exit::Fine);
+    }
+    let markdown = report("md");
+    for line in [
+        "\n- Owner: &lt;anna&gt;\n- State: acknowledged by ME\n",
+        "\n- State: muted until 2026-11-22 08:00:00Z\n",
+        "left. (closed by ME)",
+    ] {
+        assert!(markdown.contains(line), "{line}: {markdown}");
+    }
+    let html = report("html");
+    let owner = "<dt>Owner</dt><dd>&lt;anna&gt;</dd>";
+    assert!(html.contains(owner), "{html}");
+    assert!(html.contains("<dt>State</dt><dd>acknowledged by ME</dd>"));
+    let json = report("json");
+    assert!(json.contains("\"owner\": \"<anna>\""), "{json}");
+}
+
+#[test]
 fn muted_risks_do_not_fail_a_script_and_acknowledged_ones_do() {
     let fleet = Fleet::new();
     let running = judged(&fleet);

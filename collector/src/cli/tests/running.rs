@@ -95,18 +95,88 @@ fn a_running_collector_and_a_file_at_rest_answer_alike() {
     };
     let at_rest = ask("--db", fleet.db().to_str().unwrap());
     let running = Running::on(&fleet);
+    until_judged(&running);
     let asked = ask("--server", &running.url);
     for ((a, b), words) in at_rest.iter().zip(&asked).zip(questions) {
         // What it says about the database and the watch differs; what it says about hosts may not.
         let hosts = |text: &str| -> Vec<String> {
-            let about = |l: &&str| !l.contains("database") && !l.contains("watching for");
-            text.lines()
-                .filter(|l| !l.contains("Database") && about(l))
-                .map(str::to_owned)
+            let own = ["Database", "database", "watching for", " rules: "];
+            let unjudged = text.lines().map(without_outcomes);
+            unjudged
+                .filter(|line| !own.iter().any(|own| line.contains(own)))
                 .collect()
         };
-        assert_eq!(hosts(a), hosts(b), "{words:?}");
+        let (a, b) = (hosts(a), hosts(b));
+        for (a, b) in a.iter().zip(&b) {
+            assert_eq!(a, b, "{words:?}");
+        }
+        assert_eq!(a.len(), b.len(), "{words:?}");
     }
+}
+
+/// A host's facts without what came out for the rules: nothing judges a file at rest.
+fn without_outcomes(line: &str) -> String {
+    let facts = line.split("; ");
+    let kept: Vec<&str> = facts.filter(|f| !f.starts_with("Judged by: ")).collect();
+    kept.join("; ")
+}
+
+/// Waits until the collector has judged its hosts, which it does soon after it begins; gives what
+/// it then says of one.
+fn until_judged(running: &Running) -> String {
+    let begun = std::time::Instant::now();
+    loop {
+        let words = ["host", "web-1", "--rules", "--server", &running.url];
+        let shown = hostwell(&words).out;
+        if shown.contains(" rules: ") {
+            return shown;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{shown}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_came_out_for_each_rule_is_known_by_a_collector_that_has_judged() {
+    let fleet = Fleet::new();
+    let db = fleet.db();
+    let words = ["host", "web-1", "--rules"];
+    let at_rest = hostwell(&[&words[..], &["--db", db.to_str().unwrap()]].concat());
+    assert!(!at_rest.out.contains(" rules: "), "{}", at_rest.out);
+    assert!(
+        at_rest.out.contains("is known by a collector that runs"),
+        "{}",
+        at_rest.out
+    );
+    let running = Running::on(&fleet);
+    let ask = |words: &[&str]| hostwell(&[words, &["--server", &running.url]].concat()).out;
+    let shown = until_judged(&running);
+    let count = crate::rules::RULES.len();
+    assert!(shown.contains(&format!("{count} rules: ")), "{shown}");
+    for rule in crate::rules::RULES {
+        assert!(shown.contains(&format!("\n{} ", rule.name)), "{shown}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&ask(&["host", "web-1", "-o", "json"])).unwrap();
+    let outcomes = &json["outcomes"];
+    assert_eq!(outcomes["judged_ms"], NOW_MS);
+    let of = |rule: &str| {
+        let rules = outcomes["rules"].as_array().unwrap();
+        rules.iter().find(|r| r["rule"] == rule).unwrap()["outcome"].clone()
+    };
+    assert_eq!(of("host_down"), "ok");
+    // It has the label role, and the collector has only just begun to watch.
+    assert_eq!(of("single_of_role"), "not_enough_data");
+    assert_eq!(of("raid_degraded"), "not_applicable");
+    let page = ask(&["report", "--format", "md"]);
+    assert!(
+        page.contains(&format!("Judged by: {count} rules: ")),
+        "{page}"
+    );
+    let past = ask(&["report", "--format", "md", "--to", "2026-11-21T19:59Z"]);
+    assert!(!past.contains("Judged by"), "known of now only: {past}");
+    let csv = ask(&["host", "web-1", "-o", "csv"]);
+    assert!(csv.contains("outcome,,host_down,ok"), "{csv}");
 }
 
 #[test]

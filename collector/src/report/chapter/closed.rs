@@ -4,8 +4,18 @@ use super::Context;
 use crate::report::document::*;
 use crate::report::standing::{of_severity, severity_word};
 use crate::report::words;
+use crate::rules::Finding;
 
 const ROWS_MAX: usize = 50;
+
+/// What it was, and who closed it by hand.
+fn summary(context: &Context, finding: &Finding) -> String {
+    let care = context.input.care.get(&finding.id);
+    match care.map(|care| care.standing.as_str()) {
+        None | Some("") => finding.summary.clone(),
+        Some(standing) => format!("{} ({standing})", finding.summary),
+    }
+}
 
 pub(super) fn blocks(context: &Context) -> Vec<Block> {
     let closed = &context.fleet.closed;
@@ -20,7 +30,7 @@ pub(super) fn blocks(context: &Context) -> Vec<Block> {
                 of_severity(finding.severity),
             ),
             cell(&finding.host),
-            cell(&finding.summary),
+            cell(summary(context, finding)),
             cell(words::moment(finding.since_ms)),
             cell(words::moment(ended_ms)),
             cell(words::duration(ended_ms - finding.since_ms)),

@@ -181,6 +181,9 @@ fn facts(host: &HostInput, now_ms: i64) -> Vec<(String, String)> {
             format!("{} old", words::duration(now_ms - last_ms)),
         ));
     }
+    if !host.outcomes.is_empty() {
+        facts.push(("Judged by", host.outcomes.clone()));
+    }
     facts
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

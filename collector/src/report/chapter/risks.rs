@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::report::document::*;
-use crate::report::input::Input;
+use crate::report::input::{Care, Input};
 use crate::report::standing::{of_severity, severity_word};
 use crate::report::words;
 use crate::rules::{Evidence, Finding, Severity};
@@ -32,14 +32,14 @@ pub(super) fn blocks(context: &Context) -> Vec<Block> {
         .collect();
     if open.len() > CARDS_MAX {
         let rest = &open[CARDS_MAX..];
+        let cared = rest.iter().any(|f| context.input.care.contains_key(&f.id));
+        let names = ["Severity", "Host", "Finding", "Since", "Decided"];
+        let names = if cared { &names[..] } else { &names[..4] };
+        let rows = rest.iter().take(ROWS_MAX);
         blocks.push(Block::Table(Table {
             caption: "The other open findings, worst first".into(),
-            columns: columns(&["Severity", "Host", "Finding", "Since"]),
-            rows: rest
-                .iter()
-                .take(ROWS_MAX)
-                .map(|f| row(f, context.input.now_ms))
-                .collect(),
+            columns: columns(names),
+            rows: rows.map(|f| row(context.input, f, cared)).collect(),
             omitted: rest.len().saturating_sub(ROWS_MAX),
             omitted_hint: "hostwell risks -o csv".into(),
         }));
@@ -56,11 +56,17 @@ fn card(input: &Input, finding: &Finding) -> RiskCard {
         rule: finding.rule.clone(),
         summary: finding.summary.clone(),
         since: since(finding, input.now_ms),
+        owner: care(input, finding).owner,
+        standing: care(input, finding).standing,
         who: input.who.get(&finding.id).cloned().unwrap_or_default(),
         evidence: finding.evidence.iter().map(evidence).collect(),
         advice: finding.advice.clone(),
         if_ignored: if_ignored(input, finding),
     }
+}
+
+fn care(input: &Input, finding: &Finding) -> Care {
+    input.care.get(&finding.id).cloned().unwrap_or_default()
 }
 
 fn evidence(evidence: &Evidence) -> EvidenceView {
@@ -75,16 +81,23 @@ fn evidence(evidence: &Evidence) -> EvidenceView {
     }
 }
 
-fn row(finding: &Finding, now_ms: i64) -> Vec<Cell> {
-    vec![
+fn row(input: &Input, finding: &Finding, cared: bool) -> Vec<Cell> {
+    let mut row = vec![
         marked(
             severity_word(finding.severity),
             of_severity(finding.severity),
         ),
         cell(&finding.host),
         cell(&finding.summary),
-        cell(since(finding, now_ms)),
-    ]
+        cell(since(finding, input.now_ms)),
+    ];
+    if cared {
+        let care = care(input, finding);
+        let both = [care.owner, care.standing];
+        let said: Vec<String> = both.into_iter().filter(|s| !s.is_empty()).collect();
+        row.push(cell(said.join(", ")));
+    }
+    row
 }
 
 /// "since 2026-11-21 19:33 UTC (3 h 12 min)".

@@ -241,7 +241,7 @@ impl Page {
         let _ = write!(
             self.out,
             "<article class=\"finding {status}\"><header><span class=\"mark {status}\">{}{}</span>\
-             <h3>{}</h3><p class=\"summary\">{}</p></header><dl><div><dt>Since</dt><dd>{}</dd></div>{}\
+             <h3>{}</h3><p class=\"summary\">{}</p></header><dl><div><dt>Since</dt><dd>{}</dd></div>{}{}{}\
              <div><dt>What to do</dt><dd>{}</dd></div><div><dt>If ignored</dt><dd>{}</dd></div>\
              <div><dt>Rule</dt><dd><code>{}</code>",
             sign(risk.status),
@@ -249,10 +249,9 @@ impl Page {
             flow(&risk.host),
             flow(&risk.summary),
             flow(&risk.since),
-            match risk.who.as_str() {
-                "" => String::new(),
-                who => format!("<div><dt>Who</dt><dd>{}</dd></div>", flow(who)),
-            },
+            said("Owner", &risk.owner),
+            said("State", &risk.standing),
+            said("Who", &risk.who),
             prose(&risk.advice),
             prose(&risk.if_ignored),
             escape(&risk.rule),
@@ -318,5 +317,13 @@ fn evidence(evidence: &[EvidenceView]) -> Table {
             .collect(),
         omitted: 0,
         omitted_hint: String::new(),
+    }
+}
+
+/// A line of a card, where there is something to say.
+fn said(name: &str, text: &str) -> String {
+    match text {
+        "" => String::new(),
+        text => format!("<div><dt>{name}</dt><dd>{}</dd></div>", flow(text)),
     }
 }

@@ -27,6 +27,7 @@ fn input(available: f64) -> RuleInput {
         past: None,
         unusual: None,
         agent: None,
+        group: None,
         first_seen_ms: 0,
         last_sample_ms: Some(NOW_MS),
         last_received_ms: Some(NOW_MS),

@@ -2,8 +2,9 @@
 
 use hostwell_proto::metric::Metric;
 
-use super::{Expectation, SAMPLES_MAX, Script, ScriptError, What};
-use crate::rules::{Agent, Policy, Severity, Verdict, Version, rule};
+use super::{Beside, Expectation, SAMPLES_MAX, Script, ScriptError, What};
+use crate::rules::group::Work;
+use crate::rules::{Agent, Carries, Policy, Severity, Verdict, Version, rule};
 use crate::series::{Kind, Op, Selector, Series, SeriesName};
 
 pub(super) fn script(text: &str) -> Result<Script, ScriptError> {
@@ -51,6 +52,7 @@ struct Draft {
     away: Vec<(i64, i64)>,
     skew_ms: i64,
     agents: Vec<(i64, Agent)>,
+    groups: Vec<(i64, Beside)>,
     policy: String,
     expectations: Vec<Expectation>,
 }
@@ -90,6 +92,7 @@ impl Draft {
                 let (own, newest) = (version(own)?, version(newest)?);
                 self.agents.push((time(from)?, Agent { own, newest }));
             }
+            "group" => self.groups.push(group(rest)?),
             "policy" => {
                 self.policy.push_str(rest);
                 self.policy.push('\n');
@@ -175,13 +178,48 @@ impl Draft {
             away: self.away,
             skew_ms: self.skew_ms,
             agents: self.agents,
+            groups: self.groups,
             policy,
             expectations: self.expectations,
         })
     }
 }
 
-const COMMANDS: &str = "load, interval, every, silent, late, away, skew, agent, policy, at";
+const COMMANDS: &str = "load, interval, every, silent, late, away, skew, agent, group, policy, at";
+
+/// Most hosts of a group.
+const GROUP_MAX: usize = 10_000;
+
+/// `0 role=web 5 cpu 20% 30% memory 40%`.
+fn group(rest: &str) -> Result<(i64, Beside), String> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let [from, name, hosts, ref carried @ ..] = words[..] else {
+        return Err("expected group TIME ROLE HOSTS [cpu|memory|network VALUE…]…".into());
+    };
+    let hosts = hosts.parse().ok();
+    let hosts: usize = hosts
+        .filter(|hosts| (1..=GROUP_MAX).contains(hosts))
+        .ok_or_else(|| format!("expected a number of hosts from 1 to {GROUP_MAX}"))?;
+    let (mut work, mut at) = (None, 0);
+    let mut carry: Vec<Carries> = Vec::new();
+    for word in carried {
+        if let Some(named) = Work::by_name(word) {
+            (work, at) = (Some(named), 0);
+            continue;
+        }
+        let work = work.ok_or_else(|| format!("{word:?} is none of cpu, memory, network"))?;
+        if at + 1 >= hosts {
+            return Err(format!("{hosts} hosts with it; more values of others"));
+        }
+        if at == carry.len() {
+            carry.push(Carries::default());
+        }
+        carry[at].put(work, number(word)?);
+        at += 1;
+    }
+    let name = name.to_owned();
+    Ok((time(from)?, Beside { name, hosts, carry }))
+}
 
 fn kind_of(metric: &str) -> Kind {
     match Metric::by_name(metric) {

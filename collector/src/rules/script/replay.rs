@@ -4,8 +4,8 @@ use super::{RUNS_MAX, Script};
 use crate::anomaly::Course;
 use crate::rules::past::Gathered;
 use crate::rules::{
-    Agent, Finding, LONG_METRIC, LONG_MS, Outcome, PAST_MS, Past, RuleInput, State, Unusual,
-    WINDOW_MS, assess, whole_hours_ms,
+    Agent, Carries, Finding, Group, LONG_METRIC, LONG_MS, Outcome, PAST_MS, Past, RuleInput, State,
+    Unusual, WINDOW_MS, assess, whole_hours_ms,
 };
 use crate::series::{Series, Window};
 
@@ -23,6 +23,7 @@ pub(super) fn run(script: &Script, mut show: impl FnMut(i64, &[Finding], &[Outco
     let mut findings: Vec<Finding> = Vec::new();
     let mut hour_ms = None;
     let mut watch = Course::default();
+    let mut carries = None;
     for at_ms in moments {
         if within(&script.away, at_ms) {
             // A collector that is not running judges nothing; what is expected then is what the
@@ -33,8 +34,11 @@ pub(super) fn run(script: &Script, mut show: impl FnMut(i64, &[Finding], &[Outco
         let mut input = input(script, at_ms);
         let hour = whole_hours_ms(START_MS + at_ms + script.skew_ms);
         if hour_ms.replace(hour) != Some(hour) {
-            input.past = Some(past(script, at_ms, hour));
+            let past = past(script, at_ms, hour);
+            carries = Some(Carries::of(&past));
+            input.past = Some(past);
         }
+        input.group = script.group(at_ms, carries);
         watch.follow(&input.window);
         input.unusual = Some(Unusual {
             known: watch.known(),
@@ -58,6 +62,18 @@ impl Script {
         so_far
             .max_by_key(|(from_ms, _)| *from_ms)
             .map(|(_, agent)| *agent)
+    }
+
+    /// Of which role it is, and what the others of it do.
+    fn group(&self, now_ms: i64, own: Option<Carries>) -> Option<Group> {
+        let so_far = self.groups.iter().filter(|(from_ms, _)| *from_ms <= now_ms);
+        let (_, beside) = so_far.max_by_key(|(from_ms, _)| *from_ms)?;
+        Some(Group::beside(
+            &beside.name,
+            beside.hosts,
+            own,
+            &beside.carry,
+        ))
     }
 
     /// When a sample arrives; nothing when it is never taken.
@@ -156,6 +172,7 @@ fn input(script: &Script, now_ms: i64) -> RuleInput {
         past: None,
         unusual: None,
         agent: script.agent(now_ms),
+        group: None,
         first_seen_ms: START_MS,
         last_sample_ms,
         last_received_ms,

@@ -148,6 +148,10 @@ fn mistakes_name_the_line() {
     bad("load 1m node_load1 1x99999999", 1, "count");
     bad("load 1m node_load1{a=~\"b\"} 1", 1, "label=\"value\"");
     bad("load 1m a 1\nload 1m a 2", 2, "twice");
+    bad("group 0 role=web", 1, "expected group TIME");
+    bad("group 0 role=web none", 1, "number of hosts");
+    bad("group 0 role=web 3 20%", 1, "none of cpu");
+    bad("group 0 role=web 3 cpu 1 2 3", 1, "3 hosts with it");
     bad("load 1m a 1\nat 1m expect dsk_full", 2, "no rule");
     bad("load 1m a 1\nat 1m expect disk_full soon", 2, "no severity");
     bad(

@@ -98,17 +98,23 @@ async fn three_days_are_too_few_to_say_that_it_fills() {
     assert_eq!(filling(&upkeep).await, None);
 }
 
-/// Adds samples of load and memory, one each five minutes; `jumps`: where both never were.
-async fn sends(upkeep: &Upkeep, sequence: u64, numbers: std::ops::Range<i64>, jumps: bool) -> i64 {
+/// Adds samples of load and memory of a host, one each five minutes; `jumps`: where both never were.
+pub(super) async fn sends_as(
+    upkeep: &Upkeep,
+    (id, host_name, role): (HostId, &str, &str),
+    sequence: u64,
+    numbers: std::ops::Range<i64>,
+    jumps: bool,
+) -> i64 {
     let store = &upkeep.store;
     let at_ms = |n: i64| START_MS + n * 300_000;
     let now_ms = at_ms(numbers.end - 1);
     let greeting = Greeting {
-        host_id: HOST,
-        host_name: "db-1".to_owned(),
+        host_id: id,
+        host_name: host_name.to_owned(),
         interval_ms: 300_000,
         facts: HostFacts::default(),
-        labels: BTreeMap::new(),
+        labels: roles(role),
         clock_skew_ms: 0,
         kept: false,
     };
@@ -119,7 +125,7 @@ async fn sends(upkeep: &Upkeep, sequence: u64, numbers: std::ops::Range<i64>, ju
         "node_memory_MemAvailable_bytes",
     ];
     let names = names.map(|metric| (SeriesName::new(metric, &[]), Kind::Gauge));
-    let series = store.series_ids(HOST, names.to_vec()).await.unwrap();
+    let series = store.series_ids(id, names.to_vec()).await.unwrap();
     let wave = |n: i64| ((n % 288) as f64 / 288.0 * std::f64::consts::TAU).sin();
     let rough = |n: i64| (n * 7_919 % 288) as f64 / 288.0;
     let column = |number, value: &dyn Fn(i64) -> f64| Column {
@@ -147,8 +153,8 @@ async fn sends(upkeep: &Upkeep, sequence: u64, numbers: std::ops::Range<i64>, ju
         column(2, &|n| left(n).round()),
     ];
     let append = Append {
-        host_id: HOST,
-        spool_id: SpoolId([6; 16]),
+        host_id: id,
+        spool_id: SpoolId(id.0),
         sequence,
         received_ms: now_ms,
         block: Packed::of(&Block {
@@ -159,6 +165,16 @@ async fn sends(upkeep: &Upkeep, sequence: u64, numbers: std::ops::Range<i64>, ju
     };
     store.append(append).await.unwrap();
     now_ms
+}
+
+/// The same of one without a role.
+async fn sends(upkeep: &Upkeep, sequence: u64, numbers: std::ops::Range<i64>, jumps: bool) -> i64 {
+    sends_as(upkeep, (HOST, "db-1", ""), sequence, numbers, jumps).await
+}
+
+fn roles(role: &str) -> BTreeMap<String, String> {
+    let labels = [("role".to_owned(), role.to_owned())];
+    labels.into_iter().filter(|(_, v)| !v.is_empty()).collect()
 }
 
 async fn anomaly(upkeep: &Upkeep) -> Option<Finding> {
