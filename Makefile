@@ -5,7 +5,7 @@ CARGO ?= cargo
 # A test that cannot run here writes a line, `data NAME` or `root NAME`; `make test` counts them.
 export HOSTWELL_SKIPPED := $(CURDIR)/target/skipped-tests
 
-.PHONY: help run test test-long check tools eval bench bench-agent bench-history bench-sets bench-growth audit
+.PHONY: help run test test-long check tools eval bench bench-agent bench-history bench-sets bench-growth bench-rules audit
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-sets: ## Real server data beside VictoriaMetrics: bytes a sample; exit 1 w
 	@sh tests/scripts/tools.sh bench-history
 	$(CARGO) build --release --bins
 	HOSTWELL_PREBUILT=1 $(CARGO) bench -p hostwell-tests --bench sets
+
+bench-rules: ## Judging a fleet, in this process; exit 1 when a must is missed
+	$(CARGO) bench -p hostwell-tests --bench rules
 
 bench-growth: ## What grows with hosts and with age: bytes, memory, start, questions
 	@sh tests/scripts/tools.sh bench-history
