@@ -155,11 +155,7 @@ impl Backtest {
             }
         }
         let all = Roles::of(self.hosts.iter().map(member));
-        let named = self.hosts.iter().filter_map(|host| {
-            let group = all.group(member(host))?;
-            Some((host.name.clone(), group.name().clone()))
-        });
-        named.collect()
+        all.names(self.hosts.iter().map(|host| (&*host.name, member(host))))
     }
 
     /// The names of the hosts that are there; retired ones too, their past is one.

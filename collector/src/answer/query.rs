@@ -348,27 +348,27 @@ async fn read(
     let cut = |agg| Cut::new(plan, question, agg, wanted != Wanted::All);
     let selector = Arc::new(selector);
     let chosen = is_sampled(&selector).then(|| chosen(Arc::clone(&selector), hosts.clone()));
-    let naming = Naming {
+    let shaping = Arc::new(Shaping {
         selector: Arc::clone(&selector),
         hosts: hosts.clone(),
         by: question.by.clone(),
         is_chosen: chosen.is_some(),
+        cut: agg.map(cut),
         seen: AtomicBool::new(false),
-    };
-    let shaping = Arc::new((naming, agg.map(cut)));
+    });
     let of_host = Arc::clone(&shaping);
-    let shape: Shape = Arc::new(move |window| of_host.0.shaped(window, of_host.1.as_ref()));
+    let shape: Shape = Arc::new(move |window| of_host.shaped(window));
     let shaped = |windows: Vec<Window>| windows.into_iter().map(|w| shape(w)).collect();
     let windows: Vec<Window> = match (chosen, wanted) {
         (Some(chosen), Wanted::Newest) => shaped(store.latest(query, chosen).await?),
         (Some(chosen), Wanted::Whole(agg)) => shaped(store.whole(query, chosen, agg).await?),
         (chosen, _) => store.shaped_windows(query, chosen, shape).await?,
     };
-    if !shaping.0.seen.load(Ordering::Relaxed) && !selector.metric.is_empty() {
+    if !shaping.seen.load(Ordering::Relaxed) && !selector.metric.is_empty() {
         known(&selector.metric)?;
     }
     let flat = |windows: Vec<Window>| windows.into_iter().flat_map(|w| w.series).collect();
-    match &shaping.1 {
+    match &shaping.cut {
         Some(cut) => Ok((cut.of_fleet(flat(windows)), agg)),
         None if plan.aggregates => {
             // Of which kind it is is known only now.
@@ -384,20 +384,22 @@ async fn read(
     }
 }
 
-/// Which series of a host's window are meant, and what they are called.
-struct Naming {
+/// Which series of a host's window are meant, what they are called, and what is made of them.
+struct Shaping {
     selector: Arc<Selector>,
     hosts: HostNames,
     by: Vec<String>,
     /// Only what is meant was read.
     is_chosen: bool,
+    /// Where it is known how to cut them.
+    cut: Option<Cut>,
     /// There was a sample of the metric.
     seen: AtomicBool,
 }
 
-impl Naming {
+impl Shaping {
     /// The series that are meant, each with its host as the label `host`, cut where it is known how.
-    fn shaped(&self, mut window: Window, cut: Option<&Cut>) -> Window {
+    fn shaped(&self, mut window: Window) -> Window {
         let selector = &self.selector;
         if !self.is_chosen {
             derived::derive(&mut window, &selector.metric);
@@ -415,7 +417,7 @@ impl Naming {
             let name = std::mem::replace(&mut one.name, SeriesName::new("", &[]));
             one.name = with_host(name, host, &self.by, selector.metric.is_empty());
         }
-        window.series = match cut {
+        window.series = match &self.cut {
             Some(cut) => cut.of_host(series, window.interval_ms),
             None => series,
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::weeks::{CPU, MEMORY, RECEIVED, SENT};
-use super::{Hourly, Past};
+use super::{Hourly, Past, RolesById};
 use crate::forecast::{DAY_MS, HOUR_MS};
 use crate::series::device::is_interface;
 use crate::series::{Series, quantile};
@@ -160,11 +160,6 @@ pub struct Group {
 }
 
 impl Group {
-    /// What the hosts of the role have in common: "role=web, env=prod".
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
     /// A host whose peers are all hosts of its role: of so many these carry something known, beside
     /// its own.
     pub(super) fn beside(
@@ -238,6 +233,17 @@ impl<'a> Roles<'a> {
             own: member.carries,
             peers: self.peers.get(&(role, site))?.clone(),
         })
+    }
+
+    /// What the role of each of these hosts is called, by whatever they are known by; those without
+    /// one are left out.
+    pub fn names<'b>(&self, hosts: impl IntoIterator<Item = (&'b str, Member<'b>)>) -> RolesById {
+        let named = hosts.into_iter().filter_map(|(by, member)| {
+            let (role, _) = key(member.labels)?;
+            let (name, _) = self.roles.get(&role)?;
+            Some((by.to_owned(), Arc::clone(name)))
+        });
+        named.collect()
     }
 }
 

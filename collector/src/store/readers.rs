@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::{Fault, StoreError, Trouble, io};
 use super::schema;
@@ -83,8 +83,7 @@ impl Readers {
         doing: &'static str,
         read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = || StoreError::Conflict("the store is closed".into());
-        let turn = self.turns.acquire().await.map_err(|_| closed())?;
+        let turn = self.turn().await?;
         let pool = Arc::clone(self);
         let outcome = tokio::task::spawn_blocking(move || pool.run(doing, read)).await;
         drop(turn);
@@ -98,9 +97,14 @@ impl Readers {
         doing: &'static str,
         read: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let closed = || StoreError::Conflict("the store is closed".into());
-        let _turn = self.turns.acquire().await.map_err(|_| closed())?;
+        let _turn = self.turn().await?;
         self.run(doing, read)
+    }
+
+    /// Waits until one of those who read at once may be begun.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        let closed = |_| StoreError::Conflict("the store is closed".into());
+        self.turns.acquire().await.map_err(closed)
     }
 
     /// Runs `read` inside one transaction: everything it reads is of one moment.

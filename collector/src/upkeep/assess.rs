@@ -73,15 +73,12 @@ impl<'a> Fleet<'a> {
             .filter(|span| now_ms - span.to_ms <= BEAT_MS)
             .map(|span| span.from_ms);
         let roles = turn.loads.roles(hosts, now_ms);
-        let of_role = |host: &HostRecord| {
-            let group = roles.group(turn.loads.member(host))?;
-            Some((host.id.clone(), group.name().clone()))
-        };
         let judged = hosts.iter().filter(|host| host.retired_ms.is_none());
+        let role_of = roles.names(judged.map(|host| (&*host.id, turn.loads.member(host))));
         Ok(Fleet {
             watching_since_ms: watched,
             newest: newest_agent(hosts, now_ms),
-            role_of: judged.filter_map(of_role).collect(),
+            role_of,
             roles,
         })
     }
