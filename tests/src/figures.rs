@@ -44,6 +44,8 @@ pub struct Figure {
     pub aim: f64,
     /// What was measured.
     pub ours: Measured,
+    /// What others reach at this, in words; empty where nobody says.
+    pub reference: &'static str,
 }
 
 impl Figure {
@@ -55,6 +57,7 @@ impl Figure {
             must,
             aim,
             ours: ours.into(),
+            reference: "",
         }
     }
 
@@ -64,6 +67,11 @@ impl Figure {
             good: Good::Above,
             ..Figure::below(what, bounds, ours)
         }
+    }
+
+    /// The same row beside what others reach.
+    pub fn beside(self, reference: &'static str) -> Figure {
+        Figure { reference, ..self }
     }
 
     fn reaches(&self, bound: f64) -> bool {
@@ -80,9 +88,13 @@ impl Figure {
     }
 }
 
-/// The figures as a Markdown table.
+/// The figures as a Markdown table; with a column for what others reach where any row says it.
 pub fn table(rows: &[Figure]) -> String {
-    let mut text = String::from("| figure | must | aim | ours | met |\n|---|---|---|---|---|\n");
+    let with_reference = rows.iter().any(|row| !row.reference.is_empty());
+    let mut text = String::from(match with_reference {
+        true => "| figure | must | aim | ours | met | reference |\n|---|---|---|---|---|---|\n",
+        false => "| figure | must | aim | ours | met |\n|---|---|---|---|---|\n",
+    });
     for row in rows {
         let met = match (&row.ours, row.reaches(row.must), row.reaches(row.aim)) {
             (Measured::Untried(_), ..) => "–",
@@ -102,10 +114,15 @@ pub fn table(rows: &[Figure]) -> String {
         let Figure {
             what, must, aim, ..
         } = row;
-        let _ = writeln!(
+        let _ = write!(
             text,
             "| {what} | {sign} {must} | {sign} {aim} | {ours} | {met} |"
         );
+        text += &match (with_reference, row.reference) {
+            (true, "") => " – |\n".to_owned(),
+            (true, reference) => format!(" {reference} |\n"),
+            (false, _) => "\n".to_owned(),
+        };
     }
     text
 }
@@ -147,6 +164,20 @@ mod tests {
             text.contains("| x | ≤ 2 | ≤ 1 | not measured: no rollups | – |"),
             "{text}"
         );
-        assert!(text.contains("| y | ≥ 4 | ≥ 8 | 9.000 | aim |"), "{text}");
+        assert!(text.contains("| y | ≥ 4 | ≥ 8 | 9.000 | aim |\n"), "{text}");
+    }
+
+    #[test]
+    fn what_others_reach_stands_beside_ours_where_anybody_says_it() {
+        let known = Figure::above("x", (4.0, 8.0), 9.0).beside("3 to 5");
+        let text = table(&[known, Figure::above("y", (4.0, 8.0), 9.0)]);
+        assert!(
+            text.contains("| x | ≥ 4 | ≥ 8 | 9.000 | aim | 3 to 5 |\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| y | ≥ 4 | ≥ 8 | 9.000 | aim | – |\n"),
+            "{text}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What all parts share: where the data is, the programs, and what was imported and replayed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -87,14 +88,25 @@ impl Bench {
         stdout(&run(&mut hostwell))
     }
 
-    /// Imports a table as a host, by the mapping of its set where there is one.
-    pub(crate) fn import(&self, set: &str, table: &Path, host: &str) {
+    /// Imports a table as a host into a database, by the mapping of its set where there is one.
+    pub(crate) fn import(&self, (set, database): (&str, &str), table: &Path, host: &str) {
         let map = repository().join(format!("tests/eval/{set}.toml"));
         let mut words = vec!["import", "csv", table.to_str().unwrap(), "--host", host];
         if map.exists() {
             words.extend(["--map", map.to_str().unwrap()]);
         }
-        self.hostwell(set, &words);
+        self.hostwell(database, &words);
+    }
+
+    /// The tables of a set's half, by the names of their hosts; none where there is no such half.
+    pub(crate) fn tables(&self, set: &str) -> BTreeMap<String, PathBuf> {
+        let files = std::fs::read_dir(self.half(set)).into_iter().flatten();
+        let paths = files.map(|file| file.unwrap().path());
+        let named = paths.filter_map(|path| {
+            let name = path.file_name()?.to_str()?.strip_suffix(".csv.bz2")?;
+            Some((name.to_owned(), path.clone()))
+        });
+        named.collect()
     }
 
     /// Imports the hosts of a set that count.
@@ -102,7 +114,7 @@ impl Bench {
         eprintln!("eval: import {set}");
         for (host, ..) in self.scored(set) {
             let table = self.half(set).join(format!("{host}.csv.bz2"));
-            self.import(set, &table, &host);
+            self.import((set, set), &table, &host);
         }
     }
 
@@ -123,9 +135,14 @@ impl Bench {
         std::fs::write(&file, stdout(&done)).unwrap();
         let told = String::from_utf8_lossy(&done.stderr);
         let told = told.lines().last().unwrap_or_default();
-        let _ = writeln!(self.told, "* {name}: {told}");
+        self.tell(&format!("{name}: {told}"));
         eprintln!("eval: {told} ({:.1} s)", begun.elapsed().as_secs_f64());
         file
+    }
+
+    /// Adds a line to what was imported and replayed.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let _ = writeln!(self.told, "* {line}");
     }
 
     /// What was replayed, as a list.

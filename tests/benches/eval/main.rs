@@ -20,6 +20,7 @@ mod levels;
 mod python;
 mod rules;
 mod table;
+mod unlabelled;
 
 use hostwell_tests::figures::{Figure, table as figures};
 use hostwell_tests::runs::{about, save};
@@ -34,11 +35,12 @@ fn main() {
     let mut bench = Bench::new();
     let mut rows: Vec<Figure> = Vec::new();
     let mut printed = String::new();
-    let parts: [Part; 4] = [
+    let parts: [Part; 5] = [
         levels::score,
         exhaustion::score,
         anomalies::score,
         rules::score,
+        unlabelled::score,
     ];
     for part in parts {
         let (figures, text) = part(&mut bench);
