@@ -28,9 +28,10 @@ use serde::{Deserialize, Serialize};
 
 pub use counter::{Growth, Pair};
 pub use hostwell_proto::metric::Kind;
+pub use line::Trend;
 pub use resample::{Agg, Grid, combine, nice_step_ms, quantile};
 pub use selector::{Matcher, Op, Pattern, Selector, SelectorError};
-pub use total::Total;
+pub use total::{Total, Whole};
 
 /// Neighbours further apart than this many cadences have a hole between them.
 pub const HOLE_CADENCES: i64 = 3;

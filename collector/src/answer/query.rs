@@ -15,7 +15,7 @@ use super::host::nearest;
 use super::range::Range;
 use crate::series::derived;
 use crate::series::{
-    Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, Total, Window,
+    Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, Whole, Window,
 };
 use crate::store::{Chosen, HostName, HostNames, Read, Shape, Store, WindowQuery};
 use cut::{Cut, in_time_and_across};
@@ -361,7 +361,7 @@ async fn read(
     let shaped = |windows: Vec<Window>| windows.into_iter().map(|w| shape(w)).collect();
     let windows: Vec<Window> = match (chosen, wanted) {
         (Some(chosen), Wanted::Newest) => shaped(store.latest(query, chosen).await?),
-        (Some(chosen), Wanted::Whole(agg)) => shaped(store.whole(query, chosen, agg).await?),
+        (Some(chosen), Wanted::Whole(asked)) => shaped(store.whole(query, chosen, asked).await?),
         (chosen, _) => store.shaped_windows(query, chosen, shape).await?,
     };
     if !shaping.seen.load(Ordering::Relaxed) && !selector.metric.is_empty() {
@@ -432,7 +432,7 @@ enum Wanted {
     /// Only the newest.
     Newest,
     /// One for all of them.
-    Whole(Agg),
+    Whole(Whole),
 }
 
 fn wanted(plan: &Plan, question: &SampleQuestion) -> Wanted {
@@ -449,8 +449,12 @@ fn wanted(plan: &Plan, question: &SampleQuestion) -> Wanted {
                 true => (agg, agg),
                 false => in_time_and_across(agg, Kind::Gauge),
             };
-            match Total::can_tell(in_time) {
-                true => Wanted::Whole(in_time),
+            let asked = match question.ahead_ms {
+                Some(ahead_ms) => Whole::Ahead { ahead_ms },
+                None => Whole::Agg(in_time),
+            };
+            match asked.is_told() {
+                true => Wanted::Whole(asked),
                 false => Wanted::All,
             }
         }

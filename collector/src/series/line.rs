@@ -14,6 +14,67 @@ pub(super) struct Line {
     pub(super) a_second: f64,
 }
 
+/// What the straight line nearest to samples needs to know of them beside their mean. That of two
+/// parts is made of theirs, by the pairwise formulas for co-moments (Chan, Golub and LeVeque, 1983).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trend {
+    /// The first sample's time, milliseconds since the Unix epoch.
+    pub first_ms: i64,
+    /// So long after it is the mean of all samples' times, milliseconds.
+    pub middle_ms: f64,
+    /// Distances in time from that mean, squared and added up, ms².
+    pub under: f64,
+    /// The same distances times those of the values from their mean, added up, ms × the unit.
+    pub over: f64,
+}
+
+impl Trend {
+    /// Of these samples, whose times ascend, with the mean of their values; `None` of none.
+    fn through(times_ms: &[i64], values: &[f64]) -> Option<(Trend, f64)> {
+        let (first_ms, first) = (*times_ms.first()?, *values.first()?);
+        let n = times_ms.len().min(values.len());
+        let middle_ms = middle(&times_ms[..n]);
+        // From the first one: what is left is small, and keeps its digits. The distances from the
+        // middle come to nothing together, so the values need not be taken from their mean.
+        let [above, over, under] = sums(n, |at| {
+            let aside = times_ms[at].wrapping_sub(first_ms) as f64 - middle_ms;
+            let rise = values[at] - first;
+            [rise, aside * rise, aside * aside]
+        });
+        let trend = Trend {
+            first_ms,
+            middle_ms,
+            under,
+            over,
+        };
+        Some((trend, first + above / n as f64))
+    }
+
+    /// Of these samples, whose times ascend; `None` of none, and where it is no finite number.
+    pub(super) fn of(times_ms: &[i64], values: &[f64]) -> Option<Trend> {
+        let (trend, _) = Trend::through(times_ms, values)?;
+        (trend.over.is_finite() && trend.under.is_finite()).then_some(trend)
+    }
+
+    /// Of two parts with their numbers of samples and their means.
+    pub(super) fn joined(
+        (a, samples_a, mean_a): (Trend, f64, f64),
+        (b, samples_b, mean_b): (Trend, f64, f64),
+    ) -> Trend {
+        let samples = samples_a + samples_b;
+        let apart_ms = b.first_ms.wrapping_sub(a.first_ms) as f64 + b.middle_ms - a.middle_ms;
+        let weight = samples_a * samples_b / samples;
+        let first_ms = a.first_ms.min(b.first_ms);
+        let of_a_ms = a.first_ms.wrapping_sub(first_ms) as f64 + a.middle_ms;
+        Trend {
+            first_ms,
+            middle_ms: of_a_ms + apart_ms * samples_b / samples,
+            under: a.under + b.under + apart_ms * apart_ms * weight,
+            over: a.over + b.over + apart_ms * (mean_b - mean_a) * weight,
+        }
+    }
+}
+
 /// Three sums over `0..n`, in lanes: an addition that waits for the one before takes four times as
 /// long.
 fn sums(n: usize, of: impl Fn(usize) -> [f64; 3]) -> [f64; 3] {
@@ -56,24 +117,21 @@ fn middle(times_ms: &[i64]) -> f64 {
 impl Line {
     /// Through these samples, whose times ascend; `None` of fewer than two moments.
     fn through(times_ms: &[i64], values: &[f64]) -> Option<Line> {
-        let (first_ms, first) = (*times_ms.first()?, *values.first()?);
-        let n = times_ms.len().min(values.len());
-        let middle = middle(&times_ms[..n]);
-        // From the first one: what is left is small, and keeps its digits. The distances from the
-        // middle come to nothing together, so the values need not be taken from their mean.
-        let [above, over, under] = sums(n, |at| {
-            let aside = times_ms[at].wrapping_sub(first_ms) as f64 - middle;
-            let rise = values[at] - first;
-            [rise, aside * rise, aside * aside]
-        });
-        (under > 0.0).then(|| Line {
-            at_ms: first_ms as f64 + middle,
-            level: first + above / n as f64,
-            a_second: over / under * 1000.0,
+        let (trend, mean) = Trend::through(times_ms, values)?;
+        Line::of(&trend, mean)
+    }
+
+    /// Of what is known of samples with this mean; `None` of fewer than two moments.
+    pub(super) fn of(trend: &Trend, mean: f64) -> Option<Line> {
+        (trend.under > 0.0).then(|| Line {
+            at_ms: trend.first_ms as f64 + trend.middle_ms,
+            level: mean,
+            a_second: trend.over / trend.under * 1000.0,
         })
     }
 
-    fn at(&self, time_ms: i64) -> f64 {
+    /// Its value at a moment.
+    pub(super) fn at(&self, time_ms: i64) -> f64 {
         self.level + self.a_second * (time_ms as f64 - self.at_ms) / 1000.0
     }
 }

@@ -12,7 +12,7 @@ use super::history::{latest, whole, window};
 use super::registry::hosts;
 use super::types::{Chosen, Shape, WindowQuery, as_it_is};
 use super::{Store, ask};
-use crate::series::{Agg, Window};
+use crate::series::{Whole, Window};
 
 /// A thread more is worth it for so many hosts.
 const HOSTS_MIN: usize = 16;
@@ -120,8 +120,8 @@ impl Store {
         self.in_parts((doing, is_lone), query, read).await
     }
 
-    /// The same with one sample for each of these series: the aggregation of all of its samples in
-    /// the range. What blocks say of themselves is not read again.
+    /// The same with one sample for each of these series: what is asked of all of its samples in the
+    /// range. What blocks say of themselves is not read again.
     ///
     /// # Errors
     /// As [`Store::windows`].
@@ -129,10 +129,10 @@ impl Store {
         &self,
         query: WindowQuery,
         chosen: Chosen,
-        agg: Agg,
+        asked: Whole,
     ) -> Result<Vec<Window>, StoreError> {
         let read = move |from: Source<'_>, asks: Vec<Ask>, query: &WindowQuery, room: &Room| {
-            whole::read(from, asks, (query, &chosen, agg), room)
+            whole::read(from, asks, (query, &chosen, asked), room)
         };
         self.in_parts(("add samples up", is_short), query, read)
             .await

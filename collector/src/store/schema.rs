@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v5.sql"),
     include_str!("schema_v6.sql"),
     include_str!("schema_v7.sql"),
+    include_str!("schema_v8.sql"),
 ];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
@@ -43,6 +44,8 @@ const READ_AS: &[&[&str]] = &[
     &[NOBODY_CARED, NO_TOTALS, NO_NOTES],
     &[NO_TOTALS, NO_NOTES],
     &[NO_NOTES],
+    // Before format 8 totals said nothing of time; they are read as they are.
+    &[],
 ];
 
 /// Before format 2.

@@ -1,19 +1,28 @@
 //! What the gauges of a block come to, beside the block: docs/format/total.md.
 
-use hostwell_proto::column::{DECIMALS_MAX, decimal};
+use hostwell_proto::column::{Column, DECIMALS_MAX, decimal};
 
 use super::super::error::Fault;
 use super::parcel::{LIMITS, Parcel, put_runs, take_runs};
 use super::varint::{self, Cursor};
-use crate::series::Total;
+use crate::series::{Total, Trend};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Until format 8: nothing about how samples lie in time.
+const WITHOUT_TRENDS: u8 = 1;
 /// A series begins with a byte: up to nine its low bits are decimals; or three doubles follow, …
 const DOUBLES: u8 = 10;
 /// … or a value is no finite number, and the block has to be read.
 const UNTOLD: u8 = 15;
 /// How many samples there are follows; else one at each tick.
 const COUNTED: u8 = 0x10;
+/// It says how the samples lie in time: …
+const TREND: u8 = 0x20;
+/// … their times are said for it alone, else they are the block's, …
+const OWN_TIMES: u8 = 0x40;
+/// … and nothing follows: the values do not move with time.
+const LEVEL: u8 = 0x80;
+const FORM: u8 = 0x0f;
 /// Whole numbers up to here are doubles exactly.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -23,12 +32,58 @@ pub(in crate::store) type Of = (i64, Option<Total>);
 /// What the gauges of a sealed block come to.
 pub(in crate::store) fn of_parcel(parcel: &Parcel, is_gauge: impl Fn(i64) -> bool) -> Vec<Of> {
     let columns = parcel.block.columns.iter();
-    let named = columns.map(|column| (parcel.series[column.number as usize], &column.values));
+    let named = columns.map(|column| (parcel.series[column.number as usize], column));
+    let of_column = |column: &Column| match &column.ticks {
+        None => Total::of(&parcel.block.times_ms, &column.values),
+        Some(ticks) => {
+            let times = ticks.iter();
+            let times = times.map(|tick| parcel.block.times_ms[usize::from(*tick)]);
+            Total::of(&times.collect::<Vec<i64>>(), &column.values)
+        }
+    };
     named
         .filter(|(id, _)| is_gauge(*id))
-        .filter_map(|(id, values)| Some((id, Total::of(values)?)))
+        .filter_map(|(id, column)| Some((id, of_column(column)?)))
         .map(|(id, total)| (id, Some(total).filter(|t| t.sum.is_finite())))
         .collect()
+}
+
+/// Whether what a block told is what its samples come to. What an earlier collector did not tell is not
+/// wrong.
+pub(in crate::store) fn agrees(told: &[Of], held: &[Of]) -> bool {
+    let same = |told: &Option<Total>, held: &Option<Total>| match (told, held) {
+        (Some(told), Some(held)) => {
+            let trend = told.trend.and(held.trend);
+            *told == Total { trend, ..*held }
+        }
+        (told, held) => told == held,
+    };
+    let pairs = || told.iter().zip(held);
+    told.len() == held.len() && pairs().all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+}
+
+/// When samples were taken: the first, their mean after it, and how far apart they are.
+type Times = (i64, u64, u64);
+
+fn times(trend: &Trend) -> Times {
+    let Trend {
+        first_ms,
+        middle_ms,
+        under,
+        ..
+    } = trend;
+    (*first_ms, middle_ms.to_bits(), under.to_bits())
+}
+
+fn put_times(out: &mut Vec<u8>, (first_ms, middle_ms, under): Times) {
+    varint::put_signed(out, first_ms);
+    out.extend_from_slice(&middle_ms.to_le_bytes());
+    out.extend_from_slice(&under.to_le_bytes());
+}
+
+fn take_times(cursor: &mut Cursor<'_>) -> Result<Times, Fault> {
+    let first_ms = cursor.signed()?;
+    Ok((first_ms, eight(cursor)?, eight(cursor)?))
 }
 
 /// As bytes; `None` where there are none. `ticks`: how many the block has.
@@ -40,20 +95,38 @@ pub(in crate::store) fn encode(ticks: usize, totals: &[Of]) -> Option<Vec<u8>> {
     let ids: Vec<i64> = totals.iter().map(|(id, _)| *id).collect();
     put_runs(&mut out, &ids);
     varint::put(&mut out, ticks as u64);
+    let all = totals.iter().filter_map(|(_, total)| total.as_ref());
+    let mut at_each_tick = all.filter(|total| total.samples == ticks as u64);
+    let of_block = at_each_tick.find_map(|total| Some(times(total.trend.as_ref()?)));
+    out.push(of_block.is_some().into());
+    if let Some(times) = of_block {
+        put_times(&mut out, times);
+    }
     for (_, total) in totals {
         match total {
-            Some(total) => put(&mut out, ticks as u64, total),
+            Some(total) => put(&mut out, (ticks as u64, of_block), total),
             None => out.push(UNTOLD),
         }
     }
     Some(out)
 }
 
-fn put(out: &mut Vec<u8>, ticks: u64, total: &Total) {
+fn put(out: &mut Vec<u8>, (ticks, of_block): (u64, Option<Times>), total: &Total) {
     let scaled = scaled(total);
     let form = scaled.map_or(DOUBLES, |(decimals, _)| decimals);
     let counted = total.samples != ticks;
-    out.push(form | if counted { COUNTED } else { 0 });
+    let own = total.trend.as_ref().map(times);
+    let own_times = own.filter(|own| Some(*own) != of_block);
+    let over = total.trend.map(|trend| trend.over.to_bits());
+    let moves = over.filter(|over| *over != 0);
+    let flags = [
+        (COUNTED, counted),
+        (TREND, over.is_some()),
+        (OWN_TIMES, own_times.is_some()),
+        (LEVEL, over.is_some() && moves.is_none()),
+    ];
+    let set = flags.into_iter().filter(|(_, is_set)| *is_set);
+    out.push(set.fold(form, |head, (flag, _)| head | flag));
     if counted {
         varint::put(out, total.samples);
     }
@@ -70,6 +143,12 @@ fn put(out: &mut Vec<u8>, ticks: u64, total: &Total) {
                 out.extend_from_slice(&value.to_le_bytes());
             }
         }
+    }
+    if let Some(times) = own_times {
+        put_times(out, times);
+    }
+    if let Some(over) = moves {
+        out.extend_from_slice(&over.to_le_bytes());
     }
 }
 
@@ -95,20 +174,28 @@ fn scaled(total: &Total) -> Option<(u8, [i64; 3])> {
 /// Reads bytes whose checksum was right; what does not fit is damage all the same.
 pub(in crate::store) fn decode(bytes: &[u8]) -> Result<Vec<Of>, Fault> {
     let mut cursor = Cursor::new(bytes, "what a block comes to");
-    if cursor.byte()? != VERSION {
+    let version = cursor.byte()?;
+    if ![WITHOUT_TRENDS, VERSION].contains(&version) {
         return Err(Fault::damaged("totals of an unknown version"));
     }
     let ids = take_runs(&mut cursor)?;
-    let ticks = cursor.count(LIMITS.ticks_max)?;
+    let ticks = cursor.count(LIMITS.ticks_max)? as u64;
+    let of_block = match version == VERSION && cursor.byte()? != 0 {
+        true => Some(take_times(&mut cursor)?),
+        false => None,
+    };
     let mut totals = Vec::with_capacity(ids.len().min(bytes.len()));
     for id in ids {
-        totals.push((id, take(&mut cursor, ticks as u64)?));
+        totals.push((id, take(&mut cursor, (ticks, of_block))?));
     }
     cursor.end()?;
     Ok(totals)
 }
 
-fn take(cursor: &mut Cursor<'_>, ticks: u64) -> Result<Option<Total>, Fault> {
+fn take(
+    cursor: &mut Cursor<'_>,
+    (ticks, of_block): (u64, Option<Times>),
+) -> Result<Option<Total>, Fault> {
     let head = cursor.byte()?;
     if head == UNTOLD {
         return Ok(None);
@@ -117,7 +204,7 @@ fn take(cursor: &mut Cursor<'_>, ticks: u64) -> Result<Option<Total>, Fault> {
         0 => ticks,
         _ => cursor.count(LIMITS.ticks_max)? as u64,
     };
-    let [min, max, sum] = match head & !COUNTED {
+    let [min, max, sum] = match head & FORM {
         decimals @ 0..=DECIMALS_MAX => {
             let min = cursor.signed()?;
             let max = min.wrapping_add(cursor.signed()?);
@@ -136,13 +223,46 @@ fn take(cursor: &mut Cursor<'_>, ticks: u64) -> Result<Option<Total>, Fault> {
         sum,
         min,
         max,
+        trend: take_trend(cursor, head, of_block)?,
     }))
 }
 
-fn double(cursor: &mut Cursor<'_>) -> Result<f64, Fault> {
+fn take_trend(
+    cursor: &mut Cursor<'_>,
+    head: u8,
+    of_block: Option<Times>,
+) -> Result<Option<Trend>, Fault> {
+    if head & TREND == 0 {
+        return Ok(None);
+    }
+    let times = match head & OWN_TIMES {
+        0 => of_block,
+        _ => Some(take_times(cursor)?),
+    };
+    let Some((first_ms, middle_ms, under)) = times else {
+        return Err(Fault::damaged("a trend without times"));
+    };
+    let over = match head & LEVEL {
+        0 => eight(cursor)?,
+        _ => 0,
+    };
+    let [middle_ms, under, over] = [middle_ms, under, over].map(f64::from_bits);
+    Ok(Some(Trend {
+        first_ms,
+        middle_ms,
+        under,
+        over,
+    }))
+}
+
+fn eight(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
     let bytes = cursor.take(8)?;
     let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| Fault::damaged("totals are cut"))?;
-    Ok(f64::from_le_bytes(bytes))
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn double(cursor: &mut Cursor<'_>) -> Result<f64, Fault> {
+    Ok(f64::from_bits(eight(cursor)?))
 }
 
 /// Whether the bytes are those that were written.
@@ -168,14 +288,30 @@ mod tests {
             any::<i64>().prop_map(|v| v as f64),
             Just(-0.0),
         ];
-        prop::option::of(prop::collection::vec(value, 1..30)).prop_map(|values| {
-            let total = Total::of(&values?)?;
+        let values = prop::option::of(prop::collection::vec(value, 1..30));
+        (values, 0i64..2, any::<bool>()).prop_map(|(values, first_ms, with_trend)| {
+            let mut total = total(first_ms, &values?);
+            total.trend = total.trend.filter(|_| with_trend);
             Some(total).filter(|t| t.sum.is_finite())
         })
     }
 
-    fn bits(totals: &[Of]) -> Vec<(i64, Option<[u64; 4]>)> {
-        let bits = |t: Total| [t.samples, t.sum.to_bits(), t.min.to_bits(), t.max.to_bits()];
+    /// Every ten seconds.
+    fn total(first_ms: i64, values: &[f64]) -> Total {
+        let times_ms: Vec<i64> = (0..values.len() as i64)
+            .map(|n| first_ms + n * 10_000)
+            .collect();
+        Total::of(&times_ms, values).unwrap()
+    }
+
+    type Bits = ([u64; 4], Option<(Times, u64)>);
+
+    fn bits(totals: &[Of]) -> Vec<(i64, Option<Bits>)> {
+        let bits = |t: Total| {
+            let trend = t.trend.map(|trend| (times(&trend), trend.over.to_bits()));
+            let numbers = [t.samples, t.sum.to_bits(), t.min.to_bits(), t.max.to_bits()];
+            (numbers, trend)
+        };
         totals.iter().map(|(id, t)| (*id, t.map(bits))).collect()
     }
 
@@ -197,15 +333,38 @@ mod tests {
 
     #[test]
     fn the_example_of_the_documentation_is_what_is_written() {
-        let bytes = encode(3, &[(7, Total::of(&[8.0, 9.0, 11.0]))]).unwrap();
-        assert_eq!(bytes, [1, 1, 14, 1, 3, 0, 16, 6, 8]);
+        let total = Total::of(&[0, 1, 2], &[8.0, 9.0, 11.0]);
+        let bytes = encode(3, &[(7, total)]).unwrap();
+        let doubles = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let (middle_and_under, over): (Vec<u8>, Vec<u8>) = (doubles(&[1.0, 2.0]), doubles(&[3.0]));
+        let head = vec![2, 1, 14, 1, 3, 1, 0];
+        let numbers = vec![0x20, 16, 6, 8];
+        assert_eq!(bytes, [head, middle_and_under, numbers, over].concat());
+    }
+
+    #[test]
+    fn what_was_written_without_trends_is_read() {
+        let bytes = [1, 1, 14, 1, 3, 0, 16, 6, 8];
+        let told = decode(&bytes).unwrap();
+        let held = [(7, Total::of(&[0, 1, 2], &[8.0, 9.0, 11.0]))];
+        assert_eq!(told[0].1.unwrap().trend, None);
+        assert!(agrees(&told, &held));
+        let other = [(7, Total::of(&[0, 1, 2], &[8.0, 9.0, 12.0]))];
+        assert!(!agrees(&told, &other));
+        let turned = [(7, Total::of(&[0, 1, 2], &[9.0, 8.0, 11.0]))];
+        assert!(!agrees(&held, &turned), "the same in another order");
     }
 
     #[test]
     fn a_level_of_bytes_takes_as_many_bytes_as_its_numbers() {
         let values: Vec<f64> = (0..720).map(|i| 8e9 + f64::from(i * 4096)).collect();
-        let bytes = encode(720, &[(7, Total::of(&values))]).unwrap();
-        assert!(bytes.len() <= 24, "{}", bytes.len());
+        let one = encode(720, &[(7, Some(total(0, &values)))]).unwrap();
+        let other = Some(total(0, &values));
+        let two = encode(720, &[(7, other), (8, other)]).unwrap();
+        assert!(two.len() - one.len() <= 24, "{}", two.len() - one.len());
+        let level = Some(total(0, &[8e9; 720]));
+        let two = encode(720, &[(7, other), (8, level)]).unwrap();
+        assert!(two.len() - one.len() <= 9, "{}", two.len() - one.len());
     }
 
     #[test]

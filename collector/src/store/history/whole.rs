@@ -17,14 +17,14 @@ use super::seal::Passed;
 use super::series::SeriesRow;
 use super::total;
 use super::window::{self, Ask, Part, Room, Source};
-use crate::series::{Agg, Grid, Kind, Series, SeriesName, Total, Window};
+use crate::series::{Kind, Series, SeriesName, Total, Whole, Window};
 
 /// One window for each ask, in the same order: each series that is chosen and has samples in the
-/// range has one, at the range's beginning, which is the aggregation of all of them.
+/// range has one, at the range's beginning, which is what is asked of all of them.
 pub(in crate::store) fn read(
     from: Source<'_>,
     asks: Vec<Ask>,
-    (query, chosen, agg): (&WindowQuery, &Chosen, Agg),
+    (query, chosen, asked): (&WindowQuery, &Chosen, Whole),
     room: &Room,
 ) -> Result<Vec<Window>, Fault> {
     let (moment, recent) = window::begin(from, &asks, (query.from_ms, query.to_ms))?;
@@ -33,13 +33,13 @@ pub(in crate::store) fn read(
         let of = (&ask, query, Some(chosen));
         let parts = window::parts(&moment, from.names, of, &recent)?;
         let totals = match parts.as_slice() {
-            [part] if Total::can_tell(agg) && is_all_gauges(part) => {
-                told(&moment, part, (query.from_ms, query.to_ms))?
+            [part] if asked.is_told() && is_all_gauges(part) => {
+                told(&moment, part, (query.from_ms, query.to_ms), asked)?
             }
             _ => Told::default(),
         };
         let rest = window::of_parts(&moment, ask, parts, (query, room, &totals.passed))?;
-        windows.push(joined(rest, totals.by_name, agg));
+        windows.push(joined(rest, totals.by_name, asked));
     }
     moment.finish()?;
     Ok(windows)
@@ -57,7 +57,16 @@ struct Told {
 }
 
 /// Adds up what the blocks that lie within the range say.
-fn told(conn: &Connection, part: &Part<'_>, (from_ms, to_ms): (i64, i64)) -> Result<Told, Fault> {
+fn told(
+    conn: &Connection,
+    part: &Part<'_>,
+    (from_ms, to_ms): (i64, i64),
+    asked: Whole,
+) -> Result<Told, Fault> {
+    let tells = |total: &Option<Total>| {
+        let enough = |total: &Total| total.trend.is_some() || !asked.needs_trend();
+        total.as_ref().is_some_and(enough)
+    };
     let mut select = conn.prepare_cached(
         "SELECT b.number, b.start_ms, b.end_ms, t.crc32c, t.payload
          FROM block AS b INDEXED BY block_of JOIN total AS t ON t.block = b.number
@@ -77,7 +86,7 @@ fn told(conn: &Connection, part: &Part<'_>, (from_ms, to_ms): (i64, i64)) -> Res
             total::verified(number, r.get(3)?, payload)?;
             let mut totals = total::decode(payload)?;
             totals.retain(|(id, _)| by_id.contains_key(id));
-            if totals.iter().any(|(_, total)| total.is_none()) {
+            if !totals.iter().all(|(_, total)| tells(total)) {
                 continue;
             }
             told.passed.insert(number);
@@ -100,30 +109,22 @@ fn overlaps(fresh: &[Arc<Entry>], (start_ms, end_ms): (i64, i64)) -> bool {
 }
 
 /// The samples that were read and what was told, as one sample a series.
-fn joined(rest: Window, mut told: HashMap<Arc<SeriesName>, Total>, agg: Agg) -> Window {
-    let whole = Grid {
-        from_ms: rest.from_ms,
-        to_ms: rest.to_ms,
-        // A step begins at a multiple of its length since 1970: one so long holds every moment.
-        step_ms: i64::MAX / 4,
-    };
+fn joined(rest: Window, mut told: HashMap<Arc<SeriesName>, Total>, asked: Whole) -> Window {
+    let range = (rest.from_ms, rest.to_ms);
     let mut found = Vec::new();
     for series in &rest.series {
         let read = match told.remove(&series.name) {
-            Some(mut all) => Total::of(&series.values).and_then(|read| {
+            Some(mut all) => Total::of(&series.times_ms, &series.values).and_then(|read| {
                 all.merge(&read);
-                all.value(agg)
+                all.value(asked, range.1)
             }),
-            None => {
-                let one = series.resample(whole, agg, rest.interval_ms);
-                one.values.first().copied()
-            }
+            None => asked.of(series, range, rest.interval_ms),
         };
         found.extend(read.map(|value| (series.name.clone(), value)));
     }
     let only_told = told.into_iter();
     found.extend(only_told.filter_map(|(name, total)| {
-        let value = total.value(agg)?;
+        let value = total.value(asked, range.1)?;
         Some((Arc::unwrap_or_clone(name), value))
     }));
     found.sort_unstable_by(|a, b| a.0.cmp(&b.0));

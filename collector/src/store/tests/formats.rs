@@ -14,6 +14,7 @@ const RELEASED: &[(i64, &str)] = &[
     (5, include_str!("../testdata/v5.sql")),
     (6, include_str!("../testdata/v6.sql")),
     (7, include_str!("../testdata/v7.sql")),
+    (8, include_str!("../testdata/v8.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.

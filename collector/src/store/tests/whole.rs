@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::super::history::total;
 use super::*;
-use crate::series::Agg;
+use crate::series::{Agg, Whole};
 
 /// A file with one block of each family of the one host, sealed; the file's folder and its samples.
 async fn sealed(folder: &Path) -> (Store, Vec<SeriesId>, Vec<(i64, f64)>) {
@@ -19,7 +20,7 @@ async fn sealed(folder: &Path) -> (Store, Vec<SeriesId>, Vec<(i64, f64)>) {
 async fn whole(
     store: &Store,
     (from_ms, to_ms): (i64, i64),
-    agg: Agg,
+    asked: impl Into<Whole>,
 ) -> Result<Vec<f64>, StoreError> {
     let query = WindowQuery {
         from_ms,
@@ -27,7 +28,7 @@ async fn whole(
         ..all()
     };
     let chosen: Chosen = Arc::new(|_, name| name.metric == "node_load1");
-    let windows = store.whole(query, chosen, agg).await?;
+    let windows = store.whole(query, chosen, asked.into()).await?;
     let series = windows.iter().flat_map(|w| &w.series);
     Ok(series.flat_map(|s| s.values.clone()).collect())
 }
@@ -35,6 +36,24 @@ async fn whole(
 fn change(folder: &Path, sql: &str) {
     let conn = rusqlite::Connection::open(folder.join("hostwell.db")).unwrap();
     assert!(conn.execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+/// Leaves totals as they were told before format 8.
+fn forget_trends(folder: &Path) {
+    let conn = rusqlite::Connection::open(folder.join("hostwell.db")).unwrap();
+    let mut select = conn.prepare("SELECT block, payload FROM total").unwrap();
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)));
+    let rows: Vec<(i64, Vec<u8>)> = rows.unwrap().map(Result::unwrap).collect();
+    for (block, payload) in rows {
+        let mut totals = total::decode(&payload).unwrap();
+        for (_, total) in &mut totals {
+            total.as_mut().unwrap().trend = None;
+        }
+        let payload = total::encode(0, &totals).unwrap();
+        let crc = crc32c::crc32c(&payload);
+        let update = "UPDATE total SET crc32c = ?2, payload = ?3 WHERE block = ?1";
+        assert_eq!(conn.execute(update, (block, crc, payload)).unwrap(), 1);
+    }
 }
 
 #[tokio::test]
@@ -53,11 +72,45 @@ async fn blocks_within_the_range_are_not_read() {
     ] {
         assert_eq!(whole(&store, all, agg).await.unwrap(), [wanted], "{agg}");
     }
+    // A quarter each ten seconds, from nothing at the beginning.
+    let close = |told: Result<Vec<f64>, StoreError>, wanted: f64| {
+        let told = told.unwrap();
+        assert!((told[0] - wanted).abs() <= 1e-9 * wanted, "{told:?}");
+    };
+    close(whole(&store, all, Agg::Deriv).await, 0.025);
+    let ahead = Whole::Ahead { ahead_ms: HOUR };
+    close(whole(&store, all, ahead).await, 180.0);
     let damaged = |told: Result<Vec<f64>, StoreError>| {
         assert!(matches!(told, Err(StoreError::Damaged { .. })), "{told:?}");
     };
     damaged(whole(&store, all, Agg::P95).await);
     damaged(whole(&store, (T0 + 1, T0 + HOUR), Agg::Avg).await);
+}
+
+#[tokio::test]
+async fn blocks_of_an_earlier_collector_that_say_nothing_of_time_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids, _) = sealed(folder.path()).await;
+    let late = [(T0 + 3 * HOUR, 1e6), (T0 + 3 * HOUR + 10_000, 1e6)];
+    store.append(batch(1, 2, &ids, &late)).await.unwrap();
+    let all = (T0, T0 + 4 * HOUR);
+    let ahead = Whole::Ahead { ahead_ms: 0 };
+    let before = [
+        whole(&store, all, Agg::Deriv).await.unwrap(),
+        whole(&store, all, ahead).await.unwrap(),
+    ];
+    forget_trends(folder.path());
+    let after = [
+        whole(&store, all, Agg::Deriv).await.unwrap(),
+        whole(&store, all, ahead).await.unwrap(),
+    ];
+    for (before, after) in before.iter().flatten().zip(after.iter().flatten()) {
+        let apart = (before - after).abs();
+        assert!(apart <= 1e-9 * after.abs(), "{before} and {after}");
+    }
+    change(folder.path(), "UPDATE block SET payload = x'00'");
+    assert!(whole(&store, all, Agg::Deriv).await.is_err());
+    assert!(whole(&store, all, Agg::Max).await.is_ok());
 }
 
 #[tokio::test]

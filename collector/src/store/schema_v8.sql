@@ -1,0 +1,2 @@
+-- Totals say how samples lie in time (docs/format/total.md, version 2): no table changes, and collectors
+-- before this one must not take what they do not know for damage.
