@@ -75,6 +75,7 @@ pub(super) async fn run(args: RulesArgs, console: &mut Console) -> anyhow::Resul
 struct Page {
     id: &'static str,
     title: &'static str,
+    title_zh: &'static str,
     what: &'static str,
     why: &'static str,
     todo: &'static str,
@@ -88,7 +89,8 @@ impl Page {
     fn of(rule: &Rule) -> Page {
         Page {
             id: rule.name,
-            title: rule.title,
+            title: rule.title.en,
+            title_zh: rule.title.zh,
             what: rule.doc.what,
             why: rule.doc.why,
             todo: rule.doc.todo,
@@ -137,7 +139,7 @@ fn table(console: &mut Console) -> io::Result<()> {
     for rule in RULES {
         table.row(vec![
             rule.name.into(),
-            rule.title.into(),
+            rule.title.en.into(),
             brief(&default_levels(rule)).into(),
         ]);
     }
@@ -207,7 +209,7 @@ fn unknown(name: &str) -> String {
 
 fn page(rule: &Rule, console: &mut Console) -> io::Result<()> {
     let doc = &rule.doc;
-    console.line(&format!("{}: {}", rule.name, rule.title))?;
+    console.line(&format!("{}: {}", rule.name, rule.title.en))?;
     let parts = [
         ("What it does", doc.what),
         ("Why it matters", doc.why),

@@ -109,6 +109,7 @@ async fn risk(store: &Store, host: &str, severity: Severity, state: State) {
         summary: "/ is 93 % used.".into(),
         evidence: Vec::new(),
         advice: "Make room.".into(),
+        advice_zh: "清理空间。".into(),
     };
     store.save_findings(vec![finding], T0).await.unwrap();
 }

@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::{Grade, Moment};
-use super::{Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
 
 pub(super) const RULE: Rule = Rule {
     name: "agent_outdated",
-    title: "Agent behind those of other hosts",
+    title: Bilingual {
+        en: "Agent behind those of other hosts",
+        zh: "agent 版本落后于其他主机",
+    },
     watches: &[],
     doc: Doc {
         what: "Compares the version of a host's agent with the newest of all hosts and the \
@@ -125,9 +128,12 @@ fn judge(case: &Case<'_>) -> Judged {
             false => format!("Its agent is {own}, as new as any."),
         },
         evidence,
-        advice: "Upgrade the package hostwell-agent on it; what is sampled meanwhile is sent \
-                 afterwards."
-            .into(),
+        advice: Bilingual {
+            en: "Upgrade the package `hostwell-agent` on it; what is sampled meanwhile is sent \
+                 afterwards.",
+            zh: "在该主机上升级软件包 `hostwell-agent`；升级期间采集的数据会在之后补传。",
+        }
+        .into(),
         silenced_by: &[],
     }])
 }

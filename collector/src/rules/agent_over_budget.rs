@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -12,7 +12,10 @@ const MEMORY: &str = "hostwell_agent_resident_memory_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "agent_over_budget",
-    title: "Agent takes more than it should",
+    title: Bilingual {
+        en: "Agent takes more than it should",
+        zh: "agent 资源占用超标",
+    },
     watches: &[CPU, MEMORY],
     doc: Doc {
         what: "Opens as a warning when the agent has used more than 5 % of one CPU on average over \
@@ -70,8 +73,12 @@ fn judge(case: &Case<'_>) -> Judged {
     })
 }
 
-const ADVICE: &str = "See which probe is slow (hostwell query hostwell_probe_duration_seconds); \
-                      leave out devices nobody needs, or choose a longer interval.";
+const ADVICE: Bilingual<&str> = Bilingual {
+    en: "See which probe is slow (`hostwell query hostwell_probe_duration_seconds`); leave out \
+         devices nobody needs, or choose a longer interval.",
+    zh: "查看哪个探针慢（`hostwell query hostwell_probe_duration_seconds`）；排除不需要的设备，\
+         或调大采集间隔。",
+};
 
 fn cpu(case: &Case<'_>, series: &Series) -> Subject {
     let levels = &case.policy.agent_over_budget;

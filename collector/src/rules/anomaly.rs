@@ -6,7 +6,8 @@ use super::boots::booted_ms;
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
 use super::{
-    Doc, Evidence, Finding, LONG_METRIC, Rule, Severity, WhenDown, clone_suspected, reboot,
+    Bilingual, Doc, Evidence, Finding, LONG_METRIC, Rule, Severity, WhenDown, clone_suspected,
+    reboot,
 };
 use crate::anomaly::{Anomaly, FAR, Moved};
 use crate::series::Selector;
@@ -15,7 +16,10 @@ use hostwell_proto::metric::Metric;
 
 pub(super) const RULE: Rule = Rule {
     name: "anomaly",
-    title: "Host does what it never does",
+    title: Bilingual {
+        en: "Host does what it never does",
+        zh: "主机行为异常",
+    },
     watches: &[
         "node_load1",
         "node_cpu_seconds_total",
@@ -79,6 +83,13 @@ pub struct Unusual {
     pub on: Option<Anomaly>,
 }
 
+const ADVICE: Bilingual<&str> = Bilingual {
+    en: "See what moved and since when (`hostwell host NAME`), and what was changed then; in some \
+         days it is usual.",
+    zh: "查看哪些指标异常、从何时开始（`hostwell host NAME`），以及当时有哪些变更；\
+         持续几天后会被视为常态。",
+};
+
 fn judge(case: &Case<'_>) -> Judged {
     let Some(unusual) = &case.input.unusual else {
         return Judged::Kept;
@@ -94,7 +105,7 @@ fn judge(case: &Case<'_>) -> Judged {
             condition: Condition::Clear,
             summary: format!("All {} that is watched is as usual.", unusual.known),
             evidence: Vec::new(),
-            advice: String::new(),
+            advice: ADVICE.into(),
             silenced_by: &[],
         },
     }])
@@ -133,10 +144,7 @@ fn subject(case: &Case<'_>, anomaly: &Anomaly) -> Subject {
             .iter()
             .flat_map(|one| Seen::of(one).evidence())
             .collect(),
-        advice:
-            "See what moved and since when (hostwell host NAME), and what was changed then; in \
-                 some days it is usual."
-                .into(),
+        advice: ADVICE.into(),
         silenced_by: &[reboot::RULE.name, clone_suspected::RULE.name],
     }
 }

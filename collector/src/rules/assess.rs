@@ -371,7 +371,8 @@ impl Host<'_> {
             judged_ms: self.now_ms,
             summary: subject.summary.clone(),
             evidence: subject.evidence.clone(),
-            advice: subject.advice.clone(),
+            advice: subject.advice.en.clone(),
+            advice_zh: subject.advice.zh.clone(),
         }
     }
 

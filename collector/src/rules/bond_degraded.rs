@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::series::derived::sibling;
 use crate::words;
 
@@ -12,7 +12,10 @@ const ACTIVE: &str = "node_bonding_active";
 
 pub(super) const RULE: Rule = Rule {
     name: "bond_degraded",
-    title: "Bond without all of its lines",
+    title: Bilingual {
+        en: "Bond without all of its lines",
+        zh: "bond 缺少成员链路",
+    },
     watches: &[SLAVES, ACTIVE],
     doc: Doc {
         what: "Opens as a warning when fewer interfaces of a bond have had a line than are \
@@ -64,9 +67,15 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::count(configured)
                 )
             },
-            advice: format!(
-                "See which one it is (cat /proc/net/bonding/{bond}), check cable, plug and port."
-            ),
+            advice: Bilingual {
+                en: format!(
+                    "See which one it is (`cat /proc/net/bonding/{bond}`), check cable, plug and \
+                     port."
+                ),
+                zh: format!(
+                    "确认是哪个成员接口（`cat /proc/net/bonding/{bond}`），检查线缆、接头和端口。"
+                ),
+            },
             silenced_by: &[],
         })
     })

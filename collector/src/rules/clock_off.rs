@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::{Grade, Hold, Moment};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::words;
 
 const OFFSET: &str = "node_timex_offset_seconds";
@@ -18,7 +18,10 @@ const IMPROVING_MS: i64 = 300_000;
 
 pub(super) const RULE: Rule = Rule {
     name: "clock_off",
-    title: "Clock wrong or not synchronised",
+    title: Bilingual {
+        en: "Clock wrong or not synchronised",
+        zh: "时钟有偏差或未同步",
+    },
     watches: &[OFFSET, SYNC, MAX_ERROR, UPTIME],
     doc: Doc {
         what: "Three things, each a warning. Offset: the kernel's own estimate is above 50 ms and has \
@@ -74,9 +77,12 @@ fn judge(case: &Case<'_>) -> Judged {
     Judged::Subjects(subjects.into_iter().flatten().collect())
 }
 
-const ADVICE: &str = "Look at the time service (timedatectl, chronyc tracking): is one installed, \
-                      does it run, can it reach its servers? In a container, set the clock of the \
-                      machine below.";
+const ADVICE: Bilingual<&str> = Bilingual {
+    en: "Look at the time service (`timedatectl`, `chronyc tracking`): is one installed, does it \
+         run, can it reach its servers? In a container, set the clock of the machine below.",
+    zh: "检查时间同步服务（`timedatectl`、`chronyc tracking`）：是否已安装，是否在运行，\
+         能否连上其服务器？如果是容器，校准宿主机的时钟。",
+};
 
 fn offset(case: &Case<'_>) -> Option<Subject> {
     let window = &case.input.window;

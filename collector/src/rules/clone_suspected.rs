@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::boots::{leaps, uptime};
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity, WINDOW_MS, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, LONG_METRIC, Rule, Severity, WINDOW_MS, WhenDown};
 use crate::series::Series;
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "clone_suspected",
-    title: "Two machines send as one host",
+    title: Bilingual {
+        en: "Two machines send as one host",
+        zh: "两台机器以同一主机身份上报",
+    },
     watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens as a warning when within an hour a host's uptime grew 3 times by more than the \
@@ -67,9 +70,13 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
         condition: case.condition(&[grade]),
         summary,
         evidence: vec![Evidence::new("leaps", leaps, "count", LONG_METRIC).against(band.raise)],
-        advice: "Find the machine that was copied with its agent's state folder, stop its agent, \
-                 remove that folder, start it again."
-            .into(),
+        advice: Bilingual {
+            en: "Find the machine that was copied with its agent's state folder, stop its agent, \
+                 remove that folder, start it again.",
+            zh: "找出连同 agent 状态目录一起被复制的那台机器，停止其 agent，删除该目录，\
+                 再重新启动。",
+        }
+        .into(),
         silenced_by: &[],
     }
 }

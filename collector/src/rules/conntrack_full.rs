@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged};
 use super::limits::{self, Limited};
-use super::{Band, Doc, Rule, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, WhenDown};
 
 const ENTRIES: &str = "node_nf_conntrack_entries";
 const LIMIT: &str = "node_nf_conntrack_entries_limit";
 
 pub(super) const RULE: Rule = Rule {
     name: "conntrack_full",
-    title: "Firewall's table of connections almost full",
+    title: Bilingual {
+        en: "Firewall's table of connections almost full",
+        zh: "防火墙连接跟踪表即将耗尽",
+    },
     watches: &[ENTRIES, LIMIT],
     doc: Doc {
         what: "Opens as a warning when the firewall has kept track of more than 75 % of the \
@@ -61,8 +64,12 @@ fn judge(case: &Case<'_>) -> Judged {
             used: window.find(ENTRIES, &[]),
             limit: window.current(LIMIT, &[], case.now_ms),
             things: "tracked connections",
-            advice: "See what fills the table (conntrack -S; conntrack -L): limit it, or raise \
-                     net.netfilter.nf_conntrack_max.",
+            advice: Bilingual {
+                en: "See what fills the table (`conntrack -S`; `conntrack -L`): limit it, or raise \
+                     `net.netfilter.nf_conntrack_max`.",
+                zh: "查看是什么占满了连接跟踪表（`conntrack -S`、`conntrack -L`）：加以限制，\
+                     或调大 `net.netfilter.nf_conntrack_max`。",
+            },
             absent: "its firewall keeps no track of connections",
             warning: levels.warning,
             critical: levels.critical,

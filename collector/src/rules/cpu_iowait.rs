@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::series::derived::Share;
 use crate::words;
 
@@ -11,7 +11,10 @@ const CPU: &str = "node_cpu_seconds_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "cpu_iowait",
-    title: "CPU idle because work waits for disks",
+    title: Bilingual {
+        en: "CPU idle because work waits for disks",
+        zh: "CPU 空闲等待磁盘",
+    },
     watches: &[CPU],
     doc: Doc {
         what: "Opens as a warning when over 10 minutes more than 40 % of all CPU time was idle with \
@@ -74,10 +77,13 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice:
-                "See which disk (iostat -x 5) and for whom (pidstat -d 5); more memory for the \
-                     file cache often helps more than a faster disk."
-                    .into(),
+            advice: Bilingual {
+                en: "See which disk (`iostat -x 5`) and for whom (`pidstat -d 5`); more memory for \
+                     the file cache often helps more than a faster disk.",
+                zh: "查看是哪块磁盘（`iostat -x 5`）、由谁引起（`pidstat -d 5`）；\
+                     增加内存以扩大文件缓存，往往比换更快的磁盘更有效。",
+            }
+            .into(),
             silenced_by: &["disk_slow", "disk_queue", "pressure_high", "swap_thrashing"],
         })
     })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{CpuTime, Share, trailing};
 use crate::words;
 
@@ -11,7 +11,10 @@ const CPU: &str = "node_cpu_seconds_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "cpu_saturation",
-    title: "CPU saturated",
+    title: Bilingual {
+        en: "CPU saturated",
+        zh: "CPU 饱和",
+    },
     watches: &[CPU],
     doc: Doc {
         what: "Busy is everything but idle and waiting for disks, over all CPUs, averaged over \
@@ -110,18 +113,23 @@ fn judge(case: &Case<'_>) -> Judged {
             Evidence::new("steal", steal, "ratio", selector("steal")),
             Evidence::new("waiting for disks", iowait, "ratio", selector("iowait")),
         ],
-        advice: advice(condition, ratio, steal),
+        advice: advice(condition, ratio, steal).into(),
         silenced_by: &[],
     }])
 }
 
-fn advice(condition: Condition, busy: f64, steal: f64) -> String {
+fn advice(condition: Condition, busy: f64, steal: f64) -> Bilingual<&'static str> {
     if !matches!(condition, Condition::Clear) && steal > busy / 4.0 {
-        return "Much of it is stolen by other guests of the same hypervisor: ask for a move or \
-                for reserved cores."
-            .into();
+        return Bilingual {
+            en: "Much of it is stolen by other guests of the same hypervisor: ask for a move or \
+                 for reserved cores.",
+            zh: "其中很大一部分被同一宿主机上的其他虚拟机抢占：申请迁移，或申请预留核心。",
+        };
     }
-    "See what uses it (top, pidstat 5). Wanted work: spread it or plan more cores, or raise the \
-     level for this host. Unwanted: stop it."
-        .into()
+    Bilingual {
+        en: "See what uses it (`top`, `pidstat 5`). Wanted work: spread it or plan more cores, or \
+             raise the level for this host. Unwanted: stop it.",
+        zh: "查看是谁在占用 CPU（`top`、`pidstat 5`）。如果是正常业务：分散负载、规划更多核心，\
+             或调高这台主机的阈值。如果不是：将其停止。",
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::series::derived::Share;
 use crate::words;
 
@@ -11,7 +11,10 @@ const CPU: &str = "node_cpu_seconds_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "cpu_steal",
-    title: "CPU stolen by other guests",
+    title: Bilingual {
+        en: "CPU stolen by other guests",
+        zh: "CPU 被其他虚拟机抢占",
+    },
     watches: &[CPU],
     doc: Doc {
         what: "Opens as a warning when more than 10 % of CPU time over 20 minutes was wanted by this \
@@ -71,7 +74,11 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: "Ask the provider for a move to another machine or for reserved cores.".into(),
+            advice: Bilingual {
+                en: "Ask the provider for a move to another machine or for reserved cores.",
+                zh: "向服务商申请迁移到其他物理机，或申请预留 CPU 核心。",
+            }
+            .into(),
             silenced_by: &[],
         })
     })

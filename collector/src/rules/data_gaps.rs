@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Band, Doc, Evidence, Rule, Severity, WINDOW_MS, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WINDOW_MS, WhenDown};
 use crate::series::union_times_ms;
 use crate::words;
 
@@ -18,7 +18,10 @@ const DROPPED: &str = "hostwell_agent_dropped_samples_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "data_gaps",
-    title: "Samples are missing",
+    title: Bilingual {
+        en: "Samples are missing",
+        zh: "采样数据缺失",
+    },
     watches: &[
         "node_load1",
         "node_memory_MemTotal_bytes",
@@ -69,8 +72,12 @@ impl Default for Levels {
 /// Less than this much of the past says nothing about gaps.
 const PAST_MIN_MS: i64 = WINDOW_MS / 2;
 
-const ADVICE: &str = "See the agent's log (journalctl -u hostwell-agent): does it get to run, does it \
-                      reach the collector, is its spool large enough.";
+const ADVICE: Bilingual<&str> = Bilingual {
+    en: "See the agent's log (`journalctl -u hostwell-agent`): does it get to run, does it reach \
+         the collector, is its spool large enough.",
+    zh: "查看 agent 的日志（`journalctl -u hostwell-agent`）：能否得到调度，能否连上 collector，\
+         spool 是否足够大。",
+};
 
 fn judge(case: &Case<'_>) -> Judged {
     let subjects: Vec<Subject> = [gaps(case), dropped(case)].into_iter().flatten().collect();

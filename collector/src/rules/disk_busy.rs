@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const BUSY: &str = "node_disk_io_time_seconds_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "disk_busy",
-    title: "Disk never idle",
+    title: Bilingual {
+        en: "Disk never idle",
+        zh: "磁盘持续繁忙",
+    },
     watches: &[BUSY],
     doc: Doc {
         what: "Opens for information when a disk has had something to do more than 98 % of the \
@@ -72,9 +75,12 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: "Look at the time an operation takes (iostat -x 5); where it is fine and the \
-                     work is wanted, leave it."
-                .into(),
+            advice: Bilingual {
+                en: "Look at the time an operation takes (`iostat -x 5`); where it is fine and the \
+                     work is wanted, leave it.",
+                zh: "查看单次操作的耗时（`iostat -x 5`）；如果耗时正常且负载符合预期，无需处理。",
+            }
+            .into(),
             silenced_by: &["disk_slow", "disk_queue"],
         })
     })

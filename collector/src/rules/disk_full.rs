@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::{Grade, KEEP_BYTES};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{Filesystem, Space, size_scaled, writable_filesystems};
 use crate::words;
 
@@ -13,7 +13,10 @@ const AVAIL: &str = "node_filesystem_avail_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "disk_full",
-    title: "Filesystem almost full",
+    title: Bilingual {
+        en: "Filesystem almost full",
+        zh: "文件系统即将写满",
+    },
     watches: &[
         SIZE,
         AVAIL,
@@ -199,15 +202,29 @@ fn subject(case: &Case<'_>, filesystem: &Filesystem<'_>) -> Option<Subject> {
     })
 }
 
-fn advice(mountpoint: &str, condition: Condition) -> String {
+fn advice(mountpoint: &str, condition: Condition) -> Bilingual {
     let urgency = match condition {
-        Condition::Holds(hold) if hold.severity == Severity::Critical => "Make room now",
-        _ => "Make room or plan an extension",
+        Condition::Holds(hold) if hold.severity == Severity::Critical => Bilingual {
+            en: "Make room now",
+            zh: "立即清理空间",
+        },
+        _ => Bilingual {
+            en: "Make room or plan an extension",
+            zh: "清理空间或规划扩容",
+        },
     };
-    format!(
-        "{urgency}: see what grew with du -xh --max-depth=2 {mountpoint} | sort -h | tail, rotate \
-         or delete it, or enlarge the filesystem."
-    )
+    Bilingual {
+        en: format!(
+            "{}: see what grew with `du -xh --max-depth=2 {mountpoint} | sort -h | tail`, rotate \
+             or delete it, or enlarge the filesystem.",
+            urgency.en
+        ),
+        zh: format!(
+            "{}：用 `du -xh --max-depth=2 {mountpoint} | sort -h | tail` 找出增长的内容，\
+             轮转或删除，或者扩容文件系统。",
+            urgency.zh
+        ),
+    }
 }
 
 /// Hours until nothing is left at the pace of these samples (least squares); nothing when they

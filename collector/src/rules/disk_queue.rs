@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const WEIGHTED: &str = "node_disk_io_time_weighted_seconds_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "disk_queue",
-    title: "Queue before a disk",
+    title: Bilingual {
+        en: "Queue before a disk",
+        zh: "磁盘请求排队",
+    },
     watches: &[WEIGHTED],
     doc: Doc {
         what: "Opens as a warning when on average over 5 minutes more than 10 operations were \
@@ -72,10 +75,16 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: format!(
-                "See who reads and writes {device} (pidstat -d 5, iotop -o): move or slow down what \
-                 may wait, or plan a faster disk."
-            ),
+            advice: Bilingual {
+                en: format!(
+                    "See who reads and writes {device} (`pidstat -d 5`, `iotop -o`): move or slow \
+                     down what may wait, or plan a faster disk."
+                ),
+                zh: format!(
+                    "查看是谁在读写 {device}（`pidstat -d 5`、`iotop -o`）：\
+                     将可以等待的任务迁走或限速，或者规划更快的磁盘。"
+                ),
+            },
             silenced_by: &["disk_slow"],
         })
     })

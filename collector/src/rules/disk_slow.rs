@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Part;
 use super::devices::{self, device, disks};
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -16,7 +16,10 @@ const WRITES: &str = "node_disk_writes_completed_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "disk_slow",
-    title: "Disk answers slowly",
+    title: Bilingual {
+        en: "Disk answers slowly",
+        zh: "磁盘响应缓慢",
+    },
     watches: &[READ_TIME, READS, WRITE_TIME, WRITES],
     doc: Doc {
         what: "Reads and writes are looked at apart; the slower of the two counts. Opens as a \
@@ -102,10 +105,17 @@ fn subject(case: &Case<'_>, read_time: &Series) -> Subject {
                 words::duration(span * 1000)
             ),
         },
-        advice: format!(
-            "See whether {device} is asked too much (iostat -x 5) or slow by itself (smartctl -a \
-             /dev/{device}; dmesg -T); in a virtual machine, ask who else uses the storage."
-        ),
+        advice: Bilingual {
+            en: format!(
+                "See whether {device} is asked too much (`iostat -x 5`) or slow by itself \
+                 (`smartctl -a /dev/{device}`; `dmesg -T`); in a virtual machine, ask who else \
+                 uses the storage."
+            ),
+            zh: format!(
+                "判断 {device} 是请求过多（`iostat -x 5`）还是本身变慢（`smartctl -a \
+                 /dev/{device}`、`dmesg -T`）；如果是虚拟机，询问还有谁在使用同一存储。"
+            ),
+        },
         silenced_by: &[],
     })
 }

@@ -31,9 +31,13 @@ with 1 where something else was found; every rule has one that fires and one tha
 /// The documentation of all rules, in Markdown.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
-    text.push_str("\n| rule | watches for |\n|---|---|\n");
+    text.push_str("\n| rule | watches for | 中文 |\n|---|---|---|\n");
     for rule in RULES {
-        let _ = writeln!(text, "| [`{0}`](#{0}) | {1} |", rule.name, rule.title);
+        let _ = writeln!(
+            text,
+            "| [`{0}`](#{0}) | {1} | {2} |",
+            rule.name, rule.title.en, rule.title.zh
+        );
     }
     for rule in RULES {
         section(rule, &mut text);
@@ -45,7 +49,11 @@ pub fn markdown() -> String {
 
 fn section(rule: &Rule, text: &mut String) {
     let doc = &rule.doc;
-    let _ = write!(text, "\n## {}\n\n**{}**\n", rule.name, rule.title);
+    let _ = write!(
+        text,
+        "\n## {}\n\n**{}** ({})\n",
+        rule.name, rule.title.en, rule.title.zh
+    );
     let parts = [
         ("What it does", doc.what),
         ("Why it matters", doc.why),
@@ -107,6 +115,7 @@ pub fn default_levels(rule: &Rule) -> toml::Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::language::tests::check_chinese;
 
     #[test]
     fn the_printed_documentation_is_up_to_date() {
@@ -128,7 +137,7 @@ mod tests {
         for rule in RULES {
             let doc = &rule.doc;
             for text in [
-                rule.title,
+                rule.title.en,
                 doc.what,
                 doc.why,
                 doc.todo,
@@ -138,6 +147,8 @@ mod tests {
                 assert!(text.len() > 5, "{}: a heading is empty", rule.name);
                 assert!(!text.contains("  "), "{}: {text:?}", rule.name);
             }
+            check_chinese(rule.title.zh);
+            assert!(!rule.title.zh.ends_with('。'), "{}", rule.name);
             assert!(
                 !levels(rule).is_empty(),
                 "{}: no levels in Policy",

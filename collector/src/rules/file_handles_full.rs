@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged};
 use super::limits::{self, Limited};
-use super::{Band, Doc, Rule, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, WhenDown};
 
 const ALLOCATED: &str = "node_filefd_allocated";
 const MAXIMUM: &str = "node_filefd_maximum";
 
 pub(super) const RULE: Rule = Rule {
     name: "file_handles_full",
-    title: "Almost out of file handles",
+    title: Bilingual {
+        en: "Almost out of file handles",
+        zh: "文件句柄即将耗尽",
+    },
     watches: &[ALLOCATED, MAXIMUM],
     doc: Doc {
         what: "Opens as a warning when more than 70 % of the file handles that the kernel allows on \
@@ -61,8 +64,12 @@ fn judge(case: &Case<'_>) -> Judged {
             used: window.find(ALLOCATED, &[]),
             limit: window.current(MAXIMUM, &[], case.now_ms),
             things: "file handles",
-            advice: "See who holds them (lsof -n, counted by program): one with very many leaks \
-                     them. Wanted: raise fs.file-max.",
+            advice: Bilingual {
+                en: "See who holds them (`lsof -n`, counted by program): one with very many leaks \
+                     them. Wanted: raise `fs.file-max`.",
+                zh: "查看是谁占用了文件句柄（`lsof -n`，按程序计数）：数量异常多的程序存在泄漏。\
+                     如果属于正常需求：调大 `fs.file-max`。",
+            },
             absent: "it does not report file handles",
             warning: levels.warning,
             critical: levels.critical,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::{Grade, Moment};
 use super::{
-    Doc, Evidence, Hour, Hourly, Past, Rule, Severity, State, WhenDown, disk_full, inodes_full,
+    Bilingual, Doc, Evidence, Hour, Hourly, Past, Rule, Severity, State, WhenDown, disk_full,
+    inodes_full,
 };
 use crate::forecast::{self, Filling, HOUR_MS, Hours, Meets};
 use crate::series::Series;
@@ -32,7 +33,10 @@ const FILES_FREE: Hourly = Hourly {
 
 pub(super) const RULE: Rule = Rule {
     name: "filesystem_filling",
-    title: "Filesystem full within days",
+    title: Bilingual {
+        en: "Filesystem full within days",
+        zh: "文件系统数天内将写满",
+    },
     watches: &[
         SIZE,
         "node_filesystem_avail_bytes",
@@ -124,10 +128,16 @@ fn space_of(case: &Case<'_>, past: &Past, mountpoint: &str, space: &Series) -> S
         used: "used space",
         state: |used| format!("is {used} used"),
         causes: &[disk_full::RULE.name],
-        advice: format!(
-            "Find what grows with du -xh --max-depth=2 {mountpoint} | sort -h | tail; keep less of \
-             it, or order the extension now."
-        ),
+        advice: Bilingual {
+            en: format!(
+                "Find what grows with `du -xh --max-depth=2 {mountpoint} | sort -h | tail`; keep \
+                 less of it, or order the extension now."
+            ),
+            zh: format!(
+                "用 `du -xh --max-depth=2 {mountpoint} | sort -h | tail` 找出持续增长的内容；\
+                 减少保留量，或者现在就申请扩容。"
+            ),
+        },
     };
     what.subject(case, mountpoint)
 }
@@ -157,10 +167,16 @@ fn inodes_of(
         used: "used inodes",
         state: |used| format!("has used {used} of its inodes"),
         causes: &[inodes_full::RULE.name],
-        advice: format!(
-            "Find the directory with the many files (du --inodes -xd3 {mountpoint} | sort -n | \
-             tail) and keep fewer of them."
-        ),
+        advice: Bilingual {
+            en: format!(
+                "Find the directory with the many files (`du --inodes -xd3 {mountpoint} | sort -n \
+                 | tail`) and keep fewer of them."
+            ),
+            zh: format!(
+                "找出文件数量多的目录（`du --inodes -xd3 {mountpoint} | sort -n | tail`），\
+                 减少保留的文件数。"
+            ),
+        },
     };
     Some(what.subject(case, mountpoint))
 }
@@ -176,7 +192,7 @@ struct Watched {
     state: fn(String) -> String,
     /// The rules that tell when it is full.
     causes: &'static [&'static str],
-    advice: String,
+    advice: Bilingual,
 }
 
 impl Watched {

@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::turned;
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 
 const READONLY: &str = "node_filesystem_readonly";
 
 pub(super) const RULE: Rule = Rule {
     name: "filesystem_readonly",
-    title: "Filesystem has become read-only",
+    title: Bilingual {
+        en: "Filesystem has become read-only",
+        zh: "文件系统变为只读",
+    },
     watches: &[READONLY],
     doc: Doc {
         what: "Opens as critical when a filesystem that could be written to within the last hour \
@@ -72,9 +75,13 @@ fn subject(case: &Case<'_>, series: &Series) -> Subject {
         condition: case.condition(&[grade]),
         summary,
         evidence: vec![Evidence::new("read-only", readonly, "count", &series.name).against(1.0)],
-        advice: "Read the kernel's log (dmesg -T | grep -iE 'error|remount'), check the backup, \
-                 then the disk (smartctl -a) and the filesystem (fsck)."
-            .into(),
+        advice: Bilingual {
+            en: "Read the kernel's log (`dmesg -T | grep -iE 'error|remount'`), check the backup, \
+                 then the disk (`smartctl -a`) and the filesystem (`fsck`).",
+            zh: "查看内核日志（`dmesg -T | grep -iE 'error|remount'`），先确认备份可用，\
+                 再检查磁盘（`smartctl -a`）和文件系统（`fsck`）。",
+        }
+        .into(),
         silenced_by: &[],
     }
 }

@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 
 const STUCK: &str = "hostwell_filesystem_stuck";
 
 pub(super) const RULE: Rule = Rule {
     name: "filesystem_stuck",
-    title: "Filesystem does not answer",
+    title: Bilingual {
+        en: "Filesystem does not answer",
+        zh: "文件系统无响应",
+    },
     watches: &[STUCK],
     doc: Doc {
         what: "Opens as critical when asking a filesystem for its free space has not come back for \
@@ -56,9 +59,13 @@ fn judge(case: &Case<'_>) -> Judged {
                 true => format!("{mountpoint} does not answer: whatever touches it hangs."),
                 false => format!("{mountpoint} answers."),
             },
-            advice: "A network filesystem: bring its server back or unmount it (umount -l). A \
-                     local one: look for disk errors (dmesg -T | tail)."
-                .into(),
+            advice: Bilingual {
+                en: "A network filesystem: bring its server back or unmount it (`umount -l`). A \
+                     local one: look for disk errors (`dmesg -T | tail`).",
+                zh: "网络文件系统：恢复其服务器，或将其卸载（`umount -l`）。本地文件系统：\
+                     查找磁盘错误（`dmesg -T | tail`）。",
+            }
+            .into(),
             silenced_by: &[],
         })
     })

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::boots::{Boot, DAY_MS, boots, uptime};
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "flapping",
-    title: "Host boots again and again",
+    title: Bilingual {
+        en: "Host boots again and again",
+        zh: "主机反复重启",
+    },
     watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens as a warning when a host has booted 3 times within 24 hours; closes after 24 \
@@ -76,10 +79,14 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
         condition: case.condition(&[grade]),
         summary: format!("It has booted {} {times} within 24 h.", words::count(now)),
         evidence: vec![Evidence::new("boots", now, "count", LONG_METRIC).against(band.raise)],
-        advice:
-            "Compare the ends of the logs before the boots (journalctl --list-boots; journalctl \
-                 -b -1 -e), read what the hardware noted (ipmitool sel list), test the memory."
-                .into(),
+        advice: Bilingual {
+            en: "Compare the ends of the logs before the boots (`journalctl --list-boots`; \
+                 `journalctl -b -1 -e`), read what the hardware noted (`ipmitool sel list`), test \
+                 the memory.",
+            zh: "对比历次重启前日志的末尾（`journalctl --list-boots`、`journalctl -b -1 -e`），\
+                 查看硬件事件日志（`ipmitool sel list`），并检测内存。",
+        }
+        .into(),
         silenced_by: &["clone_suspected"],
     }
 }

@@ -6,12 +6,15 @@ use super::group::{DAYS, DAYS_MIN, Group, Shared, Work};
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Moment;
 use super::weeks::{CPU, MEMORY, RECEIVED, SENT};
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "group_imbalance",
-    title: "Imbalance in a group",
+    title: Bilingual {
+        en: "Imbalance in a group",
+        zh: "组内负载不均",
+    },
     watches: &[
         "node_cpu_seconds_total",
         "node_memory_MemTotal_bytes",
@@ -173,9 +176,13 @@ fn subject(case: &Case<'_>, group: &Group, work: Work, own: f64) -> Subject {
             peers.hosts, peers.name
         ),
         evidence,
-        advice: "See how work reaches it: the load balancer's weights, a larger shard or tenant, \
-                 jobs that run here only."
-            .into(),
+        advice: Bilingual {
+            en: "See how work reaches it: the load balancer's weights, a larger shard or tenant, \
+                 jobs that run here only.",
+            zh: "查看负载是如何分配到这台主机的：负载均衡器的权重、较大的分片或租户、\
+                 只在本机运行的任务。",
+        }
+        .into(),
         silenced_by: &[],
     }
 }

@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "host_down",
-    title: "Host down",
+    title: Bilingual {
+        en: "Host down",
+        zh: "主机失联",
+    },
     watches: &[],
     doc: Doc {
         what: "Opens when no new sample has come from a host for three of its intervals, and at \
@@ -116,10 +119,15 @@ fn judge(case: &Case<'_>) -> Judged {
             )
             .against(grace_ms as f64 / 1000.0),
         ],
-        advice: "Check whether the host runs (console, ping). If it does, look at the agent \
-                 (systemctl status hostwell-agent) and at the network between it and the \
-                 collector. If it is gone for good: hostwell host retire NAME."
-            .into(),
+        advice: Bilingual {
+            en: "Check whether the host runs (console, ping). If it does, look at the agent \
+                 (`systemctl status hostwell-agent`) and at the network between it and the \
+                 collector. If it is gone for good: `hostwell host retire NAME`.",
+            zh: "先确认主机是否在运行（控制台、ping）。如果在运行，检查 agent（`systemctl status \
+                 hostwell-agent`）以及它与 collector 之间的网络。如果主机已不再使用：`hostwell \
+                 host retire NAME`。",
+        }
+        .into(),
         silenced_by: &[],
     }])
 }

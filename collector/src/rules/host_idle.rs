@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Moment;
 use super::weeks::{CPU, DAYS, RECEIVED, SENT, Weeks};
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::device::is_interface;
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "host_idle",
-    title: "Host that nobody uses",
+    title: Bilingual {
+        en: "Host that nobody uses",
+        zh: "主机闲置",
+    },
     watches: &[
         "node_cpu_seconds_total",
         "node_network_receive_bytes_total",
@@ -106,9 +109,12 @@ fn subject(case: &Case<'_>, time_ms: i64, busiest: f64, a_day: f64) -> Subject {
             Evidence::new("received and sent a day", a_day, "bytes", RECEIVED.metric)
                 .against(levels.bytes_a_day),
         ],
-        advice: "Ask its owner whether it is needed; switch it off for two weeks before it is \
-                 given back."
-            .into(),
+        advice: Bilingual {
+            en: "Ask its owner whether it is needed; switch it off for two weeks before it is \
+                 given back.",
+            zh: "向负责人确认是否还需要；归还之前先关机观察两周。",
+        }
+        .into(),
         silenced_by: &[],
     }
 }

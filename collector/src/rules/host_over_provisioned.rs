@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Case, Judged, Subject};
 use super::level::Moment;
 use super::weeks::{CPU, DAYS, MEMORY, Weeks};
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::cores;
 use crate::words;
 
@@ -13,7 +13,10 @@ const TOTAL: &str = "node_memory_MemTotal_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "host_over_provisioned",
-    title: "Host larger than it needs to be",
+    title: Bilingual {
+        en: "Host larger than it needs to be",
+        zh: "主机配置过剩",
+    },
     watches: &[
         "node_cpu_seconds_total",
         TOTAL,
@@ -106,9 +109,12 @@ fn judge(case: &Case<'_>) -> Judged {
             Evidence::new("CPUs", cores as f64, "count", "node_cpu_seconds_total"),
             Evidence::new("memory", total, "bytes", TOTAL),
         ],
-        advice: "Look at the peaks inside the hours and at what comes at the quarter's end, then \
-                 take the next smaller size."
-            .into(),
+        advice: Bilingual {
+            en: "Look at the peaks inside the hours and at what comes at the quarter's end, then \
+                 take the next smaller size.",
+            zh: "先查看每小时内的峰值以及季度末的负载，再换用小一档的规格。",
+        }
+        .into(),
         silenced_by: &["host_idle"],
     }])
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::sibling;
 use crate::words;
 
@@ -13,7 +13,10 @@ const READONLY: &str = "node_filesystem_readonly";
 
 pub(super) const RULE: Rule = Rule {
     name: "inodes_full",
-    title: "Filesystem almost out of inodes",
+    title: Bilingual {
+        en: "Filesystem almost out of inodes",
+        zh: "文件系统 inode 即将耗尽",
+    },
     watches: &[FILES, FREE, READONLY],
     doc: Doc {
         what: "Watches every writable filesystem that has a fixed number of inodes. Opens as a \
@@ -91,10 +94,16 @@ fn judge(case: &Case<'_>) -> Judged {
                     .against(levels.warning.raise),
                 Evidence::new("free inodes", left, "count", &free.name),
             ],
-            advice: format!(
-                "Find the directory with the many files (du --inodes -xd3 {mountpoint} | sort -n | \
-                 tail) and delete what is not needed."
-            ),
+            advice: Bilingual {
+                en: format!(
+                    "Find the directory with the many files (`du --inodes -xd3 {mountpoint} | sort \
+                     -n | tail`) and delete what is not needed."
+                ),
+                zh: format!(
+                    "找出文件数量多的目录（`du --inodes -xd3 {mountpoint} | sort -n | tail`），\
+                     删除不需要的文件。"
+                ),
+            },
             silenced_by: &[],
         });
     }

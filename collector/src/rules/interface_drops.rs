@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Part;
 use super::devices::{self, device, interfaces};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const RECEIVE_DROPS: &str = "node_network_receive_drop_total";
@@ -15,7 +15,10 @@ const SENT: &str = "node_network_transmit_packets_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "interface_drops",
-    title: "Interface drops packets",
+    title: Bilingual {
+        en: "Interface drops packets",
+        zh: "网络接口丢包",
+    },
     watches: &[RECEIVE_DROPS, TRANSMIT_DROPS, RECEIVED, SENT],
     doc: Doc {
         what: "Opens as a warning when more than 2 % of the packets received or to be sent by an \
@@ -105,11 +108,18 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: format!(
-                "Received: see whether one processor does all the work (mpstat -P ALL 5), enlarge \
-                 the ring (ethtool -g {device}). Sent: the line or its shaping is the limit (tc -s \
-                 qdisc)."
-            ),
+            advice: Bilingual {
+                en: format!(
+                    "Received: see whether one processor does all the work (`mpstat -P ALL 5`), \
+                     enlarge the ring (`ethtool -g {device}`). Sent: the line or its shaping is \
+                     the limit (`tc -s qdisc`)."
+                ),
+                zh: format!(
+                    "接收方向：查看是否由单个处理器承担了全部工作（`mpstat -P ALL 5`），\
+                     增大环形缓冲区（`ethtool -g {device}`）。发送方向：\
+                     瓶颈在于线路或流量整形（`tc -s qdisc`）。"
+                ),
+            },
             silenced_by: &["link_busy"],
         })
     })

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Part;
 use super::devices::{self, device, interfaces};
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const RECEIVE_ERRORS: &str = "node_network_receive_errs_total";
@@ -15,7 +15,10 @@ const SENT: &str = "node_network_transmit_packets_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "interface_errors",
-    title: "Interface breaks packets",
+    title: Bilingual {
+        en: "Interface breaks packets",
+        zh: "网络接口错包",
+    },
     watches: &[RECEIVE_ERRORS, TRANSMIT_ERRORS, RECEIVED, SENT],
     doc: Doc {
         what: "Opens as a warning when more than 1 % of the packets received or sent by an \
@@ -89,10 +92,16 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: format!(
-                "See what kind of errors they are (ethtool -S {device} | grep -i err), check speed \
-                 and duplex of both ends, change the cable, then the port."
-            ),
+            advice: Bilingual {
+                en: format!(
+                    "See what kind of errors they are (`ethtool -S {device} | grep -i err`), check \
+                     speed and duplex of both ends, change the cable, then the port."
+                ),
+                zh: format!(
+                    "查看错误类型（`ethtool -S {device} | grep -i err`），\
+                     核对两端的速率和双工模式，先换线缆，再换端口。"
+                ),
+            },
             silenced_by: &[],
         })
     })

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::course::Course;
 use super::level::{Band, Grade, Hold, Moment, held_since, hold};
-use super::{Evidence, Finding, Policy, RuleInput, Severity, State};
+use super::{Bilingual, Evidence, Finding, Policy, RuleInput, Severity, State};
 use crate::series::Series;
 use crate::series::derived::{CpuTime, Memory, cpu_times, memory};
 
@@ -52,7 +52,7 @@ pub(crate) struct Subject {
     /// One sentence with the number in it.
     pub(crate) summary: String,
     pub(crate) evidence: Vec<Evidence>,
-    pub(crate) advice: String,
+    pub(crate) advice: Bilingual,
     /// Rules whose open finding on this host explains this one.
     pub(crate) silenced_by: &'static [&'static str],
 }
@@ -78,7 +78,7 @@ pub(crate) struct Measured<'a> {
     pub(crate) selector: String,
     /// The sentence about the newest value.
     pub(crate) words: &'a dyn Fn(f64) -> String,
-    pub(crate) advice: String,
+    pub(crate) advice: Bilingual,
     pub(crate) silenced_by: &'static [&'static str],
 }
 

@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 
 const UNAME: &str = "node_uname_info";
 
 pub(super) const RULE: Rule = Rule {
     name: "kernel_changed",
-    title: "Other kernel than before",
+    title: Bilingual {
+        en: "Other kernel than before",
+        zh: "内核版本变更",
+    },
     watches: &[UNAME],
     doc: Doc {
         what: "Opens for information when a host runs another kernel than within the last hour \
@@ -92,9 +95,13 @@ fn subject(now: &Series, before: Option<&Series>) -> Subject {
         condition,
         summary,
         evidence: vec![Evidence::new("kernel", 1.0, "count", UNAME)],
-        advice: "Nothing, if it was planned; if not, see who installed it (/var/log/dpkg.log, dnf \
-                 history) and why the host booted."
-            .into(),
+        advice: Bilingual {
+            en: "Nothing, if it was planned; if not, see who installed it (`/var/log/dpkg.log`, \
+                 `dnf history`) and why the host booted.",
+            zh: "如果是计划内变更，无需处理；否则查明是谁安装的（`/var/log/dpkg.log`、`dnf \
+                 history`），以及主机为何重启。",
+        }
+        .into(),
         silenced_by: &["clone_suspected"],
     }
 }

@@ -1,7 +1,7 @@
 //! What the rules about numbers of things share that the kernel has a limit for.
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Severity};
+use super::{Band, Bilingual, Severity};
 use crate::series::Series;
 use crate::words;
 
@@ -13,7 +13,7 @@ pub(super) struct Limited<'a> {
     pub(super) limit: Option<f64>,
     /// "file handles".
     pub(super) things: &'static str,
-    pub(super) advice: &'static str,
+    pub(super) advice: Bilingual<&'static str>,
     pub(super) absent: &'static str,
     /// Used ÷ limit.
     pub(super) warning: Band,

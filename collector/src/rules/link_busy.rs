@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::devices::{device, interfaces};
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::series::derived::sibling;
 use crate::words;
@@ -15,7 +15,10 @@ const SPEED: &str = "node_network_speed_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "link_busy",
-    title: "Line almost full",
+    title: Bilingual {
+        en: "Line almost full",
+        zh: "链路带宽即将占满",
+    },
     watches: &[RECEIVED, SENT, SPEED],
     doc: Doc {
         what: "Opens as a warning when an interface has used more than 90 % of its line's speed, in \
@@ -94,10 +97,16 @@ fn subject(case: &Case<'_>, speed: &Series) -> Subject {
                 words::duration(levels.average_seconds * 1000)
             )
         },
-        advice: format!(
-            "See who uses it (iftop -i {device}, nethogs): give bulk traffic a limit or another \
-             time, or plan a faster line."
-        ),
+        advice: Bilingual {
+            en: format!(
+                "See who uses it (`iftop -i {device}`, `nethogs`): give bulk traffic a limit or \
+                 another time, or plan a faster line."
+            ),
+            zh: format!(
+                "查看是谁在占用带宽（`iftop -i {device}`、`nethogs`）：对大流量任务限速或错峰，\
+                 或者规划更高的带宽。"
+            ),
+        },
         silenced_by: &[],
     })
 }

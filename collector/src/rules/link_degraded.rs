@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::devices::{self, device, interfaces};
 use super::judge::{Case, Judged, Subject};
 use super::level::{Grade, turned};
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::series::derived::sibling;
 use crate::words;
@@ -18,7 +18,10 @@ const SPEED_BEFORE: &str = "speed before";
 
 pub(super) const RULE: Rule = Rule {
     name: "link_degraded",
-    title: "Line lost, or slower than before",
+    title: Bilingual {
+        en: "Line lost, or slower than before",
+        zh: "链路中断或降速",
+    },
     watches: &[UP, SPEED],
     doc: Doc {
         what: "Opens as a warning when an interface that was up within the last hour has been down \
@@ -103,10 +106,16 @@ fn subject(case: &Case<'_>, up: &Series) -> Subject {
             speed,
         ),
         evidence,
-        advice: format!(
-            "Check cable, plug and port at both ends (ethtool {device}); if it was taken out of \
-             use on purpose, leave it out of what the agent reads."
-        ),
+        advice: Bilingual {
+            en: format!(
+                "Check cable, plug and port at both ends (`ethtool {device}`); if it was taken out \
+                 of use on purpose, leave it out of what the agent reads."
+            ),
+            zh: format!(
+                "检查两端的线缆、接头和端口（`ethtool {device}`）；如果是有意停用，将其从 agent \
+                 的采集范围中排除。"
+            ),
+        },
         silenced_by: &[],
     }
 }

@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const OVERFLOWS: &str = "node_netstat_TcpExt_ListenOverflows";
 
 pub(super) const RULE: Rule = Rule {
     name: "listen_overflows",
-    title: "Connections lost before they were accepted",
+    title: Bilingual {
+        en: "Connections lost before they were accepted",
+        zh: "连接在被接受前丢失",
+    },
     watches: &[OVERFLOWS],
     doc: Doc {
         what: "Opens as a warning when over 5 minutes more than 1 connection a second was lost \
@@ -74,9 +77,13 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: "See which service has a full queue (ss -ltn: Recv-Q near Send-Q): it has too \
-                     few workers or hangs."
-                .into(),
+            advice: Bilingual {
+                en: "See which service has a full queue (`ss -ltn`: Recv-Q near Send-Q): it has \
+                     too few workers or hangs.",
+                zh: "查看是哪个服务的队列已满（`ss -ltn`：Recv-Q 接近 Send-Q）：其工作进程过少，\
+                     或者已经卡住。",
+            }
+            .into(),
             silenced_by: &[],
         })
     })

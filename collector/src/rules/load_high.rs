@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{cores, time_shares, trailing};
 use crate::words;
 
@@ -16,7 +16,10 @@ const WAITS: &[&str] = &[
 
 pub(super) const RULE: Rule = Rule {
     name: "load_high",
-    title: "Load above what the cores can take",
+    title: Bilingual {
+        en: "Load above what the cores can take",
+        zh: "负载超出 CPU 核心的承受能力",
+    },
     watches: &[
         LOAD1,
         "node_cpu_seconds_total",
@@ -107,9 +110,13 @@ fn judge(case: &Case<'_>) -> Judged {
         condition,
         summary: summary + ".",
         evidence,
-        advice: "See whether tasks want the CPU (state R) or wait for disks (state D): ps -eo \
-                 state,pid,comm | grep '^[RD]'."
-            .into(),
+        advice: Bilingual {
+            en: "See whether tasks want the CPU (state R) or wait for disks (state D): `ps -eo \
+                 state,pid,comm | grep '^[RD]'`.",
+            zh: "判断任务是在争用 CPU（状态 R）还是在等待磁盘（状态 D）：`ps -eo state,pid,comm | \
+                 grep '^[RD]'`。",
+        }
+        .into(),
         silenced_by: &[
             "disk_slow",
             "disk_queue",

@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const FAULTS: &str = "node_vmstat_pgmajfault";
 
 pub(super) const RULE: Rule = Rule {
     name: "major_faults",
-    title: "Programs wait for their memory to be read from disk",
+    title: Bilingual {
+        en: "Programs wait for their memory to be read from disk",
+        zh: "程序等待从磁盘读取内存页",
+    },
     watches: &[FAULTS],
     doc: Doc {
         what: "Opens as a warning when over 5 minutes more than 500 page faults a second had to read \
@@ -69,9 +72,13 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: "See who faults (pidstat -r 5, column majflt/s); usually memory is too small \
-                     for what runs."
-                .into(),
+            advice: Bilingual {
+                en: "See who faults (`pidstat -r 5`, column majflt/s); usually memory is too small \
+                     for what runs.",
+                zh: "查看是谁在缺页（`pidstat -r 5`，majflt/s 列）；\
+                     通常是内存不足以支撑所运行的程序。",
+            }
+            .into(),
             silenced_by: &["memory_low", "swap_thrashing"],
         })
     })

@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const CORRUPTED: &str = "node_memory_HardwareCorrupted_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "memory_broken",
-    title: "Memory is broken",
+    title: Bilingual {
+        en: "Memory is broken",
+        zh: "内存硬件故障",
+    },
     watches: &[CORRUPTED],
     doc: Doc {
         what: "Opens as a warning as soon as the kernel has taken memory out of use because the \
@@ -61,9 +64,13 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::bytes(bytes)
                 ),
             },
-            advice: "Read which module it is (ras-mc-ctl --errors; ipmitool sel list), move the \
-                     work away, have it replaced."
-                .into(),
+            advice: Bilingual {
+                en: "Read which module it is (`ras-mc-ctl --errors`; `ipmitool sel list`), move \
+                     the work away, have it replaced.",
+                zh: "查明是哪条内存（`ras-mc-ctl --errors`、`ipmitool sel list`），迁走业务，\
+                     更换故障内存。",
+            }
+            .into(),
             silenced_by: &[],
         })
     })

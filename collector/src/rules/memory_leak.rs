@@ -6,7 +6,7 @@ use super::boots::booted_ms;
 use super::judge::{Case, Judged, Subject};
 use super::level::Moment;
 use super::weeks::MEMORY;
-use super::{Band, Doc, Evidence, LONG_METRIC, Past, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, LONG_METRIC, Past, Rule, Severity, WhenDown};
 use crate::forecast::{DAY_MS, HOUR_MS};
 use crate::words;
 
@@ -14,7 +14,10 @@ const TOTAL: &str = "node_memory_MemTotal_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "memory_leak",
-    title: "Used memory climbs from day to day",
+    title: Bilingual {
+        en: "Used memory climbs from day to day",
+        zh: "内存占用逐日攀升",
+    },
     watches: &[TOTAL, "node_memory_MemAvailable_bytes", LONG_METRIC],
     doc: Doc {
         what: "Looks at the lowest hour of each of the last seven days, of which five must be known \
@@ -215,9 +218,13 @@ fn subject(case: &Case<'_>, past: &Past, climb: &Climb) -> Subject {
             ),
         },
         evidence,
-        advice: "See who grew (ps -eo rss,etimes,args --sort=-rss | head, today and tomorrow), \
-                 restart it at an hour of your choice, and give it a limit (MemoryMax=)."
-            .into(),
+        advice: Bilingual {
+            en: "See who grew (`ps -eo rss,etimes,args --sort=-rss | head`, today and tomorrow), \
+                 restart it at an hour of your choice, and give it a limit (`MemoryMax=`).",
+            zh: "查看是谁在增长（`ps -eo rss,etimes,args --sort=-rss | head`，\
+                 今天和明天各看一次），选择合适的时间重启它，并设置内存上限（`MemoryMax=`）。",
+        }
+        .into(),
         silenced_by: &["memory_low"],
     }
 }

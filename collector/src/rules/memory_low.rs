@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::KEEP_BYTES;
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::Memory;
 use crate::words;
 
@@ -13,7 +13,10 @@ const AVAILABLE: &str = "node_memory_MemAvailable_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "memory_low",
-    title: "Memory almost used up",
+    title: Bilingual {
+        en: "Memory almost used up",
+        zh: "内存即将耗尽",
+    },
     watches: &[
         TOTAL,
         AVAILABLE,
@@ -103,9 +106,13 @@ fn judge(case: &Case<'_>) -> Judged {
         condition,
         summary: summary(now),
         evidence: evidence(now, levels),
-        advice: "See who holds it (ps aux --sort=-rss | head): restart what leaks, move work away \
-                 or add memory."
-            .into(),
+        advice: Bilingual {
+            en: "See who holds it (`ps aux --sort=-rss | head`): restart what leaks, move work \
+                 away or add memory.",
+            zh: "查看是谁占用了内存（`ps aux --sort=-rss | head`）：重启有泄漏的进程，\
+                 迁走部分业务，或增加内存。",
+        }
+        .into(),
         silenced_by: &[],
     }])
 }

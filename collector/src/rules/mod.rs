@@ -1,10 +1,11 @@
 //! Judges a window against a policy and says why, in evidence a human can check.
 //!
-//! A rule is one file: what it watches, its levels, how it judges, its advice and its
-//! documentation; and one row in [`RULES`]. [`assess`] runs them all and lives the findings:
-//! pending while the condition has not held for long enough, open, closed. Everything is a pure
-//! function of stored samples, the findings so far, the policy and the moment, so a collector
-//! that was away neither forgets nor invents, and a replay of the past says what would have been.
+//! A rule is one file: what it watches, its levels, how it judges, its title and its advice in
+//! every language ([`Bilingual`]), and its documentation; and one row in [`RULES`]. [`assess`] runs
+//! them all and lives the findings: pending while the condition has not held for long enough, open,
+//! closed. Everything is a pure function of stored samples, the findings so far, the policy and the
+//! moment, so a collector that was away neither forgets nor invents, and a replay of the past says
+//! what would have been.
 //!
 //! Adding a rule: its file here, a row in [`RULES`], a field in [`Policy`], a script that fires
 //! and one that stays silent in `testdata/rules/`, and `docs/rules.md` printed anew.
@@ -17,6 +18,7 @@ mod docs;
 mod group;
 mod judge;
 mod judging;
+mod language;
 mod level;
 mod limits;
 mod maintenance;
@@ -86,6 +88,7 @@ pub use boots::wants_long;
 pub use docs::{default_levels, markdown};
 pub use group::{Carries, Group, Member, Roles};
 pub use judging::{Chosen, Judging};
+pub use language::{Bilingual, Language};
 pub use level::Band;
 pub use maintenance::{Maintenance, Scope, maintained_until_ms};
 pub use outcomes::LastOutcomes;
@@ -114,7 +117,7 @@ pub struct Rule {
     /// Its name, in findings and in the policy.
     pub name: &'static str,
     /// A short title for people.
-    pub title: &'static str,
+    pub title: Bilingual<&'static str>,
     /// The metrics it looks at.
     pub watches: &'static [&'static str],
     /// Its documentation.
@@ -291,6 +294,24 @@ pub struct Finding {
     pub summary: String,
     /// What was measured.
     pub evidence: Vec<Evidence>,
-    /// What to do, in plain words.
+    /// What to do, in plain words: in English, or in the language that was asked for.
     pub advice: String,
+    /// The same in Chinese; empty, and not written, where it was found by a program that had none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub advice_zh: String,
+}
+
+impl Finding {
+    /// What to do, in a language; in English where it is not known in that one.
+    pub fn advice_in(&self, language: Language) -> &str {
+        match language {
+            Language::Zh if !self.advice_zh.is_empty() => &self.advice_zh,
+            _ => &self.advice,
+        }
+    }
+
+    /// Lets `advice` be in a language.
+    pub fn speak(&mut self, language: Language) {
+        self.advice = self.advice_in(language).to_owned();
+    }
 }

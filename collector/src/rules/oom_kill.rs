@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -16,7 +16,10 @@ const KILLS: &[(&str, &str)] = &[
 
 pub(super) const RULE: Rule = Rule {
     name: "oom_kill",
-    title: "Processes killed for lack of memory",
+    title: Bilingual {
+        en: "Processes killed for lack of memory",
+        zh: "进程因内存不足被杀",
+    },
     watches: &["node_vmstat_oom_kill", "hostwell_cgroup_oom_kills_total"],
     doc: Doc {
         what: "Opens as a warning when the kernel has killed a process for lack of memory, on the \
@@ -93,9 +96,13 @@ fn subject(case: &Case<'_>, name: &str, series: &Series) -> Subject {
             words::duration(span_ms)
         ),
         evidence: vec![Evidence::new("kills", kills, "count", &series.name).against(1.0)],
-        advice: "See who was killed and who asked for the memory (journalctl -k | grep -i oom); \
-                 give the service a limit that fits, fix its leak, or add memory."
-            .into(),
+        advice: Bilingual {
+            en: "See who was killed and who asked for the memory (`journalctl -k | grep -i oom`); \
+                 give the service a limit that fits, fix its leak, or add memory.",
+            zh: "查看是谁被杀、是谁申请了内存（`journalctl -k | grep -i oom`）；\
+                 为该服务设置合适的内存上限，修复泄漏，或增加内存。",
+        }
+        .into(),
         silenced_by: &[],
     }
 }

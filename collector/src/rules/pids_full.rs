@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged};
 use super::limits::{self, Limited};
-use super::{Band, Doc, Rule, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, WhenDown};
 
 const PROCESSES: &str = "node_processes_pids";
 const PROCESSES_MAX: &str = "node_processes_max_processes";
@@ -13,7 +13,10 @@ const THREADS_MAX: &str = "node_processes_max_threads";
 
 pub(super) const RULE: Rule = Rule {
     name: "pids_full",
-    title: "Almost out of process numbers",
+    title: Bilingual {
+        en: "Almost out of process numbers",
+        zh: "进程号即将耗尽",
+    },
     watches: &[PROCESSES, PROCESSES_MAX, THREADS, THREADS_MAX],
     doc: Doc {
         what: "Every thread takes a number, as a process does. Opens as a warning when more than 90 \
@@ -68,8 +71,12 @@ fn judge(case: &Case<'_>) -> Judged {
                 .find_map(|metric| window.find(metric, &[])),
             limit: limits.into_iter().flatten().reduce(f64::min),
             things: "processes and threads",
-            advice: "See who has so many (ps -eo nlwp,pid,comm --sort=-nlwp | head): a fork loop, a \
-                     pool without a bound. Wanted: raise kernel.pid_max.",
+            advice: Bilingual {
+                en: "See who has so many (`ps -eo nlwp,pid,comm --sort=-nlwp | head`): a fork \
+                     loop, a pool without a bound. Wanted: raise `kernel.pid_max`.",
+                zh: "查看是谁创建了这么多（`ps -eo nlwp,pid,comm --sort=-nlwp | head`）：\
+                     可能是循环 fork，或线程池没有上限。如果属于正常需求：调大 `kernel.pid_max`。",
+            },
             absent: "it does not report its processes",
             warning: levels.warning,
             critical: levels.critical,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured, Subject};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const CPU: &str = "node_pressure_cpu_waiting_seconds_total";
@@ -12,7 +12,10 @@ const IO: &str = "node_pressure_io_stalled_seconds_total";
 
 pub(super) const RULE: Rule = Rule {
     name: "pressure_high",
-    title: "Tasks wait for a resource",
+    title: Bilingual {
+        en: "Tasks wait for a resource",
+        zh: "任务等待资源",
+    },
     watches: &[CPU, MEMORY, IO],
     doc: Doc {
         what: "Reads the kernel's pressure figures over the last 10 minutes. CPU: opens as a \
@@ -75,7 +78,7 @@ struct Resource<'a> {
     metric: &'static str,
     grades: &'a [(Severity, Band, i64)],
     sentence: &'static str,
-    advice: &'static str,
+    advice: Bilingual<&'static str>,
     silenced_by: &'static [&'static str],
 }
 
@@ -91,7 +94,10 @@ fn judge(case: &Case<'_>) -> Judged {
                 levels.cpu_for_seconds,
             )],
             sentence: "Some task was waiting for a CPU",
-            advice: "See who computes (top) and spread it, or plan more cores.",
+            advice: Bilingual {
+                en: "See who computes (`top`) and spread it, or plan more cores.",
+                zh: "查看是谁在占用 CPU（`top`），分散负载，或规划更多核心。",
+            },
             silenced_by: &["cpu_saturation", "cpu_steal"],
         },
         Resource {
@@ -102,8 +108,12 @@ fn judge(case: &Case<'_>) -> Judged {
                 (Severity::Critical, levels.memory_critical, 0),
             ],
             sentence: "All tasks stood still for lack of memory",
-            advice: "See who holds the memory (ps aux --sort=-rss | head): limit it, move it, or \
+            advice: Bilingual {
+                en: "See who holds the memory (`ps aux --sort=-rss | head`): limit it, move it, or \
                      add memory.",
+                zh: "查看是谁占用了内存（`ps aux --sort=-rss | head`）：限制其用量，将其迁走，\
+                     或增加内存。",
+            },
             silenced_by: &["memory_low", "swap_thrashing"],
         },
         Resource {
@@ -111,8 +121,12 @@ fn judge(case: &Case<'_>) -> Judged {
             metric: IO,
             grades: &[(Severity::Warning, levels.io_warning, 0)],
             sentence: "All tasks stood still for a disk",
-            advice: "See who reads and writes (iotop -o, pidstat -d 5), and whether the device is \
-                     slow or merely asked too much.",
+            advice: Bilingual {
+                en: "See who reads and writes (`iotop -o`, `pidstat -d 5`), and whether the device \
+                     is slow or merely asked too much.",
+                zh: "查看是谁在读写（`iotop -o`、`pidstat -d 5`），并判断是设备本身慢，\
+                     还是请求过多。",
+            },
             silenced_by: &["disk_slow", "disk_queue"],
         },
     ];
@@ -146,7 +160,7 @@ fn subject(case: &Case<'_>, resource: &Resource<'_>) -> Option<Subject> {
                 words::duration(average_seconds * 1000)
             )
         },
-        advice: resource.advice.to_owned(),
+        advice: resource.advice.into(),
         silenced_by: resource.silenced_by,
     }))
 }

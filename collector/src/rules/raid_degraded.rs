@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::{Grade, Moment};
-use super::{Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -13,7 +13,10 @@ const DISKS: &str = "node_md_disks";
 
 pub(super) const RULE: Rule = Rule {
     name: "raid_degraded",
-    title: "RAID array degraded",
+    title: Bilingual {
+        en: "RAID array degraded",
+        zh: "RAID 阵列降级",
+    },
     watches: &[REQUIRED, DISKS],
     doc: Doc {
         what: "Watches Linux software RAID. Opens as a warning as soon as an array has a failed disk, \
@@ -112,10 +115,16 @@ fn subject(case: &Case<'_>, required: &Series) -> Option<Subject> {
                 format!("{DISKS}{{device=\"{device}\",state=\"failed\"}}"),
             ),
         ],
-        advice: format!(
-            "See which disk it is (mdadm --detail /dev/{device}), check the backup, replace the \
-             disk and watch the rebuild."
-        ),
+        advice: Bilingual {
+            en: format!(
+                "See which disk it is (`mdadm --detail /dev/{device}`), check the backup, replace \
+                 the disk and watch the rebuild."
+            ),
+            zh: format!(
+                "确认是哪块磁盘（`mdadm --detail /dev/{device}`），检查备份，\
+                 更换磁盘并关注重建过程。"
+            ),
+        },
         silenced_by: &[],
     })
 }

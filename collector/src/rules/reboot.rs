@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::boots::{Boot, MARGIN_MS, boots, uptime};
 use super::judge::{Case, Condition, Judged, Subject};
 use super::level::Hold;
-use super::{Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "reboot",
-    title: "Host has booted",
+    title: Bilingual {
+        en: "Host has booted",
+        zh: "主机已重启",
+    },
     watches: &[LONG_METRIC],
     doc: Doc {
         what: "Opens for information when a host that was known before has booted; closes 10 \
@@ -97,11 +100,15 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
             Evidence::new("uptime", seconds, "seconds", LONG_METRIC)
                 .against(last_ms as f64 / 1000.0),
         ],
-        advice:
-            "If nobody planned it: read the end of the log before it (journalctl -b -1 -e), see \
-                 who asked for it (last -x reboot shutdown), and that all services are back \
-                 (systemctl --failed)."
-                .into(),
+        advice: Bilingual {
+            en: "If nobody planned it: read the end of the log before it (`journalctl -b -1 -e`), \
+                 see who asked for it (`last -x reboot shutdown`), and that all services are back \
+                 (`systemctl --failed`).",
+            zh: "如果不是计划内重启：查看重启前日志的末尾（`journalctl -b -1 -e`），\
+                 查明是谁触发的（`last -x reboot shutdown`），并确认所有服务都已恢复（`systemctl \
+                 --failed`）。",
+        }
+        .into(),
         silenced_by: &["clone_suspected"],
     }
 }

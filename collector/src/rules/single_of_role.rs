@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
 use super::level::Moment;
-use super::{Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
+use super::{Bilingual, Doc, Evidence, LONG_METRIC, Rule, Severity, WhenDown};
 use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "single_of_role",
-    title: "Single host of a role",
+    title: Bilingual {
+        en: "Single host of a role",
+        zh: "角色仅有一台主机",
+    },
     watches: &[],
     doc: Doc {
         what: "Counts the hosts that were heard of within the last day by their labels `role`, \
@@ -83,9 +86,12 @@ fn judge(case: &Case<'_>) -> Judged {
         evidence: vec![
             Evidence::new("hosts", group.hosts as f64, "count", LONG_METRIC).against(1.0),
         ],
-        advice: "Decide whether what it does may be away for as long as a new host takes; if not, \
-                 add a second one."
-            .into(),
+        advice: Bilingual {
+            en: "Decide whether what it does may be away for as long as a new host takes; if not, \
+                 add a second one.",
+            zh: "评估在新主机就绪之前，它所承担的服务能否一直中断；如果不能，再增加一台。",
+        }
+        .into(),
         silenced_by: &[],
     }])
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::words;
 
@@ -13,7 +13,10 @@ const MEMORY: &str = "node_memory_MemTotal_bytes";
 
 pub(super) const RULE: Rule = Rule {
     name: "swap_full",
-    title: "Swap almost used up",
+    title: Bilingual {
+        en: "Swap almost used up",
+        zh: "swap 即将耗尽",
+    },
     watches: &[
         TOTAL,
         FREE,
@@ -108,9 +111,13 @@ fn subject(case: &Case<'_>, free: &Series, total: f64) -> Subject {
             words::bytes_of(left, total)
         ),
         evidence,
-        advice: "See whose pages they are (smem -s swap -r | head): restart what leaks, or add \
-                 memory; more swap only gains time."
-            .into(),
+        advice: Bilingual {
+            en: "See whose pages they are (`smem -s swap -r | head`): restart what leaks, or add \
+                 memory; more swap only gains time.",
+            zh: "查看 swap 被谁占用（`smem -s swap -r | head`）：重启有泄漏的进程，或增加内存；\
+                 加大 swap 只能拖延时间。",
+        }
+        .into(),
         silenced_by: &["memory_low", "swap_thrashing"],
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::derived::{time_shares, trailing};
 use crate::words;
 
@@ -16,7 +16,10 @@ const PAGE_BYTES: f64 = 4096.0;
 
 pub(super) const RULE: Rule = Rule {
     name: "swap_thrashing",
-    title: "Swapping hard",
+    title: Bilingual {
+        en: "Swapping hard",
+        zh: "内存频繁换出到 swap",
+    },
     watches: &[SWAP_OUT, SWAP_TOTAL, MEMORY],
     doc: Doc {
         what: "Opens as a warning when more than 30 % of the memory's size has been written to swap \
@@ -88,9 +91,13 @@ fn judge(case: &Case<'_>) -> Judged {
             Evidence::new("swapped out ÷ memory", written, "ratio", SWAP_OUT)
                 .against(levels.warning.raise),
         ],
-        advice: "See who needs the memory (ps aux --sort=-rss | head; vmstat 5): move it, limit \
-                 it, or add memory."
-            .into(),
+        advice: Bilingual {
+            en: "See who needs the memory (`ps aux --sort=-rss | head`; `vmstat 5`): move it, \
+                 limit it, or add memory.",
+            zh: "查看是谁需要内存（`ps aux --sort=-rss | head`、`vmstat 5`）：将其迁走、\
+                 限制其用量，或增加内存。",
+        }
+        .into(),
         silenced_by: &["memory_low"],
     }])
 }

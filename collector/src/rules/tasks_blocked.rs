@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const BLOCKED: &str = "node_procs_blocked";
 
 pub(super) const RULE: Rule = Rule {
     name: "tasks_blocked",
-    title: "Tasks stuck waiting for input or output",
+    title: Bilingual {
+        en: "Tasks stuck waiting for input or output",
+        zh: "任务阻塞于输入输出",
+    },
     watches: &[BLOCKED],
     doc: Doc {
         what: "Opens as a warning when on average over 10 minutes 10 tasks or more were blocked \
@@ -70,9 +73,13 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(levels.average_seconds * 1000)
                 )
             },
-            advice: "See which and where (ps -eo state,pid,wchan:32,comm | grep ^D), and what the \
-                     kernel says (dmesg -T | grep -i hung)."
-                .into(),
+            advice: Bilingual {
+                en: "See which and where (`ps -eo state,pid,wchan:32,comm | grep ^D`), and what \
+                     the kernel says (`dmesg -T | grep -i hung`).",
+                zh: "查看是哪些任务、阻塞在何处（`ps -eo state,pid,wchan:32,comm | grep ^D`），\
+                     以及内核日志怎么说（`dmesg -T | grep -i hung`）。",
+            }
+            .into(),
             silenced_by: &[
                 "filesystem_stuck",
                 "disk_slow",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Case, Judged, Measured};
-use super::{Band, Doc, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Rule, Severity, WhenDown};
 use crate::words;
 
 const AGAIN: &str = "node_netstat_Tcp_RetransSegs";
@@ -11,7 +11,10 @@ const SENT: &str = "node_netstat_Tcp_OutSegs";
 
 pub(super) const RULE: Rule = Rule {
     name: "tcp_retransmits",
-    title: "TCP sends much again",
+    title: Bilingual {
+        en: "TCP sends much again",
+        zh: "TCP 重传过多",
+    },
     watches: &[AGAIN, SENT],
     doc: Doc {
         what: "Opens as a warning when in the last 10 minutes more than 5 in 100 TCP segments had to \
@@ -79,9 +82,13 @@ fn judge(case: &Case<'_>) -> Judged {
                     words::duration(span * 1000)
                 )
             },
-            advice: "See to whom (ss -ti | grep -B1 retrans): one peer, or all of them; then look \
-                     at that peer, or at this host's line and switch port."
-                .into(),
+            advice: Bilingual {
+                en: "See to whom (`ss -ti | grep -B1 retrans`): one peer, or all of them; then \
+                     look at that peer, or at this host's line and switch port.",
+                zh: "查看重传发往谁（`ss -ti | grep -B1 retrans`）：如果只有一个对端，检查该对端；\
+                     如果所有对端都有，检查本机的线路和交换机端口。",
+            }
+            .into(),
             silenced_by: &[
                 "interface_errors",
                 "interface_drops",

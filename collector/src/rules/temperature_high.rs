@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::course::Course;
 use super::judge::{Case, Judged, Subject};
-use super::{Band, Doc, Evidence, Rule, Severity, WhenDown};
+use super::{Band, Bilingual, Doc, Evidence, Rule, Severity, WhenDown};
 use crate::series::Series;
 use crate::series::derived::sibling;
 use crate::words;
@@ -21,7 +21,10 @@ const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = 30.0..=150.0;
 
 pub(super) const RULE: Rule = Rule {
     name: "temperature_high",
-    title: "Hardware too hot",
+    title: Bilingual {
+        en: "Hardware too hot",
+        zh: "硬件温度过高",
+    },
     watches: &[TEMP, MAX, CRIT],
     doc: Doc {
         what: "Looks at every sensor whose hardware tells its own limits, chip by chip. Opens as a \
@@ -144,9 +147,13 @@ fn subject(case: &Case<'_>, chip: &str, sensors: &[Sensor<'_>]) -> Option<Subjec
             Evidence::new("temperature", celsius, "°C", &hottest.temp.name)
                 .against(celsius - above),
         ],
-        advice: "Check fans, air filters and the room: one hot host among cool ones is its own \
-                 fan, dust or load; a whole rack is the room."
-            .into(),
+        advice: Bilingual {
+            en: "Check fans, air filters and the room: one hot host among cool ones is its own \
+                 fan, dust or load; a whole rack is the room.",
+            zh: "检查风扇、防尘网和机房：如果只有一台过热，是它自身的风扇、积尘或负载问题；\
+                 如果整个机柜都热，是机房问题。",
+        }
+        .into(),
         silenced_by: &[],
     })
 }

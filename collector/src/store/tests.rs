@@ -5,7 +5,7 @@ use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
 
 use super::*;
-use crate::rules::{Severity, State};
+use crate::rules::{Language, Severity, State};
 use crate::series::Window;
 
 mod bad_input;

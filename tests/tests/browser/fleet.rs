@@ -374,6 +374,7 @@ fn finding(
             selector: "node_filesystem_avail_bytes{device=\"/dev/nvme0n1p1\",fstype=\"ext4\",mountpoint=\"/var/lib/postgresql\"}".into(),
         }],
         advice: advice.into(),
+        advice_zh: String::new(),
     }
 }
 

@@ -58,6 +58,7 @@ fn fill(data: &Path) {
             summary: "/ is 93 % used.".into(),
             evidence: Vec::new(),
             advice: "Make room.".into(),
+            advice_zh: "清理空间。".into(),
         };
         store.save_findings(vec![finding], now_ms()).await.unwrap();
         store.close().await.unwrap();

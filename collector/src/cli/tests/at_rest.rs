@@ -164,6 +164,7 @@ async fn told(db: &str) {
         summary: "It is full.".into(),
         evidence: Vec::new(),
         advice: "Make room.".into(),
+        advice_zh: "清理空间。".into(),
     };
     let told = |hours: &[i64]| {
         Some(Told {

@@ -265,12 +265,14 @@ fn findings() -> Vec<Finding> {
         summary: String::new(),
         evidence: Vec::new(),
         advice: String::new(),
+        advice_zh: String::new(),
     };
     vec![
         Finding {
             subject: "/".into(),
             summary: "/ is 93 % used: 3.4 of 50 GiB left.".into(),
             advice: "Find what grew and delete it, or enlarge the filesystem.".into(),
+            advice_zh: "找出增长的内容并删除，或者扩容文件系统。".into(),
             evidence: vec![Evidence {
                 what: "available space".into(),
                 value: 3.4 * GIB,

@@ -60,7 +60,7 @@ fn a_decision_is_shown_in_the_register_and_kept_with_who_made_it() {
         4 muted until 2026-11-22 08:00:00Z warning db-1 2026-11-21 19:40:00Z CPU has been 90 % busy over the last 10 min (steal 0 %, waiting for disks 0 %).
         2 acknowledged by ME warning db-1 2026-11-21 19:50:00Z anna Memory is 96 % used: 307 MiB of 8 GiB available.
 
-        2: See who holds it (ps aux --sort=-rss | head): restart what leaks, move work away or add memory.
+        2: See who holds it (`ps aux --sort=-rss | head`): restart what leaks, move work away or add memory.
         hostwell query 'node_memory_MemAvailable_bytes'
 
         0 critical, 2 warning, 0 info open, 1 of them muted

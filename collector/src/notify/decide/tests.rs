@@ -36,6 +36,7 @@ fn entry(id: i64, host: &str, rule: &str) -> Entry {
             summary: "it is full".into(),
             evidence: Vec::new(),
             advice: "make room".into(),
+            advice_zh: "清理空间。".into(),
         },
         care: Care::default(),
         silenced_in: None,

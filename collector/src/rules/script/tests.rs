@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::rules::RULES;
+use crate::rules::language::tests::check_alike;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rules")
@@ -76,7 +77,6 @@ fn every_evidence_can_be_queried_and_every_sentence_ends() {
             for finding in findings {
                 judged.insert(finding.rule.clone());
                 assert!(finding.summary.ends_with('.'), "{}", finding.summary);
-                assert!(finding.advice.ends_with('.'), "{}", finding.advice);
                 for evidence in &finding.evidence {
                     let selector: crate::series::Selector = evidence.selector.parse().unwrap();
                     assert!(known(&selector.metric), "{}", evidence.selector);
@@ -92,6 +92,21 @@ fn every_evidence_can_be_queried_and_every_sentence_ends() {
         });
     }
     assert_eq!(judged.len(), RULES.len(), "{judged:?}");
+}
+
+#[test]
+fn every_rule_that_fires_says_what_to_do_in_english_and_in_chinese() {
+    let mut advised = BTreeSet::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        replay::run(&Script::parse(&text).unwrap(), |_, findings, _| {
+            for finding in findings {
+                check_alike(&finding.advice, &finding.advice_zh);
+                advised.insert(finding.rule.clone());
+            }
+        });
+    }
+    assert_eq!(advised.len(), RULES.len(), "{advised:?}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn unusual(host: &str, since_ms: i64, now_ms: i64) -> Finding {
             evidence("load, in usual daily extremes", 3.0),
         ],
         advice: "Look.".into(),
+        advice_zh: "查看。".into(),
     }
 }
 

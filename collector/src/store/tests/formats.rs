@@ -91,7 +91,10 @@ async fn answers(store: &Store) {
         (record.refused["time"], record.labels["role"].as_str()),
         (1, "db")
     );
-    assert_eq!(store.findings(None).await.unwrap()[0].rule, "disk_full");
+    let finding = store.findings(None).await.unwrap().remove(0);
+    assert_eq!(finding.rule, "disk_full");
+    // What was found before there was advice in Chinese is told in English.
+    assert_eq!(finding.advice_in(Language::Zh), "delete something");
     let (entry, events) = store.risk(1).await.unwrap();
     assert_eq!(
         (entry.finding.id, &events[0].happened),

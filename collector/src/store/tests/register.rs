@@ -17,6 +17,7 @@ pub(super) fn finding(rule: &str, n: u8, state: State) -> Finding {
         summary: "12 GB left".into(),
         evidence: Vec::new(),
         advice: "delete something".into(),
+        advice_zh: String::new(),
     }
 }
 
