@@ -42,7 +42,7 @@ pub use risk::{RiskChange, RiskInDepth};
 pub use risks::{Open, RiskQuestion, Risks};
 pub use standing::standing;
 
-use crate::rules::{Maintenance, host_down};
+use crate::rules::{Language, Maintenance, host_down};
 use crate::store::{Entry, HostEdit, HostRecord, Store, StoreError, TargetState};
 
 /// Version of the documents below. It grows when a field changes its meaning or goes away; new
@@ -202,6 +202,22 @@ pub enum Body {
 }
 
 impl Body {
+    /// Lets findings say what to do in a language: in their `advice`.
+    pub fn speak(&mut self, language: Language) {
+        let entries = |entries: &mut [Entry]| {
+            entries
+                .iter_mut()
+                .for_each(|entry| entry.finding.speak(language));
+        };
+        match self {
+            Body::Host(host) => host.findings.iter_mut().for_each(|f| f.speak(language)),
+            Body::Risks(risks) => entries(&mut risks.findings),
+            Body::Risk(depth) => entries(std::slice::from_mut(&mut depth.risk)),
+            Body::EditedRisks { findings } => entries(findings),
+            _ => {}
+        }
+    }
+
     /// About how many bytes of JSON it makes.
     fn room(&self) -> usize {
         const FEW: usize = 4 << 10;

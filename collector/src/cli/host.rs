@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Exit;
 use super::console::Console;
 use super::hosts::labels;
+use super::language::LanguageArgs;
 use super::output::{self, OutputArgs, Records};
 use super::source::SourceArgs;
 use super::text;
@@ -38,6 +39,8 @@ pub(super) struct HostArgs {
     /// Also list every rule with what came out when it last looked
     #[arg(long)]
     rules: bool,
+    #[command(flatten)]
+    language: LanguageArgs,
     #[command(flatten)]
     range: RangeArgs,
     #[command(flatten)]
@@ -124,7 +127,8 @@ pub(super) async fn run(args: HostArgs, console: &mut Console) -> anyhow::Result
     };
     let source = args.source.open(console).await?;
     let range = args.range.given(DAY_MS);
-    let answer = source.ask(Question::Host { name, range }).await?;
+    let mut answer = source.ask(Question::Host { name, range }).await?;
+    answer.body.speak(args.language.language());
     let Body::Host(host) = &answer.body else {
         return Err(output::other_answer());
     };

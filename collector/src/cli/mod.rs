@@ -17,6 +17,7 @@ mod forecast;
 mod host;
 mod hosts;
 mod import;
+mod language;
 mod levels;
 mod notify;
 mod output;

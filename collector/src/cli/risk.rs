@@ -6,12 +6,13 @@ use clap::ArgGroup;
 use serde_json::json;
 
 use super::console::Console;
+use super::language::LanguageArgs;
 use super::output::{self, OutputArgs, Records};
 use super::source::{SourceArgs, clock_ms};
 use super::table::{Align, Cell, Table};
 use super::{Exit, text, words};
 use crate::answer::range::{self, format_ms};
-use crate::answer::{Body, Question, RiskChange, RiskInDepth, standing};
+use crate::answer::{Answer, Body, Question, RiskChange, RiskInDepth, standing};
 use crate::rules::State;
 use crate::store::{Entry, Happened, RiskEdit, RiskEvent};
 
@@ -40,6 +41,8 @@ enum Does {
         /// The entry's number, as `hostwell risks` shows it
         #[arg(value_name = "ID")]
         id: i64,
+        #[command(flatten)]
+        language: LanguageArgs,
         #[command(flatten)]
         output: OutputArgs,
         #[command(flatten)]
@@ -126,7 +129,19 @@ fn parse_until(text: &str) -> Result<Until, String> {
 /// Asks and prints.
 pub(super) async fn run(args: RiskArgs, console: &mut Console) -> anyhow::Result<Exit> {
     let (of, edit, done) = match args.does {
-        Does::Show { id, output, source } => return show(id, output, &source, console).await,
+        Does::Show {
+            id,
+            language,
+            output,
+            source,
+        } => {
+            let answer = source
+                .open(console)
+                .await?
+                .ask(Question::Risk { id })
+                .await?;
+            return show(answer, language, output, console);
+        }
         Does::Ack { of } => (of, RiskEdit::Acknowledge, "acknowledged"),
         Does::Assign { of, owner, .. } => (of, RiskEdit::Assign { owner }, "assigned"),
         Does::Mute { of, until } => {
@@ -173,14 +188,13 @@ pub(super) async fn run(args: RiskArgs, console: &mut Console) -> anyhow::Result
     Ok(Exit::Fine)
 }
 
-async fn show(
-    id: i64,
+fn show(
+    mut answer: Answer,
+    language: LanguageArgs,
     output: OutputArgs,
-    source: &SourceArgs,
     console: &mut Console,
 ) -> anyhow::Result<Exit> {
-    let source = source.open(console).await?;
-    let answer = source.ask(Question::Risk { id }).await?;
+    answer.body.speak(language.language());
     let Body::Risk(depth) = &answer.body else {
         return Err(output::other_answer());
     };

@@ -5,6 +5,7 @@ use std::io;
 use serde_json::json;
 
 use super::console::Console;
+use super::language::LanguageArgs;
 use super::output::{self, OutputArgs, Records};
 use super::source::SourceArgs;
 use super::table::{Align, Table};
@@ -23,7 +24,8 @@ What to do about entries is decided with `hostwell risk ack|assign|mute|close|re
 Examples:
   hostwell risks
   hostwell risks --severity warning --fail-on critical    exit 1 when something critical is open
-  hostwell risks --state all --since 30d -o csv")]
+  hostwell risks --state all --since 30d -o csv
+  hostwell risks --lang zh                                what to do, in Chinese")]
 pub(super) struct RisksArgs {
     /// What is open, or also what is pending and what has closed
     #[arg(long, value_name = "STATE", value_enum, default_value_t)]
@@ -36,6 +38,8 @@ pub(super) struct RisksArgs {
     fail_on: Option<Level>,
     #[command(flatten)]
     range: RangeArgs,
+    #[command(flatten)]
+    language: LanguageArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -77,7 +81,8 @@ pub(super) async fn run(args: RisksArgs, console: &mut Console) -> anyhow::Resul
         severity: args.severity.map(Severity::from),
     });
     let source = args.source.open(console).await?;
-    let answer = source.ask(question).await?;
+    let mut answer = source.ask(question).await?;
+    answer.body.speak(args.language.language());
     let Body::Risks(risks) = &answer.body else {
         return Err(output::other_answer());
     };

@@ -458,6 +458,47 @@ fn the_register_of_risks() {
 }
 
 #[test]
+fn what_to_do_is_said_in_chinese_where_it_is_asked_for_and_known() {
+    check(
+        &["risks", "--lang", "zh", "--severity", "warning"],
+        expect![[r#"
+            ID  SEVERITY  HOST   SINCE                 WHAT
+             1  critical  db-1   2026-11-21 19:40:00Z  / is 93 % used: 3.4 of 50 GiB left.
+             3  warning   =evil  2026-11-21 19:40:00Z  +1 \u{1b}]0;owned\u{7} is bad.
+             2  warning   db-1   2026-11-21 19:50:00Z  Memory 96 % used.
+
+            1: 找出增长的内容并删除，或者扩容文件系统。
+               hostwell query 'node_filesystem_avail_bytes{host="db-1",mountpoint="/"}'
+
+            3: @SUM(A1)
+
+            2: Look for what grew.
+
+            1 critical, 2 warning, 0 info open, 1 pending (--state all shows them)
+        "#]],
+    );
+    let fleet = Fleet::new();
+    let advice = |words: &[&str]| {
+        let json = on(&fleet, &[words, &["-o", "json"]].concat()).out;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let first = json["findings"].get(0).unwrap_or(&json["risk"]);
+        assert_eq!(first["summary"], "/ is 93 % used: 3.4 of 50 GiB left.");
+        (first["advice"].clone(), first["advice_zh"].clone())
+    };
+    let en = "Find what grew and delete it, or enlarge the filesystem.";
+    let zh = "找出增长的内容并删除，或者扩容文件系统。";
+    for words in [&["risks"][..], &["risk", "show", "1"], &["host", "db-1"]] {
+        assert_eq!(advice(words), (en.into(), zh.into()), "{words:?}");
+        let words = [words, &["--lang", "zh"]].concat();
+        assert_eq!(advice(&words), (zh.into(), zh.into()), "{words:?}");
+    }
+    let csv = on(&fleet, &["risks", "--lang", "zh", "-o", "csv"]).out;
+    assert!(csv.contains(zh) && !csv.contains(en), "{csv}");
+    let refused = on(&fleet, &["risks", "--lang", "fr"]);
+    assert_eq!(refused.exit, Exit::Failed, "{}", refused.out);
+}
+
+#[test]
 fn risks_fail_on_what_is_open_at_least_that_bad() {
     let fleet = Fleet::new();
     let exit = |words: &[&str]| on(&fleet, words).exit;

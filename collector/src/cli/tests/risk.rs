@@ -42,6 +42,29 @@ fn squeezed(text: &str) -> String {
 }
 
 #[test]
+fn what_to_do_in_chinese_is_the_same_from_a_collector_and_from_its_file() {
+    let fleet = Fleet::new();
+    let running = judged(&fleet);
+    let questions = [
+        &["risks", "--lang", "zh"][..],
+        &["risk", "show", "2", "--lang", "zh"],
+    ];
+    let asked = questions.map(|words| ask(&running, words).out);
+    drop(running);
+    let db = fleet.db();
+    for (asked, words) in asked.iter().zip(questions) {
+        let at_rest = hostwell(&[words, &["--db", db.to_str().unwrap()]].concat());
+        assert_eq!(at_rest.out, *asked, "{words:?}: {}", at_rest.err);
+        for part in [
+            "Memory is 96 % used",
+            "查看是谁占用了内存（`ps aux --sort=-rss | head`）",
+        ] {
+            assert!(asked.contains(part), "{asked}");
+        }
+    }
+}
+
+#[test]
 fn a_decision_is_shown_in_the_register_and_kept_with_who_made_it() {
     let fleet = Fleet::new();
     let running = judged(&fleet);
