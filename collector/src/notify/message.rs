@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::decide::{Change, Group, News};
-use crate::rules::{Finding, Severity};
+use crate::rules::{Finding, Language, Severity};
 use crate::words;
 
 /// Most risks that one message lists; the others are counted.
@@ -25,6 +25,9 @@ pub(super) struct Message {
     pub title: String,
     /// A line a risk.
     pub text: String,
+    /// The same with what to do in Chinese.
+    #[serde(default)]
+    pub text_zh: String,
     /// The worst of them.
     pub severity: Option<Severity>,
     /// The rule, where they are one rule's.
@@ -73,25 +76,13 @@ impl Message {
             News::Reminder => "still: ",
             News::Resolved | News::Muted => "resolved: ",
         };
-        let line = |f: &&Finding| {
-            let advice = match news {
-                News::Resolved => String::new(),
-                _ => format!(" {}", f.advice),
-            };
-            let severity = f.severity.name();
-            format!("{severity} {}: {}{advice}", f.host, f.summary)
-        };
-        let listed = &findings[..findings.len().min(LISTED_MAX)];
-        let mut text: Vec<String> = listed.iter().map(line).collect();
-        if findings.len() > LISTED_MAX {
-            text.push(format!("and {} more", findings.len() - LISTED_MAX));
-        }
         Message {
             version: 1,
             status: status(news).to_owned(),
             at: words_at(now_ms),
             title: format!("{prefix}{what}"),
-            text: text.join("\n"),
+            text: text(news, &findings, Language::En),
+            text_zh: text(news, &findings, Language::Zh),
             severity: findings.iter().map(|f| f.severity).max(),
             rule,
             host,
@@ -112,12 +103,26 @@ impl Message {
             at: words_at(now_ms),
             title: title.to_owned(),
             text: title.to_owned(),
+            text_zh: title.to_owned(),
             severity: None,
             rule: None,
             host: None,
             count: 0,
             risks: Vec::new(),
         }
+    }
+
+    /// A message as it was written into the outbox.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn read(written: &str) -> anyhow::Result<Message> {
+        let mut message: Message = serde_json::from_str(written).context("read a message")?;
+        // One that was written before there was Chinese.
+        if message.text_zh.is_empty() {
+            message.text_zh.clone_from(&message.text);
+        }
+        Ok(message)
     }
 
     /// The body of the request: ours, or the template filled in.
@@ -146,6 +151,23 @@ pub(super) fn check_template(template: &str) -> anyhow::Result<()> {
         .map(drop)
 }
 
+/// A line a risk: what is wrong, and what to do about it, which is said in a language.
+fn text(news: News, findings: &[&Finding], language: Language) -> String {
+    let line = |f: &&Finding| {
+        let advice = match news {
+            News::Resolved => String::new(),
+            _ => format!(" {}", f.advice_in(language)),
+        };
+        let severity = f.severity.name();
+        format!("{severity} {}: {}{advice}", f.host, f.summary)
+    };
+    let mut lines: Vec<String> = findings.iter().take(LISTED_MAX).map(line).collect();
+    if findings.len() > LISTED_MAX {
+        lines.push(format!("and {} more", findings.len() - LISTED_MAX));
+    }
+    lines.join("\n")
+}
+
 fn words_at(now_ms: i64) -> String {
     words::rfc3339(now_ms)
 }
@@ -172,6 +194,7 @@ fn risk(change: &Change<'_>, labels: &Labels) -> Value {
         "closed": finding.closed_ms.map(words_at),
         "summary": finding.summary,
         "advice": finding.advice,
+        "advice_zh": finding.advice_in(Language::Zh),
         "owner": change.entry.care.owner,
         "labels": labels.get(&finding.host),
     })
@@ -240,6 +263,14 @@ mod tests {
             risks: vec![json!({"id": 1})],
             ..Message::own("firing", "db-1: 2 risks", 0)
         }
+    }
+
+    #[test]
+    fn a_message_that_was_written_before_there_was_chinese_is_told_in_english() {
+        let mut written = serde_json::to_value(message()).unwrap();
+        written.as_object_mut().unwrap().remove("text_zh").unwrap();
+        let read = Message::read(&written.to_string()).unwrap();
+        assert_eq!(read, message());
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl Target {
     async fn send(&self, letter: &Letter) -> anyhow::Result<()> {
         match &self.kind {
             Kind::Webhook { .. } => {
-                let message = serde_json::from_str(&letter.body).context("read a message")?;
+                let message = Message::read(&letter.body)?;
                 self.post(&message, &letter.number.to_string()).await
             }
             Kind::Alertmanager { .. } => self.post_alerts(letter.body.clone()).await,

@@ -143,7 +143,14 @@ async fn a_message_is_signed_over_its_body_and_says_what_is_wrong() {
     assert_eq!(message["status"], "firing");
     assert_eq!(message["title"], "db-1: / is 93 % used.");
     assert_eq!(message["text"], "critical db-1: / is 93 % used. Make room.");
-    assert_eq!(message["risks"][0]["id"], 1);
+    assert_eq!(
+        message["text_zh"],
+        "critical db-1: / is 93 % used. 清理空间。"
+    );
+    let told = &message["risks"][0];
+    assert_eq!(told["id"], 1);
+    assert_eq!(told["advice"], "Make room.");
+    assert_eq!(told["advice_zh"], "清理空间。");
     assert_eq!(message["at"], "2027-01-15T08:00:00Z");
     target.round(&store, &[], &at(1)).await.unwrap();
     assert!(hook.take().is_empty(), "told once");
