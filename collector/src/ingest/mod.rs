@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use hostwell_proto::wire::intake_server::{Intake, IntakeServer};
 use hostwell_proto::wire::{AgentMessage, CollectorMessage, RefusalReason};
 use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::StreamExt;
+use tokio_stream::adapters::Map;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
@@ -37,6 +39,10 @@ pub use live::Live;
 
 /// Answers that wait for a slow agent to read them.
 const ANSWERS_MAX: usize = 32;
+
+/// What an agent is told. Boxed: a channel keeps room for 32 of them, and thousands of agents are
+/// seldom told anything.
+type Answered = Box<Result<CollectorMessage, Status>>;
 
 /// Why something is refused, and what to tell the people who wonder.
 #[derive(Debug, PartialEq)]
@@ -162,7 +168,8 @@ impl Door {
 
 #[tonic::async_trait]
 impl Intake for Door {
-    type StreamStream = ReceiverStream<Result<CollectorMessage, Status>>;
+    type StreamStream =
+        Map<ReceiverStream<Answered>, fn(Answered) -> Result<CollectorMessage, Status>>;
 
     async fn stream(
         &self,
@@ -176,6 +183,7 @@ impl Intake for Door {
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(stream::serve(shared, peer, request.into_inner(), answers));
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        let unboxed: fn(Answered) -> _ = |answered| *answered;
+        Ok(Response::new(ReceiverStream::new(receiver).map(unboxed)))
     }
 }

@@ -17,7 +17,7 @@ use hostwell_proto::wire::{
     AgentMessage, Batch, CollectorMessage, Declare, Gap, Holding, ProcessNote, Refusal,
     RefusalReason, SequenceRange, Welcome,
 };
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
@@ -25,7 +25,7 @@ use tonic::{Status, Streaming};
 use super::ack::Acks;
 use super::declare::{self, NUMBERS_MAX, Slot, Slots};
 use super::live::Place;
-use super::{Refused, Shared, batch, hello, note};
+use super::{Answered, Refused, Shared, batch, hello, note};
 use crate::auth::Peer;
 use crate::store::{Appended, Appender, Done, GapRecord, StoreError};
 
@@ -40,7 +40,7 @@ const NOTES_UNDER_WAY: usize = 8;
 /// Refusals of one stream that are logged one by one; then every power of two.
 const LOGGED_REFUSALS: u64 = 8;
 
-type Answers = mpsc::Sender<Result<CollectorMessage, Status>>;
+type Answers = mpsc::Sender<Answered>;
 
 /// Serves a stream to its end.
 pub(super) async fn serve(
@@ -49,13 +49,14 @@ pub(super) async fn serve(
     mut inbound: Streaming<AgentMessage>,
     answers: Answers,
 ) {
-    let served = match Stream::greet(shared, peer, &mut inbound, answers.clone()).await {
+    let greeted = Box::pin(Stream::greet(shared, peer, &mut inbound, answers.clone()));
+    let served = match greeted.await {
         Ok(Some(mut stream)) => stream.run(&mut inbound).await,
         Ok(None) => Ok(()),
         Err(status) => Err(status),
     };
     if let Err(status) = served {
-        let _ = timeout(ANSWER_TIME, answers.send(Err(status))).await;
+        let _ = timeout(ANSWER_TIME, answers.send(Box::new(Err(status)))).await;
     }
 }
 
@@ -94,7 +95,12 @@ fn refusal(shared: &Shared, spool: &[u8], sequence: u64, refused: &Refused) -> R
 
 async fn send(answers: &Answers, answer: Answer) -> Result<(), Status> {
     let message = CollectorMessage { kind: Some(answer) };
-    match timeout(ANSWER_TIME, answers.send(Ok(message))).await {
+    let waits = match answers.try_send(Box::new(Ok(message))) {
+        Ok(()) => return Ok(()),
+        Err(TrySendError::Full(message)) => answers.send(message),
+        Err(TrySendError::Closed(_)) => return Err(Status::cancelled("the agent is gone")),
+    };
+    match Box::pin(timeout(ANSWER_TIME, waits)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Status::cancelled("the agent is gone")),
         Err(_) => Err(Status::deadline_exceeded(
@@ -110,7 +116,7 @@ impl Stream {
         peer: Peer,
         inbound: &mut Streaming<AgentMessage>,
         answers: Answers,
-    ) -> Result<Option<Stream>, Status> {
+    ) -> Result<Option<Box<Stream>>, Status> {
         let patience = Duration::from_secs(shared.limits.handshake_seconds.into());
         let first = tokio::select! {
             () = shared.shutdown.cancelled() => return Err(stopping()),
@@ -138,7 +144,7 @@ impl Stream {
                 let appender = appender.map_err(|error| Status::unavailable(error.to_string()))?;
                 send(&answers, Answer::Welcome(welcome)).await?;
                 tracing::info!(host = %name, id = %host_id, %peer, "agent connected");
-                Ok(Some(Stream {
+                Ok(Some(Box::new(Stream {
                     acks: Acks::new(shared.limits.batches_in_flight),
                     interval: Duration::from_millis(hello.interval_ms.into()),
                     shared,
@@ -151,7 +157,7 @@ impl Stream {
                     gaps: JoinSet::new(),
                     notes: JoinSet::new(),
                     refusals: 0,
-                }))
+                })))
             }
             Err(refused) => {
                 let refusal = refusal(&shared, &[], 0, &refused);
@@ -288,7 +294,7 @@ impl Stream {
                         let Some(message) = self.heard(read).await? else {
                             return Ok(());
                         };
-                        self.take(message).await?;
+                        Box::pin(self.take(message)).await?;
                         if self.under_way() < window {
                             next = at_once(inbound.message()).await;
                         }
@@ -315,7 +321,7 @@ impl Stream {
             Err(status) => {
                 let status = unreadable(&status, &self.shared);
                 if status.code() == tonic::Code::ResourceExhausted {
-                    self.count("limit").await;
+                    Box::pin(self.count("limit")).await;
                 }
                 Err(status)
             }
@@ -325,12 +331,12 @@ impl Stream {
     async fn take(&mut self, message: AgentMessage) -> Result<(), Status> {
         match message.kind {
             Some(Said::Batch(batch)) => self.batch(batch).await,
-            Some(Said::Declare(declare)) => self.declare(declare).await,
-            Some(Said::Gap(gap)) => self.gap(gap).await,
-            Some(Said::ProcessNote(note)) => self.note(note).await,
+            Some(Said::Declare(declare)) => Box::pin(self.declare(declare)).await,
+            Some(Said::Gap(gap)) => Box::pin(self.gap(gap)).await,
+            Some(Said::ProcessNote(note)) => Box::pin(self.note(note)).await,
             Some(Said::Hello(_)) => {
                 let refused = Refused::malformed("Hello comes once, first");
-                self.refuse(&[], 0, refused).await
+                Box::pin(self.refuse(&[], 0, refused)).await
             }
             // A newer agent's word; the compatibility rule says to pass over it.
             None => Ok(()),
@@ -353,7 +359,10 @@ impl Stream {
             });
         let append = match opened {
             Ok(append) => append,
-            Err(refused) => return self.refuse(&batch.spool_id, batch.sequence, refused).await,
+            Err(refused) => {
+                let refusing = self.refuse(&batch.spool_id, batch.sequence, refused);
+                return Box::pin(refusing).await;
+            }
         };
         let bytes = append.block.bytes().len().max(1) as u32;
         let waiting = Arc::clone(&self.shared.waiting)
@@ -566,7 +575,7 @@ impl Stream {
             }
             Err(error) => {
                 let sequence = if first == last { first } else { 0 };
-                self.refuse(&spool_id.0, sequence, error.into()).await
+                Box::pin(self.refuse(&spool_id.0, sequence, error.into())).await
             }
         }
     }
