@@ -17,6 +17,7 @@ pub mod load;
 pub mod process;
 pub mod program;
 pub mod proxy;
+pub mod quiet;
 pub mod relay;
 pub mod runs;
 pub mod site;

@@ -18,6 +18,7 @@ mod bench;
 mod exhaustion;
 mod levels;
 mod python;
+mod quiet;
 mod rules;
 mod table;
 mod unlabelled;
@@ -35,11 +36,12 @@ fn main() {
     let mut bench = Bench::new();
     let mut rows: Vec<Figure> = Vec::new();
     let mut printed = String::new();
-    let parts: [Part; 5] = [
+    let parts: [Part; 6] = [
         levels::score,
         exhaustion::score,
         anomalies::score,
         rules::score,
+        quiet::score,
         unlabelled::score,
     ];
     for part in parts {
