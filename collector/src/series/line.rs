@@ -121,12 +121,14 @@ impl Line {
         Line::of(&trend, mean)
     }
 
-    /// Of what is known of samples with this mean; `None` of fewer than two moments.
+    /// Of what is known of samples with this mean; `None` of fewer than two moments, and where its
+    /// slope is no finite number.
     pub(super) fn of(trend: &Trend, mean: f64) -> Option<Line> {
-        (trend.under > 0.0).then(|| Line {
+        let a_second = trend.over / trend.under * 1000.0;
+        (trend.under > 0.0 && a_second.is_finite()).then_some(Line {
             at_ms: trend.first_ms as f64 + trend.middle_ms,
             level: mean,
-            a_second: trend.over / trend.under * 1000.0,
+            a_second,
         })
     }
 
@@ -138,8 +140,8 @@ impl Line {
 
 impl Series {
     /// Where the line nearest to the samples of each step leads, so long after the step's end (or
-    /// the grid's, where that is earlier), in the series' unit. Steps with fewer than two moments
-    /// are missing.
+    /// the grid's, where that is earlier), in the series' unit. Steps with fewer than two moments,
+    /// or a value that is no finite number, are missing.
     pub fn ahead(&self, grid: Grid, ahead_ms: i64, interval_ms: i64) -> Series {
         let points = self.lines(grid, interval_ms, |start_ms, line| {
             let end_ms = start_ms.saturating_add(grid.step_ms).min(grid.to_ms);
@@ -235,6 +237,17 @@ mod tests {
         let alone = series(Kind::Gauge, &[(10_000, 5.0)]);
         let whole = grid(90_000, WHOLE);
         assert!(alone.resample(whole, Agg::Deriv, 10_000).values.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_number_has_no_line() {
+        for odd in [f64::NAN, f64::INFINITY, 1e305] {
+            let points = [(0, 1.0), (10_000, odd), (20_000, -odd)];
+            let odd = series(Kind::Gauge, &points);
+            let whole = grid(90_000, WHOLE);
+            assert!(odd.resample(whole, Agg::Deriv, 10_000).values.is_empty());
+            assert!(odd.ahead(whole, 10_000, 10_000).values.is_empty());
+        }
     }
 
     #[test]
