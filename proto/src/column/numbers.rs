@@ -58,6 +58,27 @@ impl Numbers {
         }
     }
 
+    /// Puts one more whole number of so many decimals behind these.
+    #[inline]
+    pub(super) fn push(&mut self, places: u8, mantissa: i64) {
+        match self.behind(places) {
+            Some(mantissas) => {
+                mantissas.push(mantissa);
+                if !is_exact(&mantissa) {
+                    self.check(1);
+                }
+            }
+            None => {
+                let mut one = Numbers::Whole {
+                    decimals: places,
+                    mantissas: vec![mantissa],
+                };
+                one.check(1);
+                self.append(&one);
+            }
+        }
+    }
+
     /// Where more whole numbers of so many decimals can be put, if they can; [`Numbers::check`]
     /// afterwards.
     pub(super) fn behind(&mut self, places: u8) -> Option<&mut Vec<i64>> {

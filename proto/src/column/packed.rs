@@ -197,6 +197,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// As [`decode`].
+    #[inline]
     pub fn number(&mut self) -> Result<Option<u32>, ColumnError> {
         if self.left == 0 {
             if self.reader.at != self.reader.bytes.len() {
@@ -219,6 +220,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Header, and how many values follow: (encoding, decimals, whether it is sparse, values).
+    #[inline]
     fn open(&mut self, ticks: &mut Vec<u16>) -> Result<(u8, u8, bool, usize), ColumnError> {
         let header = self.reader.byte()?;
         let (encoding, decimals) = (header & 3, header >> 4);
@@ -308,6 +310,11 @@ impl<'a> Walk<'a> {
         ticks: &'t mut Vec<u16>,
     ) -> Result<(Option<&'t [u16]>, usize), ColumnError> {
         let (encoding, decimals, sparse, count) = self.open(ticks)?;
+        if count == 1 && encoding != RAW {
+            // Of one tick, as most batches are: a constant or a first difference is the same.
+            numbers.push(decimals, self.reader.zigzag()?);
+            return Ok((sparse.then_some(ticks), 1));
+        }
         match (encoding, numbers.behind(decimals)) {
             (RAW, _) => numbers.append(&Numbers::Raw(self.reader.doubles(count)?.collect())),
             (_, Some(mantissas)) => {

@@ -1,12 +1,12 @@
 //! Several batches of a host become one parcel: the same samples, named once.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 
 use hostwell_proto::column::{self, Numbers};
 
 use super::head::Entry;
 use super::parcel::{Opener, wrap};
+use super::places::Places;
 
 /// Most ticks of a folded entry.
 const TICKS_MAX: usize = 4096;
@@ -47,27 +47,21 @@ impl Growing {
 /// Columns while they are put together.
 #[derive(Default)]
 struct Columns {
-    places: HashMap<i64, usize>,
+    places: Places,
     all: Vec<Growing>,
-    next: usize,
 }
 
 impl Columns {
-    /// The column of a series. Batches name the same series in the same order nearly always.
+    /// The column of a series.
     fn of(&mut self, id: i64, expected: usize) -> &mut Growing {
-        let next = self.next;
-        let at = match self.all.get(next) {
-            Some(known) if known.id == id => next,
-            _ => *self.places.entry(id).or_insert_with(|| {
-                self.all.push(Growing {
-                    id,
-                    numbers: Numbers::with_capacity(expected),
-                    ticks: None,
-                });
-                self.all.len() - 1
-            }),
-        };
-        self.next = at + 1;
+        let (at, is_new) = self.places.of(id);
+        if is_new {
+            self.all.push(Growing {
+                id,
+                numbers: Numbers::with_capacity(expected),
+                ticks: None,
+            });
+        }
         &mut self.all[at]
     }
 }
@@ -83,7 +77,7 @@ pub(super) fn fold<E: Borrow<Entry>>(entries: &[E]) -> Option<Entry> {
     let (mut times_ms, mut columns) = (Vec::new(), Columns::default());
     let mut opener = Opener::default();
     for entry in all() {
-        columns.next = 0;
+        columns.places.begin();
         let begin = times_ms.len();
         let mut parcel = opener.open(&entry.payload).ok()?;
         times_ms.extend_from_slice(parcel.times_ms);

@@ -20,6 +20,7 @@ pub(super) mod latest;
 pub(super) mod merge;
 pub(super) mod names;
 pub(super) mod parcel;
+mod places;
 pub(super) mod presence;
 pub(super) mod ranges;
 pub(super) mod relations;

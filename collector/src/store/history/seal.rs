@@ -5,7 +5,8 @@
 //! older ones in time but never repeat a sample of theirs: what is sealed already came first.
 //! Blocks are made on a reading thread; the writer only inserts them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hostwell_proto::column::Room;
@@ -16,6 +17,7 @@ use super::super::writer::Ledger;
 use super::checksum::verified;
 use super::head::{Due, Entry};
 use super::parcel::{Opener, Parcel, times_of};
+use super::places::Places;
 use super::relations::{Names, Relations, Sorts, names};
 use super::rollup;
 use super::sealed::Plans;
@@ -139,26 +141,20 @@ pub(in crate::store) fn settle(points: &mut Points) {
     }
 }
 
-/// A host's samples while they are gathered, with a place for each series: batches of one host name
-/// the same series in the same order nearly always.
+/// A host's samples while they are gathered.
 #[derive(Default)]
 struct Gathering {
-    places: HashMap<i64, usize>,
+    places: Places,
     series: Vec<(i64, Points)>,
-    next: usize,
 }
 
 impl Gathering {
-    fn points(&mut self, id: i64) -> &mut Points {
-        let next = self.next;
-        let at = match self.series.get(next) {
-            Some((known, _)) if *known == id => next,
-            _ => *self.places.entry(id).or_insert_with(|| {
-                self.series.push((id, Points::new()));
-                self.series.len() - 1
-            }),
-        };
-        self.next = at + 1;
+    /// Those of a series; room for so many is made for a new one.
+    fn points(&mut self, id: i64, expected: usize) -> &mut Points {
+        let (at, is_new) = self.places.of(id);
+        if is_new {
+            self.series.push((id, Points::with_capacity(expected)));
+        }
         &mut self.series[at].1
     }
 }
@@ -173,10 +169,12 @@ pub(in crate::store) fn prepare(
     let (sorts, names) = names(conn, host)?;
     let (mut gathering, mut opener) = (Gathering::default(), Opener::default());
     for entry in entries {
-        gathering.next = 0;
+        gathering.places.begin();
         let take = |id: i64, times: &[i64], room: &Room| {
             let samples = room.samples().map(|(tick, value)| (times[tick], value));
-            gathering.points(id).extend(samples);
+            // Entries are folded to about the same length; a block has room for no more.
+            let expected = (entries.len() * times.len()).min(TICKS_MAX);
+            gathering.points(id, expected).extend(samples);
         };
         opener.each(&entry.payload, |_| true, take)?;
     }
@@ -197,7 +195,7 @@ pub(in crate::store) fn prepare(
             let Some(kept) = fresh(conn, (host, family), (start_ms, end_ms), &members)? else {
                 continue;
             };
-            let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, p.as_slice())).collect();
+            let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, &**p)).collect();
             let own = earlier_plans(conn, (host, family), start_ms)?;
             blocks.push(Fresh::of(family, &borrowed, known, own)?);
         }
@@ -218,13 +216,16 @@ pub(in crate::store) fn stretches(members: &BTreeMap<i64, Points>) -> Vec<(i64, 
         .collect()
 }
 
+/// A series with its samples, or those that are left of them.
+type Kept<'a> = (i64, Cow<'a, [(i64, f64)]>);
+
 /// The samples of a stretch, without those that overlapping blocks hold already.
-fn fresh(
+fn fresh<'a>(
     conn: &Connection,
     (host, family): (i64, i64),
     (start_ms, end_ms): (i64, i64),
-    members: &BTreeMap<i64, Points>,
-) -> Result<Option<Vec<(i64, Points)>>, Fault> {
+    members: &'a BTreeMap<i64, Points>,
+) -> Result<Option<Vec<Kept<'a>>>, Fault> {
     let mut held: HashSet<(i64, i64)> = HashSet::new();
     let all = |_: i64| true;
     each_block(conn, (host, family), (start_ms, end_ms), all, |parcel| {
@@ -235,13 +236,13 @@ fn fresh(
         });
         Ok(())
     })?;
-    let mut kept: Vec<(i64, Points)> = Vec::new();
+    let mut kept: Vec<Kept<'_>> = Vec::new();
     for (id, points) in members {
         let from = points.partition_point(|p| p.0 < start_ms);
         let to = points.partition_point(|p| p.0 <= end_ms);
-        let mut points = points[from..to].to_vec();
+        let mut points = Cow::Borrowed(&points[from..to]);
         if !held.is_empty() {
-            points.retain(|p| !held.contains(&(*id, p.0)));
+            points.to_mut().retain(|p| !held.contains(&(*id, p.0)));
         }
         if !points.is_empty() {
             kept.push((*id, points));
