@@ -140,6 +140,14 @@ impl Bench {
         file
     }
 
+    /// The same by default policy.
+    pub(crate) fn backtest_by_default(&mut self, set: &str) -> PathBuf {
+        let config = self.file("default.toml");
+        std::fs::write(&config, "").unwrap();
+        let words = ["--config", config.to_str().unwrap()];
+        self.backtest(set, &format!("{set} by default"), &words)
+    }
+
     /// Adds a line to what was imported and replayed.
     pub(crate) fn tell(&mut self, line: &str) {
         let _ = writeln!(self.told, "* {line}");
@@ -171,6 +179,13 @@ impl Bench {
         let printed = self.scorer("score_findings.py", &[&own[..], words].concat());
         serde_json::from_str(&printed).unwrap()
     }
+}
+
+/// What a file of findings holds.
+pub(crate) fn lines(findings: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(findings).unwrap();
+    let lines = text.lines();
+    lines.map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
 /// A number of a scorer's JSON.

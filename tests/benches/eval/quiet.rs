@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use hostwell_tests::figures::Figure;
 use hostwell_tests::quiet::{HOSTS, table};
-use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, lines};
 
 const SET: &str = "quiet";
 const DAYS: u64 = 28;
@@ -19,13 +18,7 @@ pub(crate) fn score(bench: &mut Bench) -> (Vec<Figure>, String) {
         std::fs::write(&file, table(host, DAYS)).unwrap();
         bench.import((SET, SET), &file, &format!("quiet-{host}"));
     }
-    let config = bench.file("default.toml");
-    std::fs::write(&config, "").unwrap();
-    let words = ["--config", config.to_str().unwrap()];
-    let found = bench.backtest(SET, "quiet by default", &words);
-    let found = std::fs::read_to_string(found).unwrap();
-    let lines = found.lines();
-    let findings: Vec<Value> = lines.map(|l| serde_json::from_str(l).unwrap()).collect();
+    let findings = lines(&bench.backtest_by_default(SET));
     let told = findings.iter().filter(|f| f["notified"] == true).count();
     let mut printed = format!("## A quiet fleet\n\n{HOSTS} hosts, {DAYS} days, made up. ");
     let _ = writeln!(printed, "Findings: {}.\n", findings.len());

@@ -7,7 +7,7 @@ use std::path::Path;
 use hostwell_tests::figures::Figure;
 use serde_json::Value;
 
-use crate::bench::{Bench, number};
+use crate::bench::{Bench, lines, number};
 
 const WEEK_MS: f64 = 7.0 * 86_400_000.0;
 
@@ -46,10 +46,7 @@ pub(crate) fn score(bench: &mut Bench) -> (Vec<Figure>, String) {
     rows.push(
         Figure::below("bitbrains: anomalies a host and week", (1.5, 0.5), unusual).beside("1.15"),
     );
-    let config = bench.file("default.toml");
-    std::fs::write(&config, "").unwrap();
-    let words = ["--config", config.to_str().unwrap()];
-    let findings = bench.backtest("bitbrains", "bitbrains by default", &words);
+    let findings = bench.backtest_by_default("bitbrains");
     let told = weekly(bench, &findings, |line| line["notified"] == true);
     rows.push(Figure::below(
         "bitbrains: notifications a host and week, by default",
@@ -74,11 +71,7 @@ fn weekly(bench: &Bench, findings: &Path, counts: impl Fn(&Value) -> bool) -> f6
         .iter()
         .map(|(_, from, to)| (to - from) as f64 / WEEK_MS)
         .sum();
-    let text = std::fs::read_to_string(findings).unwrap();
-    let lines = text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let raised = lines.filter(|line| {
+    let raised = lines(findings).into_iter().filter(|line| {
         let start_ms = line["start_ms"].as_i64().unwrap();
         let mut hosts = scored.iter();
         let host = hosts.find(|(host, ..)| line["host"] == host.as_str());

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use hostwell_tests::figures::{Figure, free};
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, lines};
 
 /// Of this set one host is scored.
 const SCORED_IN_PART: &str = "pcp";
@@ -40,8 +40,7 @@ pub(crate) fn score(bench: &mut Bench) -> (Vec<Figure>, String) {
         for (host, table) in &tables {
             bench.import((set, &name), table, host);
         }
-        let found = bench.backtest(&name, &name, &[]);
-        let found = std::fs::read_to_string(found).unwrap();
+        let found = lines(&bench.backtest(&name, &name, &[]));
         rows.push(vec![
             set.to_owned(),
             tables.len().to_string(),
@@ -58,10 +57,9 @@ pub(crate) fn score(bench: &mut Bench) -> (Vec<Figure>, String) {
 }
 
 /// How many findings of each rule.
-fn counted(found: &str) -> String {
+fn counted(found: &[Value]) -> String {
     let mut of_rules: BTreeMap<String, usize> = BTreeMap::new();
-    for line in found.lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
+    for line in found {
         let rule = line["rule"].as_str().unwrap().to_owned();
         *of_rules.entry(rule).or_default() += 1;
     }
