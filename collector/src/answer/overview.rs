@@ -108,14 +108,20 @@ mod tests {
         String::from_utf8(json.to_vec()).unwrap()
     }
 
-    #[tokio::test]
-    async fn what_took_long_to_write_is_told_again_until_somebody_changes_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, setup) = (store(folder.path()).await, Setup::default());
-        let ask = Question::Hosts {};
+    /// An overview that took long to write was written at `NOW`: "as it was".
+    fn written_before() -> Setup {
+        let setup = Setup::default();
         let shelf = &setup.overview.0;
         let long = (NOW, Duration::from_millis(100));
         shelf.keep(shelf.begin(), long, &Arc::new(b"as it was".to_vec()));
+        setup
+    }
+
+    #[tokio::test]
+    async fn what_took_long_to_write_is_told_again_until_somebody_changes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, setup) = (store(folder.path()).await, written_before());
+        let ask = Question::Hosts {};
         assert_eq!(told(&store, &setup, &ask, NOW + 2000).await, "as it was");
         let edit = Question::EditHost {
             name: "web-1".into(),
@@ -129,11 +135,8 @@ mod tests {
     #[tokio::test]
     async fn who_finds_an_old_one_has_it_written_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, setup) = (store(folder.path()).await, Setup::default());
+        let (store, setup) = (store(folder.path()).await, written_before());
         let ask = Question::Hosts {};
-        let shelf = &setup.overview.0;
-        let long = (NOW, Duration::from_millis(100));
-        shelf.keep(shelf.begin(), long, &Arc::new(b"as it was".to_vec()));
         let old = told(&store, &setup, &ask, NOW + 4000).await;
         assert_eq!(old, "as it was", "nobody waits");
         for _ in 0..500 {

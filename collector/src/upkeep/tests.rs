@@ -34,6 +34,19 @@ async fn open(folder: &tempfile::TempDir) -> Upkeep {
     Upkeep::new(store.await.unwrap(), Judging::default())
 }
 
+/// What the one host says of itself.
+fn greeting() -> Greeting {
+    Greeting {
+        host_id: HOST,
+        host_name: "web-1".to_owned(),
+        interval_ms: 10_000,
+        facts: HostFacts::default(),
+        labels: BTreeMap::new(),
+        clock_skew_ms: 0,
+        kept: false,
+    }
+}
+
 impl House {
     async fn new() -> House {
         let folder = tempfile::tempdir().unwrap();
@@ -49,16 +62,7 @@ impl House {
     /// One sample now.
     async fn sample(&mut self) {
         let store = self.upkeep.store.clone();
-        let greeting = Greeting {
-            host_id: HOST,
-            host_name: "web-1".to_owned(),
-            interval_ms: 10_000,
-            facts: HostFacts::default(),
-            labels: BTreeMap::new(),
-            clock_skew_ms: 0,
-            kept: false,
-        };
-        store.greet(greeting, self.now_ms).await.unwrap();
+        store.greet(greeting(), self.now_ms).await.unwrap();
         let name = SeriesName {
             metric: "hostwell_uptime_seconds".to_owned(),
             labels: Vec::new(),

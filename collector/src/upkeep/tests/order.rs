@@ -32,16 +32,7 @@ async fn register(order: &[usize]) -> Vec<Finding> {
     let mut upkeep = open(&folder).await;
     let store = upkeep.store.clone();
     let now_ms = START_MS + (BATCHES * TICKS) as i64 * 10_000;
-    let greeting = Greeting {
-        host_id: HOST,
-        host_name: "web-1".to_owned(),
-        interval_ms: 10_000,
-        facts: HostFacts::default(),
-        labels: BTreeMap::new(),
-        clock_skew_ms: 0,
-        kept: false,
-    };
-    store.greet(greeting, now_ms).await.unwrap();
+    store.greet(greeting(), now_ms).await.unwrap();
     let all: [Sent; 5] = [
         ("node_memory_MemTotal_bytes", &[], Kind::Gauge),
         ("node_memory_MemAvailable_bytes", &[], Kind::Gauge),
