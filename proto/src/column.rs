@@ -18,7 +18,7 @@ mod numbers;
 mod packed;
 
 pub use numbers::{Numbers, encode as encode_numbers};
-pub use packed::{Packed, Room, Walk};
+pub use packed::{Packed, Room, Single, Walk};
 
 /// Largest number of decimal places tried.
 pub const DECIMALS_MAX: u8 = 9;
@@ -282,6 +282,23 @@ fn sevens(word: u64) -> u64 {
     (word & 0x0000_0000_0fff_ffff) | (word & 0x0fff_ffff_0000_0000) >> 4
 }
 
+/// The number at the beginning of eight bytes, and how many it takes; `None` where it takes more.
+#[inline]
+fn varint_of_eight(bytes: &[u8; 8]) -> Option<(u64, usize)> {
+    let word = u64::from_le_bytes(*bytes);
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends == 0 {
+        return None;
+    }
+    let bits = ends.trailing_zeros() + 1;
+    let value = sevens(word & (u64::MAX >> (64 - bits)));
+    Some((value, bits as usize / 8))
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
 #[derive(Debug)]
 struct Reader<'a> {
     bytes: &'a [u8],
@@ -310,16 +327,14 @@ impl<'a> Reader<'a> {
     #[inline]
     fn varint(&mut self) -> Result<u64, ColumnError> {
         // Eight bytes at once hold nearly every number, wherever it ends in them.
-        if let Some(bytes) = self.bytes[self.at..].first_chunk::<8>() {
-            let word = u64::from_le_bytes(*bytes);
-            let ends = !word & 0x8080_8080_8080_8080;
-            if ends != 0 {
-                let bits = ends.trailing_zeros() + 1;
-                self.at += bits as usize / 8;
-                return Ok(sevens(word & (u64::MAX >> (64 - bits))));
+        let bytes = self.bytes[self.at..].first_chunk::<8>();
+        match bytes.and_then(varint_of_eight) {
+            Some((value, length)) => {
+                self.at += length;
+                Ok(value)
             }
+            None => self.varint_by_byte(),
         }
-        self.varint_by_byte()
     }
 
     #[cold]
@@ -340,8 +355,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn zigzag(&mut self) -> Result<i64, ColumnError> {
-        let value = self.varint()?;
-        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+        self.varint().map(unzigzag)
     }
 
     fn count(&mut self, what: &'static str, max: usize) -> Result<usize, ColumnError> {
@@ -364,6 +378,7 @@ impl<'a> Reader<'a> {
         Ok(bytes.map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])))
     }
 
+    #[inline]
     fn next_mantissa(&mut self, last: i64) -> Result<i64, ColumnError> {
         last.checked_add(self.zigzag()?)
             .ok_or_else(|| self.malformed("difference overflows"))

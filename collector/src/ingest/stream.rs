@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use hostwell_proto::wire::{
     RefusalReason, SequenceRange, Welcome,
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
@@ -27,7 +29,7 @@ use super::declare::{self, NUMBERS_MAX, Slot, Slots};
 use super::live::Place;
 use super::{Answered, Refused, Shared, batch, hello, note};
 use crate::auth::Peer;
-use crate::store::{Appended, Appender, Done, GapRecord, StoreError};
+use crate::store::{Append, Appended, Appender, Done, GapRecord, StoreError};
 
 /// Most spools one stream may declare series for.
 const SPOOLS_MAX: usize = 64;
@@ -59,6 +61,9 @@ pub(super) async fn serve(
         let _ = timeout(ANSWER_TIME, answers.send(Box::new(Err(status)))).await;
     }
 }
+
+/// What is left to do for a message.
+type Later<'a> = Pin<Box<dyn Future<Output = Result<(), Status>> + Send + 'a>>;
 
 struct Stream {
     shared: Arc<Shared>,
@@ -291,10 +296,14 @@ impl Stream {
                     let mut next = Some(read);
                     // Whatever has come already is taken in one go.
                     while let Some(read) = next.take() {
-                        let Some(message) = self.heard(read).await? else {
-                            return Ok(());
+                        let message = match read {
+                            Ok(Some(message)) => message,
+                            Ok(None) => return Ok(()),
+                            Err(status) => return Err(Box::pin(self.unread(status)).await),
                         };
-                        Box::pin(self.take(message)).await?;
+                        if let Some(later) = self.take(message) {
+                            later.await?;
+                        }
                         if self.under_way() < window {
                             next = at_once(inbound.message()).await;
                         }
@@ -311,71 +320,92 @@ impl Stream {
         self.appender.open() + self.gaps.len()
     }
 
-    /// What was read; `None` at the end of the agent's side.
-    async fn heard(
-        &mut self,
-        read: Result<Option<AgentMessage>, Status>,
-    ) -> Result<Option<AgentMessage>, Status> {
-        match read {
-            Ok(message) => Ok(message),
-            Err(status) => {
-                let status = unreadable(&status, &self.shared);
-                if status.code() == tonic::Code::ResourceExhausted {
-                    Box::pin(self.count("limit")).await;
-                }
-                Err(status)
-            }
+    /// A message could not be read: counts it and answers how the stream ends.
+    async fn unread(&mut self, status: Status) -> Status {
+        let status = unreadable(&status, &self.shared);
+        if status.code() == tonic::Code::ResourceExhausted {
+            self.count("limit").await;
         }
+        status
     }
 
-    async fn take(&mut self, message: AgentMessage) -> Result<(), Status> {
+    /// Deals with a message, or answers what is left to do. A batch that finds room is dealt with at
+    /// once: a future for each costs as much as looking through it.
+    fn take(&mut self, message: AgentMessage) -> Option<Later<'_>> {
         match message.kind {
-            Some(Said::Batch(batch)) => self.batch(batch).await,
-            Some(Said::Declare(declare)) => Box::pin(self.declare(declare)).await,
-            Some(Said::Gap(gap)) => Box::pin(self.gap(gap)).await,
-            Some(Said::ProcessNote(note)) => Box::pin(self.note(note)).await,
+            Some(Said::Batch(batch)) => self.batch(batch),
+            Some(Said::Declare(declare)) => Some(Box::pin(self.declare(declare))),
+            Some(Said::Gap(gap)) => Some(Box::pin(self.gap(gap))),
+            Some(Said::ProcessNote(note)) => Some(Box::pin(self.note(note))),
             Some(Said::Hello(_)) => {
                 let refused = Refused::malformed("Hello comes once, first");
-                Box::pin(self.refuse(&[], 0, refused)).await
+                Some(Box::pin(self.refuse(&[], 0, refused)))
             }
             // A newer agent's word; the compatibility rule says to pass over it.
-            None => Ok(()),
+            None => None,
         }
     }
 
-    async fn batch(&mut self, batch: Batch) -> Result<(), Status> {
+    fn batch(&mut self, batch: Batch) -> Option<Later<'_>> {
+        let append = match self.open(&batch) {
+            Ok(append) => append,
+            Err(refused) => {
+                return Some(Box::pin(async move {
+                    self.refuse(&batch.spool_id, batch.sequence, refused).await
+                }));
+            }
+        };
+        let bytes = append.block.bytes().len().max(1) as u32;
+        match Arc::clone(&self.shared.waiting).try_acquire_many_owned(bytes) {
+            Ok(waits) => self.put(append, Some(waits)),
+            Err(TryAcquireError::Closed) => self.put(append, None),
+            Err(TryAcquireError::NoPermits) => Some(Box::pin(async move {
+                let waiting = Arc::clone(&self.shared.waiting);
+                let waits = waiting.acquire_many_owned(bytes).await;
+                match self.put(append, waits.ok()) {
+                    Some(later) => later.await,
+                    None => Ok(()),
+                }
+            })),
+        }
+    }
+
+    /// Holds a batch against what may be sent.
+    fn open(&self, batch: &Batch) -> Result<Append, Refused> {
         let door = batch::Door {
             host_id: self.host_id,
             limits: &self.shared.limits,
             retention_ms: self.shared.retention_ms,
             now_ms: self.shared.clock.now_ms(),
         };
+        let spool_id = SpoolId::try_from(&batch.spool_id[..]);
+        let spool_id = spool_id.map_err(|e| Refused::malformed(format!("spool id: {e}")))?;
         let undeclared = Slots::default();
-        let opened = SpoolId::try_from(&batch.spool_id[..])
-            .map_err(|e| Refused::malformed(format!("spool id: {e}")))
-            .and_then(|spool_id| {
-                let slots = self.spools.get(&spool_id).unwrap_or(&undeclared);
-                batch::open(&batch, spool_id, slots, door)
-            });
-        let append = match opened {
-            Ok(append) => append,
-            Err(refused) => {
-                let refusing = self.refuse(&batch.spool_id, batch.sequence, refused);
-                return Box::pin(refusing).await;
-            }
-        };
-        let bytes = append.block.bytes().len().max(1) as u32;
-        let waiting = Arc::clone(&self.shared.waiting)
-            .acquire_many_owned(bytes)
-            .await;
+        let slots = self.spools.get(&spool_id).unwrap_or(&undeclared);
+        batch::open(batch, spool_id, slots, door)
+    }
+
+    /// Hands a batch to the store.
+    fn put(&mut self, append: Append, waits: Option<OwnedSemaphorePermit>) -> Option<Later<'_>> {
         let (spool_id, sequence) = (append.spool_id, append.sequence);
-        match self.appender.put(append, waiting.ok()).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.finish(spool_id, (sequence, sequence), Err(error))
-                    .await
+        let late = match self.appender.put(append, waits) {
+            Ok(None) => return None,
+            Ok(Some(late)) => Ok(late),
+            Err(error) => Err(error),
+        };
+        Some(Box::pin(async move {
+            let put = match late {
+                Ok(late) => self.appender.wait(late).await,
+                Err(error) => Err(error),
+            };
+            match put {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    let range = (sequence, sequence);
+                    self.finish(spool_id, range, Err(error)).await
+                }
             }
-        }
+        }))
     }
 
     async fn gap(&mut self, gap: Gap) -> Result<(), Status> {

@@ -89,6 +89,19 @@ impl Drop for Ticket {
     }
 }
 
+/// A batch for which there was no room: [`Appender::wait`]. Dropped, it was never put in.
+#[derive(Debug)]
+#[must_use = "the batch is not written"]
+pub struct Late(Option<Pending>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        if let Some(pending) = self.0.take() {
+            pending.ticket.void();
+        }
+    }
+}
+
 /// Appends batches, many at a time. What it was given is written also when it is dropped.
 #[derive(Debug)]
 pub struct Appender {
@@ -109,16 +122,16 @@ impl Appender {
         }
     }
 
-    /// Hands a batch to the writer; waits while too much waits for it. Batches are committed in
-    /// the order they were given. `waits` is kept for as long as the batch waits for the disk.
+    /// Hands a batch to the writer; answers the batch where that has to be waited for. Batches are committed in the
+    /// order they were given. `waits` is kept for as long as the batch waits for the disk.
     ///
     /// # Errors
-    /// `Conflict` when the batch contradicts itself, or the store is closed.
-    pub async fn put(
+    /// `Conflict` when the batch contradicts itself.
+    pub fn put(
         &mut self,
         append: Append,
         waits: Option<OwnedSemaphorePermit>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Late>, StoreError> {
         let (spool_id, sequence) = (append.spool_id, append.sequence);
         let ready = Ready::new(append)?;
         let ticket = Ticket {
@@ -129,8 +142,20 @@ impl Appender {
             _waits: waits,
         };
         let pending = Pending { ready, ticket };
-        self.writer.append(pending, self.urgent).await?;
-        self.open += 1;
+        let late = self.writer.try_append(pending, self.urgent);
+        self.open += usize::from(late.is_none());
+        Ok(late.map(|pending| Late(Some(pending))))
+    }
+
+    /// Hands over what [`Appender::put`] could not; waits while too much waits for the writer.
+    ///
+    /// # Errors
+    /// `Conflict` when the store is closed.
+    pub async fn wait(&mut self, mut late: Late) -> Result<(), StoreError> {
+        if let Some(pending) = late.0.take() {
+            self.writer.append(pending, self.urgent).await?;
+            self.open += 1;
+        }
         Ok(())
     }
 

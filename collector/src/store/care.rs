@@ -208,7 +208,7 @@ impl Store {
         let _one_at_a_time = writing.sealing.lock().await;
         let (mut sealed, mut met) = (Vec::new(), Ok(()));
         for Due { host, .. } in group.iter().copied() {
-            let entries = writing.head.entries(host, i64::MIN, i64::MAX);
+            let entries = writing.head.sealing(host);
             if entries.is_empty() {
                 continue;
             }

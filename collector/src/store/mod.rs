@@ -63,7 +63,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hostwell_proto::id::{HostId, SpoolId};
 
-pub use appender::{Appender, Done};
+pub use appender::{Appender, Done, Late};
 pub use error::StoreError;
 pub use outbox::{BUDGET_MS, Delivery, Letter, Noise, Outcome, TargetState, Telling, Told};
 pub use pulse::Pulse;
@@ -482,7 +482,9 @@ impl Store {
     /// `NoHost` before the host's greeting; `Full`: try again later; `Conflict`, `Limit`: never.
     pub async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let mut appender = Appender::new(self.writing()?.writer.clone(), true);
-        appender.put(append, None).await?;
+        if let Some(late) = appender.put(append, None)? {
+            appender.wait(late).await?;
+        }
         let done = appender.next().await.pop();
         done.map_or_else(|| Err(writer::closed()), |done| done.result)
     }

@@ -75,6 +75,19 @@ impl<T> Queue<T> {
             Ok(place) => place.forget(),
             Err(_) => return Err(message),
         }
+        self.push(message, urgent)
+    }
+
+    /// The same where there is a place at once; gives the message back where there is none.
+    pub(super) fn try_send(&self, message: T, urgent: bool) -> Result<(), T> {
+        match self.places.try_acquire() {
+            Ok(place) => place.forget(),
+            Err(_) => return Err(message),
+        }
+        self.push(message, urgent)
+    }
+
+    fn push(&self, message: T, urgent: bool) -> Result<(), T> {
         let mut inner = self.inner();
         if inner.closed {
             return Err(message);
@@ -175,6 +188,20 @@ mod tests {
         late.await.unwrap().unwrap();
         queue.close();
         assert_eq!(queue.take(Instant::now()), [usize::MAX]);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_is_told_when_the_queue_is_full_or_closed() {
+        let queue = Queue::new();
+        for message in 0..WAITING_MAX {
+            queue.try_send(message, false).unwrap();
+        }
+        assert_eq!(queue.try_send(7, false), Err(7));
+        assert_eq!(queue.take(Instant::now()).len(), GROUP_MAX);
+        queue.try_send(8, false).unwrap();
+        queue.close();
+        assert_eq!(queue.try_send(9, false), Err(9));
+        assert_eq!(queue.take(Instant::now()), [8]);
     }
 
     #[test]

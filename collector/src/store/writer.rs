@@ -93,6 +93,7 @@ type Stopped = (
 );
 
 /// A batch on its way.
+#[derive(Debug)]
 pub(super) struct Pending {
     /// What to write.
     pub ready: Ready,
@@ -253,6 +254,15 @@ impl Writer {
                 }
                 Err(closed())
             }
+        }
+    }
+
+    /// The same where there is room for it at once; gives it back where there is none.
+    pub(super) fn try_append(&self, pending: Pending, urgent: bool) -> Option<Pending> {
+        match self.way.queue.try_send(Message::Batch(pending), urgent) {
+            Err(Message::Batch(pending)) => Some(pending),
+            // What comes back is what was sent.
+            Ok(()) | Err(Message::Job(_) | Message::Stop(_)) => None,
         }
     }
 

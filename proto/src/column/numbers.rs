@@ -60,7 +60,7 @@ impl Numbers {
 
     /// Puts one more whole number of so many decimals behind these.
     #[inline]
-    pub(super) fn push(&mut self, places: u8, mantissa: i64) {
+    pub fn push(&mut self, places: u8, mantissa: i64) {
         match self.behind(places) {
             Some(mantissas) => {
                 mantissas.push(mantissa);
@@ -213,6 +213,10 @@ mod tests {
     fn add(numbers: &mut Numbers, bytes: &[u8]) {
         let mut times_ms = Vec::new();
         let mut walk = Walk::begin(bytes, LIMITS, &mut times_ms).unwrap();
+        if let Some(single) = walk.single(u32::MAX) {
+            numbers.push(single.decimals, single.mantissa);
+            return;
+        }
         walk.number().unwrap();
         walk.append_to(numbers, &mut Vec::new()).unwrap();
     }

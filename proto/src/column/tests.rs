@@ -133,7 +133,12 @@ fn any_value() -> impl Strategy<Value = f64> {
 }
 
 fn any_block() -> impl Strategy<Value = Block> {
-    (prop::collection::vec(any::<i32>(), 0..20), 0usize..6).prop_flat_map(|(steps, columns)| {
+    // Most batches are of one tick, which is read in a way of its own.
+    let steps = prop_oneof![
+        prop::collection::vec(any::<i32>(), 1),
+        prop::collection::vec(any::<i32>(), 0..20),
+    ];
+    (steps, 0usize..6).prop_flat_map(|(steps, columns)| {
         let ticks = steps.len();
         let column = prop::collection::vec(prop::option::weighted(0.8, any_value()), ticks);
         prop::collection::vec(column, columns).prop_map(move |columns| Block {

@@ -2,106 +2,29 @@
 
 use std::borrow::Borrow;
 
-use hostwell_proto::column::{self, Numbers};
+use hostwell_proto::column;
 
+use super::gather::gather;
 use super::head::Entry;
-use super::parcel::{Opener, wrap};
-use super::places::Places;
+use super::parcel::wrap;
 
 /// Most ticks of a folded entry.
 const TICKS_MAX: usize = 4096;
 
-/// A series while its samples are put together.
-struct Growing {
-    id: i64,
-    numbers: Numbers,
-    /// The ticks of the values, once one was without.
-    ticks: Option<Vec<u16>>,
-}
-
-impl Growing {
-    /// Notes the ticks of so many values that were added, of a batch whose ticks begin at `begin`;
-    /// `present`: those that have one, where some have none.
-    fn added(&mut self, begin: usize, present: Option<&[u16]>, count: usize) {
-        let before = self.numbers.len() - count;
-        if self.ticks.is_none() && (present.is_some() || before != begin) {
-            self.ticks = Some((0..before as u16).collect());
-        }
-        if let Some(ticks) = &mut self.ticks {
-            let tick = |place: usize| (begin + place) as u16;
-            match present {
-                Some(present) => ticks.extend(present.iter().map(|t| tick(usize::from(*t)))),
-                None => ticks.extend((0..count).map(tick)),
-            }
-        }
-    }
-
-    /// The ticks in a block of so many; `None`: all of them.
-    fn present(&mut self, ticks: usize) {
-        if self.ticks.is_none() && self.numbers.len() < ticks {
-            self.ticks = Some((0..self.numbers.len() as u16).collect());
-        }
-    }
-}
-
-/// Columns while they are put together.
-#[derive(Default)]
-struct Columns {
-    places: Places,
-    all: Vec<Growing>,
-}
-
-impl Columns {
-    /// The column of a series.
-    fn of(&mut self, id: i64, expected: usize) -> &mut Growing {
-        let (at, is_new) = self.places.of(id);
-        if is_new {
-            self.all.push(Growing {
-                id,
-                numbers: Numbers::with_capacity(expected),
-                ticks: None,
-            });
-        }
-        &mut self.all[at]
-    }
-}
-
-/// One entry instead of several; `None` where their times do not ascend: of samples with equal
-/// times the first committed counts, and only sealing sorts that out.
+/// One entry instead of several; `None` where that cannot be, see [`gather`].
 pub(super) fn fold<E: Borrow<Entry>>(entries: &[E]) -> Option<Entry> {
+    let sheet = gather(entries, TICKS_MAX)?;
+    let ids: Vec<i64> = sheet.series.iter().map(|one| one.id).collect();
+    let columns = sheet.series.iter();
+    let packed = columns.map(|one| (one.ticks.as_deref(), &one.numbers));
     let all = || entries.iter().map(Borrow::borrow);
-    let ascend = all().zip(all().skip(1)).all(|(a, b)| a.end_ms < b.start_ms);
-    if !ascend || entries.is_empty() {
-        return None;
-    }
-    let (mut times_ms, mut columns) = (Vec::new(), Columns::default());
-    let mut opener = Opener::default();
-    for entry in all() {
-        columns.places.begin();
-        let begin = times_ms.len();
-        let mut parcel = opener.open(&entry.payload).ok()?;
-        times_ms.extend_from_slice(parcel.times_ms);
-        while let Some(id) = parcel.next().ok()? {
-            let column = columns.of(id, entries.len());
-            let (present, count) = parcel.append_to(&mut column.numbers).ok()?;
-            column.added(begin, present, count);
-        }
-        if times_ms.len() > TICKS_MAX || !times_ms[begin..].is_sorted_by(|a, b| a < b) {
-            return None;
-        }
-    }
-    let mut columns = columns.all;
-    columns.sort_unstable_by_key(|c| c.id);
-    columns.iter_mut().for_each(|c| c.present(times_ms.len()));
-    let series: Vec<i64> = columns.iter().map(|c| c.id).collect();
-    let packed = columns.iter().map(|c| (c.ticks.as_deref(), &c.numbers));
     let (first, last) = (all().next()?, all().last()?);
     Some(Entry {
         numbers: all().flat_map(|e| e.numbers.clone()).collect(),
         start_ms: first.start_ms,
         end_ms: last.end_ms,
         received_ms: first.received_ms,
-        payload: wrap(&series, &column::encode_numbers(&times_ms, packed)),
+        payload: wrap(&ids, &column::encode_numbers(&sheet.times_ms, packed)),
     })
 }
 

@@ -220,6 +220,17 @@ impl Head {
         shelf.entries.iter().filter(touches).cloned().collect()
     }
 
+    /// All batches of a host, to be sealed. None of them is folded any more: what is folded with
+    /// a batch that came meanwhile would not leave with what was sealed, and be sealed again.
+    pub(in crate::store) fn sealing(&self, host: i64) -> Vec<Arc<Entry>> {
+        let mut shelves = self.write();
+        let Some(shelf) = shelves.get_mut(&host) else {
+            return Vec::new();
+        };
+        (shelf.folded, shelf.halfway) = (shelf.entries.len(), shelf.entries.len());
+        shelf.entries.clone()
+    }
+
     /// The oldest sample time among a host's batches.
     pub(in crate::store) fn oldest(&self, host: i64) -> Option<i64> {
         let shelves = self.read();
@@ -323,6 +334,30 @@ mod tests {
             head.extend(vec![(1, entry(number, 10))]);
         }
         assert_eq!(ticks(&head), [10 * FOLDED_AT]);
+    }
+
+    #[test]
+    fn what_is_being_sealed_is_not_folded_with_what_comes_meanwhile() {
+        let head = Head::default();
+        for number in 1..=50 {
+            head.extend(vec![(1, entry(number, 1))]);
+        }
+        let sealing = head.sealing(1);
+        let numbers: HashSet<i64> = sealing.iter().flat_map(|e| e.numbers.clone()).collect();
+        assert_eq!(numbers, (1..=50).collect());
+        for number in 51..=75 {
+            head.extend(vec![(1, entry(number, 1))]);
+        }
+        head.remove(1, &numbers);
+        assert_eq!(ticks(&head), [16, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        for number in 76..=82 {
+            head.extend(vec![(1, entry(number, 1))]);
+        }
+        assert_eq!(
+            ticks(&head),
+            [32],
+            "folded on as if nothing had been before"
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::super::writer::Ledger;
 use super::checksum::verified;
 use super::parcel::Parcel;
 use super::relations::{Relations, names};
-use super::seal::{Fresh, HOLE_MS, Known, Points, TICKS_MAX, insert, settle, stretches};
+use super::seal::{Fresh, HOLE_MS, Known, Points, TICKS_MAX, insert, settle, spans};
 use super::series::FAMILIES;
 
 /// How many blocks before and behind the fresh ones are looked at.
@@ -165,9 +165,9 @@ fn merged(
         names: &names,
     };
     let mut blocks = Vec::new();
-    for stretch in stretches(&members) {
+    for stretch in spans(&members) {
         let kept = within(&members, stretch);
-        blocks.push(Fresh::of(family, &kept, host_knows, known.clone())?);
+        blocks.push(Fresh::of_points(family, &kept, host_knows, known.clone())?);
     }
     Ok(Merged {
         host,

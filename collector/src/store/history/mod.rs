@@ -6,7 +6,8 @@
 //! longer) → `retention` (whole blocks dropped). `window` merges what is sealed with what is not;
 //! `latest` looks only for the newest samples, `whole` for what all of them come to (`total`, beside
 //! each block); `aggregate` answers from rollups and samples; `fold`
-//! makes one parcel of several.
+//! makes one parcel of several. `gather` puts batches together for both, `table` is what a block is
+//! made of.
 
 pub(super) mod aggregate;
 pub(super) mod budget;
@@ -14,6 +15,7 @@ pub(super) mod checksum;
 pub(super) mod churn;
 mod fold;
 pub(super) mod gaps;
+mod gather;
 pub(super) mod head;
 pub(super) mod journal;
 pub(super) mod latest;
@@ -30,6 +32,7 @@ pub(super) mod seal;
 mod sealed;
 pub(super) mod series;
 pub(super) mod spools;
+mod table;
 pub(super) mod total;
 pub(super) mod varint;
 pub(super) mod whole;

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use hostwell_proto::column::{self, Block, Column, Limits, Numbers, Room, Walk};
+use hostwell_proto::column::{self, Block, Column, Limits, Numbers, Room, Single, Walk};
 
 use super::super::error::Fault;
 use super::sealed::{self, Plans};
@@ -21,10 +21,6 @@ const VERSION: u8 = 1;
 /// Most bytes a parcel may unpack to: far above what sealing makes, far below all memory.
 const BYTES_MAX: usize = 256 << 20;
 const SERIES_MAX: usize = 1 << 20;
-/// Sealed once, read often, and on the disk for weeks: worth a high level.
-const ZSTD_LEVEL: i32 = 9;
-/// Up to so many ticks both formats are tried: tables and lengths cost more than they save there.
-const TICKS_FEW: usize = 64;
 /// Bounds for what a block from a file may unpack to.
 pub(in crate::store) const LIMITS: Limits = Limits {
     ticks_max: u16::MAX as usize,
@@ -150,6 +146,13 @@ impl Columns<'_> {
         }
     }
 
+    /// The next column and its series, read, if it is a [`Single`]; else nothing was read.
+    #[inline]
+    pub(in crate::store) fn single(&mut self) -> Option<(i64, Single)> {
+        let single = self.walk.single(self.series.len() as u32)?;
+        Some((self.series[single.number as usize], single))
+    }
+
     /// Reads a column: see [`Walk::append_to`].
     pub(in crate::store) fn append_to(
         &mut self,
@@ -203,6 +206,7 @@ impl Parcel {
     }
 
     /// The parcel as bytes.
+    #[cfg(test)]
     pub(in crate::store) fn pack(&self) -> Vec<u8> {
         wrap(&self.series, &column::encode(&self.block, |_| 0))
     }
@@ -222,23 +226,6 @@ impl Parcel {
         }
     }
 
-    /// The parcel as a sealed block: format 3, or format 1 where that is smaller, which it is for
-    /// a handful of ticks. `known`: see [`sealed::encode`].
-    pub(in crate::store) fn seal(&self, known: Option<&Plans>) -> Result<Vec<u8>, Fault> {
-        match sealed::encode(self, known)? {
-            Some(second) if self.block.times_ms.len() > TICKS_FEW => Ok(second),
-            Some(second) => {
-                let first = self.seal_first()?;
-                Ok(if first.len() < second.len() {
-                    first
-                } else {
-                    second
-                })
-            }
-            None => self.seal_first(),
-        }
-    }
-
     /// How the columns of a sealed block are foretold; `None` where the block is of the older way
     /// or nothing is.
     pub(in crate::store) fn plans(bytes: &[u8]) -> Result<Option<Plans>, Fault> {
@@ -246,12 +233,6 @@ impl Parcel {
             return Ok(None);
         }
         Ok(Some(sealed::plans(bytes)?).filter(|p| !p.is_empty()))
-    }
-
-    /// The older way: the parcel under zstd.
-    fn seal_first(&self) -> Result<Vec<u8>, Fault> {
-        zstd::bulk::compress(&self.pack(), ZSTD_LEVEL)
-            .map_err(|e| Fault::Sql(super::super::error::Trouble::Other(format!("zstd: {e}"))))
     }
 
     /// Reads a sealed block of any format.
@@ -377,6 +358,7 @@ fn ticks_of(points: &[(i64, f64)], times_ms: &[i64]) -> Vec<u16> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::Table;
     use super::*;
     use proptest::prelude::*;
 
@@ -413,7 +395,7 @@ mod tests {
                 .collect();
             prop_assert_eq!(&bits(&parcel), &wanted);
             prop_assert_eq!(&bits(&Parcel::unpack(&parcel.pack()).unwrap()), &wanted);
-            prop_assert_eq!(&bits(&Parcel::unseal(&parcel.seal(None).unwrap()).unwrap()), &wanted);
+            prop_assert_eq!(&bits(&Parcel::unseal(&Table::of(&parcel).seal(None).unwrap()).unwrap()), &wanted);
         }
 
         #[test]

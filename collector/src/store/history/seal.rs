@@ -15,12 +15,13 @@ use rusqlite::{Connection, params};
 use super::super::error::Fault;
 use super::super::writer::Ledger;
 use super::checksum::verified;
+use super::gather::{Sheet, gather};
 use super::head::{Due, Entry};
 use super::parcel::{Opener, Parcel, times_of};
-use super::places::Places;
 use super::relations::{Names, Relations, Sorts, names};
 use super::rollup;
 use super::sealed::Plans;
+use super::table::Table;
 use super::total;
 
 /// A journal is sealed at the next turn of its host's hour, …
@@ -32,6 +33,9 @@ pub(in crate::store) const TICKS_MAX: usize = 2048;
 /// A block of so many ticks is good enough: longer ones are smaller by a tenth at most, and merging
 /// makes them.
 const TICKS_GOOD: usize = TICKS_MAX / 4;
+/// Most ticks of a host that are sealed in order at once; a host that sent more is sealed as if they came
+/// in any order.
+const TICKS_AT_ONCE: usize = u16::MAX as usize;
 /// A hole this long ends a block, so that retention can drop what is before it.
 pub(in crate::store) const HOLE_MS: i64 = 3_600_000;
 
@@ -57,33 +61,41 @@ pub(in crate::store) struct Known<'a> {
 }
 
 impl Fresh {
-    /// Packs samples of each series, ascending in time without a time twice. `own`: how the
-    /// host's series were foretold in another block.
+    /// Packs a table. `own`: how the host's series were foretold in another block.
     pub(in crate::store) fn of(
         family: i64,
-        samples: &[(i64, &[(i64, f64)])],
+        table: &Table<'_>,
         known: Known<'_>,
         own: Option<Plans>,
     ) -> Result<Fresh, Fault> {
         let Known {
             relations, names, ..
         } = known;
-        let parcel = Parcel::of(samples);
-        let (start_ms, end_ms) = parcel.span().unwrap_or((0, 0));
-        let guide = relations.guide(names, &parcel.series, own);
-        let payload = parcel.seal(Some(&guide))?;
+        let (start_ms, end_ms) = table.span().unwrap_or((0, 0));
+        let guide = relations.guide(names, &table.series, own);
+        let payload = table.seal(Some(&guide))?;
         relations.learn(names, &guide, Parcel::plans(&payload)?);
-        let ticks = parcel.block.times_ms.len();
+        let ticks = table.times_ms.len();
         let is_gauge = |id: i64| known.sorts.get(&id).is_some_and(|sort| sort.is_gauge);
         Ok(Fresh {
-            totals: total::encode(ticks, &total::of_parcel(&parcel, is_gauge)),
+            totals: total::encode(ticks, &total::of_table(table, is_gauge)),
             family,
             start_ms,
             end_ms,
             ticks,
-            samples: parcel.block.samples(),
+            samples: table.samples(),
             payload,
         })
+    }
+
+    /// The same of samples of each series, ascending in time without a time twice.
+    pub(in crate::store) fn of_points(
+        family: i64,
+        points: &[(i64, &[(i64, f64)])],
+        known: Known<'_>,
+        own: Option<Plans>,
+    ) -> Result<Fresh, Fault> {
+        Fresh::of(family, &Table::of(&Parcel::of(points)), known, own)
     }
 }
 
@@ -141,24 +153,6 @@ pub(in crate::store) fn settle(points: &mut Points) {
     }
 }
 
-/// A host's samples while they are gathered.
-#[derive(Default)]
-struct Gathering {
-    places: Places,
-    series: Vec<(i64, Points)>,
-}
-
-impl Gathering {
-    /// Those of a series; room for so many is made for a new one.
-    fn points(&mut self, id: i64, expected: usize) -> &mut Points {
-        let (at, is_new) = self.places.of(id);
-        if is_new {
-            self.series.push((id, Points::with_capacity(expected)));
-        }
-        &mut self.series[at].1
-    }
-}
-
 /// Makes the blocks for some entries of a host, given in the order of commits.
 pub(in crate::store) fn prepare(
     conn: &Connection,
@@ -167,39 +161,15 @@ pub(in crate::store) fn prepare(
     relations: &Relations,
 ) -> Result<Sealed, Fault> {
     let (sorts, names) = names(conn, host)?;
-    let (mut gathering, mut opener) = (Gathering::default(), Opener::default());
-    for entry in entries {
-        gathering.places.begin();
-        let take = |id: i64, times: &[i64], room: &Room| {
-            let samples = room.samples().map(|(tick, value)| (times[tick], value));
-            // Entries are folded to about the same length; a block has room for no more.
-            let expected = (entries.len() * times.len()).min(TICKS_MAX);
-            gathering.points(id, expected).extend(samples);
-        };
-        opener.each(&entry.payload, |_| true, take)?;
-    }
-    let mut points: BTreeMap<i64, BTreeMap<i64, Points>> = BTreeMap::new();
-    for (id, samples) in gathering.series {
-        let family = sorts.get(&id).map_or(0, |sort| sort.family);
-        points.entry(family).or_default().insert(id, samples);
-    }
     let known = Known {
         relations,
         sorts: &sorts,
         names: &names,
     };
-    let mut blocks = Vec::new();
-    for (family, mut members) in points {
-        members.values_mut().for_each(settle);
-        for (start_ms, end_ms) in stretches(&members) {
-            let Some(kept) = fresh(conn, (host, family), (start_ms, end_ms), &members)? else {
-                continue;
-            };
-            let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, &**p)).collect();
-            let own = earlier_plans(conn, (host, family), start_ms)?;
-            blocks.push(Fresh::of(family, &borrowed, known, own)?);
-        }
-    }
+    let blocks = match gather(entries, TICKS_AT_ONCE) {
+        Some(sheet) => of_sheet(conn, host, sheet, known)?,
+        None => of_entries(conn, host, entries, known)?,
+    };
     Ok(Sealed {
         host,
         numbers: entries.iter().flat_map(|e| e.numbers.clone()).collect(),
@@ -207,11 +177,107 @@ pub(in crate::store) fn prepare(
     })
 }
 
-/// Cuts the times of a family into stretches without long holes and with bounded ticks.
-pub(in crate::store) fn stretches(members: &BTreeMap<i64, Points>) -> Vec<(i64, i64)> {
-    times_of(members.values().map(Vec::as_slice))
+fn family_of(known: Known<'_>, id: i64) -> i64 {
+    known.sorts.get(&id).map_or(0, |sort| sort.family)
+}
+
+/// Entries that came in the order of their times, as nearly all do.
+fn of_sheet(
+    conn: &Connection,
+    host: i64,
+    sheet: Sheet,
+    known: Known<'_>,
+) -> Result<Vec<Fresh>, Fault> {
+    let mut blocks = Vec::new();
+    for (family, sheet) in sheet.families(|id| family_of(known, id)) {
+        let mut begin = 0;
+        for stretch in stretches(&sheet.times_ms) {
+            let end = begin + stretch.len();
+            let table = sheet.cut((begin, end));
+            begin = end;
+            let Some(span) = table.span() else {
+                continue;
+            };
+            if touches(conn, (host, family), span)? {
+                let mut members: BTreeMap<i64, Points> = BTreeMap::new();
+                table.each(|id, time, value| members.entry(id).or_default().push((time, value)));
+                blocks.extend(of_members(conn, (host, family), &members, known)?);
+            } else {
+                let own = earlier_plans(conn, (host, family), span.0)?;
+                blocks.push(Fresh::of(family, &table, known, own)?);
+            }
+        }
+    }
+    Ok(blocks)
+}
+
+/// Any entries: of samples with equal times the first committed counts.
+fn of_entries(
+    conn: &Connection,
+    host: i64,
+    entries: &[Arc<Entry>],
+    known: Known<'_>,
+) -> Result<Vec<Fresh>, Fault> {
+    let mut families: BTreeMap<i64, BTreeMap<i64, Points>> = BTreeMap::new();
+    let mut opener = Opener::default();
+    for entry in entries {
+        let take = |id: i64, times: &[i64], room: &Room| {
+            let members = families.entry(family_of(known, id)).or_default();
+            let samples = room.samples().map(|(tick, value)| (times[tick], value));
+            members.entry(id).or_default().extend(samples);
+        };
+        opener.each(&entry.payload, |_| true, take)?;
+    }
+    let mut blocks = Vec::new();
+    for (family, mut members) in families {
+        members.values_mut().for_each(settle);
+        blocks.extend(of_members(conn, (host, family), &members, known)?);
+    }
+    Ok(blocks)
+}
+
+/// The samples of a family's series that no block holds already.
+fn of_members(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    members: &BTreeMap<i64, Points>,
+    known: Known<'_>,
+) -> Result<Vec<Fresh>, Fault> {
+    let mut blocks = Vec::new();
+    for (start_ms, end_ms) in spans(members) {
+        let Some(kept) = fresh(conn, (host, family), (start_ms, end_ms), members)? else {
+            continue;
+        };
+        let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, &**p)).collect();
+        let own = earlier_plans(conn, (host, family), start_ms)?;
+        blocks.push(Fresh::of_points(family, &borrowed, known, own)?);
+    }
+    Ok(blocks)
+}
+
+/// Whether a sealed block of a family touches a range.
+fn touches(
+    conn: &Connection,
+    (host, family): (i64, i64),
+    (start_ms, end_ms): (i64, i64),
+) -> Result<bool, Fault> {
+    let mut select = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM block
+         WHERE host = ?1 AND family = ?2 AND end_ms >= ?3 AND start_ms <= ?4)",
+    )?;
+    Ok(select.query_row([host, family, start_ms, end_ms], |r| r.get(0))?)
+}
+
+/// Cuts the times of a family, ascending, into stretches without long holes and with bounded ticks.
+fn stretches(times_ms: &[i64]) -> impl Iterator<Item = &[i64]> {
+    times_ms
         .chunk_by(|a, b| b.saturating_sub(*a) <= HOLE_MS)
         .flat_map(|stretch| stretch.chunks(TICKS_MAX))
+}
+
+/// Where the stretches of a family's samples begin and end.
+pub(in crate::store) fn spans(members: &BTreeMap<i64, Points>) -> Vec<(i64, i64)> {
+    stretches(&times_of(members.values().map(Vec::as_slice)))
         .filter_map(|ticks| Some((*ticks.first()?, *ticks.last()?)))
         .collect()
 }
@@ -422,11 +488,11 @@ mod tests {
             (1, points(&[0, 10, HOLE_MS + 11])),
             (2, points(&[5, HOLE_MS + 20])),
         ]);
-        assert_eq!(stretches(&members), [(0, 10), (HOLE_MS + 11, HOLE_MS + 20)]);
+        assert_eq!(spans(&members), [(0, 10), (HOLE_MS + 11, HOLE_MS + 20)]);
         let long: Vec<i64> = (0..TICKS_MAX as i64 + 1).collect();
         let cut = TICKS_MAX as i64;
         assert_eq!(
-            stretches(&BTreeMap::from([(1, points(&long))])),
+            spans(&BTreeMap::from([(1, points(&long))])),
             [(0, cut - 1), (cut, cut)]
         );
     }

@@ -1,9 +1,10 @@
 //! What the gauges of a block come to, beside the block: docs/format/total.md.
 
-use hostwell_proto::column::{Column, DECIMALS_MAX, decimal};
+use hostwell_proto::column::{DECIMALS_MAX, decimal};
 
 use super::super::error::Fault;
 use super::parcel::{LIMITS, Parcel, put_runs, take_runs};
+use super::table::Table;
 use super::varint::{self, Cursor};
 use crate::series::{Total, Trend};
 
@@ -29,23 +30,42 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// A gauge of a block and what its samples there come to; `None` where only they can tell.
 pub(in crate::store) type Of = (i64, Option<Total>);
 
+/// What the gauges of a block that is made come to.
+pub(in crate::store) fn of_table(table: &Table<'_>, is_gauge: impl Fn(i64) -> bool) -> Vec<Of> {
+    let named = table.series.iter().zip(&table.columns);
+    named
+        .filter(|(id, _)| is_gauge(**id))
+        .filter_map(|(id, column)| {
+            let ticks = column.ticks.as_deref();
+            of_values(*id, (table.times_ms, ticks), &column.row.values())
+        })
+        .collect()
+}
+
 /// What the gauges of a sealed block come to.
 pub(in crate::store) fn of_parcel(parcel: &Parcel, is_gauge: impl Fn(i64) -> bool) -> Vec<Of> {
     let columns = parcel.block.columns.iter();
     let named = columns.map(|column| (parcel.series[column.number as usize], column));
-    let of_column = |column: &Column| match &column.ticks {
-        None => Total::of(&parcel.block.times_ms, &column.values),
-        Some(ticks) => {
-            let times = ticks.iter();
-            let times = times.map(|tick| parcel.block.times_ms[usize::from(*tick)]);
-            Total::of(&times.collect::<Vec<i64>>(), &column.values)
-        }
-    };
     named
         .filter(|(id, _)| is_gauge(*id))
-        .filter_map(|(id, column)| Some((id, of_column(column)?)))
-        .map(|(id, total)| (id, Some(total).filter(|t| t.sum.is_finite())))
+        .filter_map(|(id, column)| {
+            let ticks = column.ticks.as_deref();
+            of_values(id, (&parcel.block.times_ms, ticks), &column.values)
+        })
         .collect()
+}
+
+/// What the values of a series at some ticks, at all where none are named, come to; `None` where there
+/// are no values.
+fn of_values(id: i64, (times_ms, ticks): (&[i64], Option<&[u16]>), values: &[f64]) -> Option<Of> {
+    let total = match ticks {
+        None => Total::of(times_ms, values),
+        Some(ticks) => {
+            let times = ticks.iter().map(|tick| times_ms[usize::from(*tick)]);
+            Total::of(&times.collect::<Vec<i64>>(), values)
+        }
+    };
+    Some((id, Some(total?).filter(|total| total.sum.is_finite())))
 }
 
 /// Whether what a block told is what its samples come to. What an earlier collector did not tell is not

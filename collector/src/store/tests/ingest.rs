@@ -136,7 +136,7 @@ async fn batches_that_are_committed_together_share_a_row_where_they_follow_each_
     for (sequence, time) in (1u64..).zip(times) {
         let value = ((time - T0) / 10_000) as f64;
         let append = batch(1, sequence, &ids, &[(time, value)]);
-        appender.put(append, None).await.unwrap();
+        assert!(appender.put(append, None).unwrap().is_none());
     }
     while appender.open() > 0 {
         for done in appender.next().await {

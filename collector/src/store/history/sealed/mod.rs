@@ -19,13 +19,12 @@ mod steps;
 
 use std::collections::{HashMap, HashSet};
 
-use hostwell_proto::column::{self, Column};
-
 use self::predict::{Candidate, Plan, apply};
 pub(in crate::store) use self::read::{decode, newest, plans, series};
 use self::steps::differences;
 use super::super::error::Fault;
-use super::parcel::{Parcel, put_runs};
+use super::parcel::put_runs;
+use super::table::{Row, Table, TableColumn};
 use super::varint;
 
 /// The first byte.
@@ -44,11 +43,25 @@ pub(in crate::store) fn is_ours(bytes: &[u8]) -> bool {
 }
 
 /// A column made ready for writing.
-struct Prepared {
+struct Prepared<'a> {
     header: u8,
     presence: Vec<u8>,
-    /// `None` where doubles are kept as they are.
-    numbers: Option<Vec<i64>>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Whole(&'a [i64]),
+    /// Doubles that are kept as they are.
+    Raw(&'a [f64]),
+}
+
+impl Prepared<'_> {
+    fn numbers(&self) -> Option<&[i64]> {
+        match self.values {
+            Values::Whole(numbers) => Some(numbers),
+            Values::Raw(_) => None,
+        }
+    }
 }
 
 /// From which other series each series of a block is foretold, to be tried on another block: a
@@ -114,25 +127,20 @@ impl Plans {
     }
 }
 
-/// The parcel as a block; `None` when its columns are not exactly its series, in order. With
-/// plans these are tried, and only the columns they name are searched; without, all are.
+/// A table as a block; `None` when it has no tick. With plans these are tried, and only the columns
+/// they name are searched; without, all are.
 pub(in crate::store) fn encode(
-    parcel: &Parcel,
+    table: &Table<'_>,
     known: Option<&Plans>,
 ) -> Result<Option<Vec<u8>>, Fault> {
-    let block = &parcel.block;
-    let in_order = |(i, c): (usize, &Column)| c.number as usize == i;
-    if block.columns.len() != parcel.series.len()
-        || !block.columns.iter().enumerate().all(in_order)
-        || block.times_ms.is_empty()
-    {
+    let ticks = table.times_ms.len();
+    if ticks == 0 {
         return Ok(None);
     }
-    let ticks = block.times_ms.len();
-    let prepared: Vec<Prepared> = block.columns.iter().map(|c| prepare(c, ticks)).collect();
+    let prepared: Vec<Prepared> = table.columns.iter().map(|c| prepare(c, ticks)).collect();
     let candidates = candidates(&prepared);
     let plans = match known {
-        Some(known) => predict::plans(&candidates, known.places(&parcel.series)),
+        Some(known) => predict::plans(&candidates, known.places(&table.series)),
         None => {
             let count = candidates.len();
             predict::plans(
@@ -143,20 +151,14 @@ pub(in crate::store) fn encode(
     };
     let mut bodies = Vec::new();
     let mut lengths = Vec::with_capacity(prepared.len());
-    for (i, column) in prepared.iter().enumerate() {
+    for (place, plan) in plans.iter().enumerate() {
         let begin = bodies.len();
-        put_column(
-            &mut bodies,
-            &block.columns[i],
-            (i, column),
-            &plans[i],
-            &prepared,
-        )?;
+        put_column(&mut bodies, place, plan, &prepared)?;
         lengths.push(bodies.len() - begin);
     }
     let mut out = vec![VERSION];
-    put_runs(&mut out, &parcel.series);
-    put_times(&mut out, &block.times_ms)?;
+    put_runs(&mut out, &table.series);
+    put_times(&mut out, table.times_ms)?;
     for length in lengths {
         varint::put(&mut out, length as u64);
     }
@@ -174,13 +176,12 @@ fn put_times(out: &mut Vec<u8>, times_ms: &[i64]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn prepare(column: &Column, ticks: usize) -> Prepared {
-    let found = column::mantissas(&column.values);
-    let constant = |m: &[i64]| m.windows(2).all(|w| w[0] == w[1]);
-    let (kind, numbers) = match found {
-        Some((decimals, m)) if constant(&m) => (CONSTANT | decimals << 4, Some(m)),
-        Some((decimals, m)) => (WHOLE | decimals << 4, Some(m)),
-        None => (DOUBLES, None),
+fn prepare<'a>(column: &'a TableColumn<'_>, ticks: usize) -> Prepared<'a> {
+    let constant = |m: &[i64]| m.iter().all(|one| Some(one) == m.first());
+    let (kind, values) = match &column.row {
+        Row::Whole(decimals, m) if constant(m) => (CONSTANT | decimals << 4, Values::Whole(m)),
+        Row::Whole(decimals, m) => (WHOLE | decimals << 4, Values::Whole(m)),
+        Row::Raw(values) => (DOUBLES, Values::Raw(values)),
     };
     let (mark, presence) = match &column.ticks {
         None => (0, Vec::new()),
@@ -189,17 +190,17 @@ fn prepare(column: &Column, ticks: usize) -> Prepared {
     Prepared {
         header: kind | mark,
         presence,
-        numbers,
+        values,
     }
 }
 
 /// Columns that can foretell each other: whole numbers at the same ticks.
-fn candidates(prepared: &[Prepared]) -> Vec<Option<Candidate<'_>>> {
+fn candidates<'a>(prepared: &'a [Prepared<'_>]) -> Vec<Option<Candidate<'a>>> {
     let mut marks: Vec<(u8, &[u8])> = Vec::new();
     prepared
         .iter()
         .map(|column| {
-            let numbers = column.numbers.as_deref()?;
+            let numbers = column.numbers()?;
             if column.header & 3 != WHOLE {
                 return None;
             }
@@ -218,17 +219,18 @@ fn candidates(prepared: &[Prepared]) -> Vec<Option<Candidate<'_>>> {
 
 fn put_column(
     out: &mut Vec<u8>,
-    column: &Column,
-    (place, prepared): (usize, &Prepared),
+    place: usize,
     plan: &Plan,
-    all: &[Prepared],
+    all: &[Prepared<'_>],
 ) -> Result<(), Fault> {
-    out.push(prepared.header);
-    out.extend_from_slice(&prepared.presence);
-    let Some(own) = &prepared.numbers else {
-        return numbers::put_doubles(out, &column.values);
+    let column = &all[place];
+    out.push(column.header);
+    out.extend_from_slice(&column.presence);
+    let own = match column.values {
+        Values::Whole(own) => own,
+        Values::Raw(values) => return numbers::put_doubles(out, values),
     };
-    if prepared.header & 3 == CONSTANT {
+    if column.header & 3 == CONSTANT {
         varint::put_signed(out, own.first().copied().unwrap_or(0));
         return Ok(());
     }
@@ -240,7 +242,7 @@ fn put_column(
     let order = plan.order;
     let mut row = differences(own, order);
     // The newest numbers stand as they are: whoever wants only these need not unpack the row.
-    let mut heads = own.clone();
+    let mut heads = own[own.len().saturating_sub(order)..].to_vec();
     for _ in 0..order {
         if let Some(head) = heads.last() {
             varint::put_signed(out, *head);
@@ -248,7 +250,7 @@ fn put_column(
         heads = differences(&heads, 1);
     }
     for (source, added) in &plan.sources {
-        if let Some(theirs) = &all[*source].numbers {
+        if let Some(theirs) = all[*source].numbers() {
             apply(&mut row, &differences(theirs, order), !added);
         }
     }

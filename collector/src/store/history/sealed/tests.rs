@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
+use super::super::parcel::Parcel;
 use super::*;
-use hostwell_proto::column::Block;
+use hostwell_proto::column::{Block, Column};
 
 const T0: i64 = 1_800_000_000_000;
 const ALL: (i64, i64) = (i64::MIN, i64::MAX);
@@ -31,7 +32,7 @@ fn full(columns: Vec<Vec<f64>>) -> Parcel {
 }
 
 fn encoded(parcel: &Parcel) -> Vec<u8> {
-    encode(parcel, None).unwrap().unwrap()
+    encode(&Table::of(parcel), None).unwrap().unwrap()
 }
 
 fn bits(parcel: &Parcel) -> Vec<(i64, i64, u64)> {
@@ -113,7 +114,7 @@ proptest! {
         let bytes = encoded(&parcel);
         prop_assert_eq!(bits(&decode(&bytes, |_| true, ALL).unwrap()), bits(&parcel));
         let known = plans(&bytes).unwrap();
-        let again = encode(&parcel, Some(&known)).unwrap().unwrap();
+        let again = encode(&Table::of(&parcel), Some(&known)).unwrap().unwrap();
         prop_assert_eq!(bits(&decode(&again, |_| true, ALL).unwrap()), bits(&parcel));
     }
 
@@ -172,7 +173,7 @@ proptest! {
         let _ = decode(&bytes, |_| true, ALL);
         let known = plans(&bytes).ok();
         // Whatever relations a damaged block tells of: what is written with them can be read.
-        let again = encode(&parcel, known.as_ref()).unwrap().unwrap();
+        let again = encode(&Table::of(&parcel), known.as_ref()).unwrap().unwrap();
         prop_assert_eq!(bits(&decode(&again, |_| true, ALL).unwrap()), bits(&parcel));
     }
 
@@ -238,17 +239,23 @@ fn free_is_foretold_through_other_columns_and_is_read_alone() {
 fn what_held_in_the_block_before_is_tried_and_left_where_it_does_not_hold() {
     let before = plans(&encoded(&full(cpu(600)))).unwrap();
     let alike = full(cpu(500));
-    let tried = encode(&alike, Some(&before)).unwrap().unwrap().len();
+    let tried = encode(&Table::of(&alike), Some(&before))
+        .unwrap()
+        .unwrap()
+        .len();
     assert!(tried <= encoded(&alike).len() + 8);
     let nothing = full(vec![
         counter(5, 500, 9),
         counter(6, 500, 99),
         counter(7, 500, 999),
     ]);
-    let tried = encode(&nothing, Some(&before)).unwrap().unwrap().len();
+    let tried = encode(&Table::of(&nothing), Some(&before))
+        .unwrap()
+        .unwrap()
+        .len();
     assert_eq!(
         tried,
-        encode(&nothing, Some(&Plans::default()))
+        encode(&Table::of(&nothing), Some(&Plans::default()))
             .unwrap()
             .unwrap()
             .len()
