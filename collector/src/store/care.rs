@@ -1,6 +1,6 @@
 //! The handle's care of the file: sealing, retention, backup, check, a clean stop.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,9 +56,10 @@ impl Store {
         let writing = self.writing()?;
         let begun = Instant::now();
         let crowded = writing.head.bytes() > HEAD_BYTES_MAX;
+        let kept_since = writing.head.kept_since();
         let due = writing
             .head
-            .due(|journal| crowded || seal::is_due(journal, now_ms));
+            .due(|journal| crowded || journal.oldest < kept_since || seal::is_due(journal, now_ms));
         let mut over = writing.head.bytes().saturating_sub(HEAD_BYTES_MAX / 4 * 3);
         let enough = |one: &Due| {
             let enough = crowded && over == 0;
@@ -228,10 +229,11 @@ impl Store {
         }
         let spans: Vec<_> = sealed.iter().map(|s| (s.host, s.span())).collect();
         let samples: usize = sealed.iter().map(Sealed::samples).sum();
-        let commit = move |ledger: &mut Ledger| seal::commit(ledger, sealed);
-        let forget = |forgotten: Vec<(i64, HashSet<i64>)>, head: &Head| {
-            for (host, numbers) in forgotten {
-                head.remove(host, &numbers);
+        let head = Arc::clone(&writing.head);
+        let commit = move |ledger: &mut Ledger| seal::commit(ledger, &head, sealed);
+        let forget = |sealed_to: HashMap<i64, i64>, head: &Head| {
+            for (host, to) in sealed_to {
+                head.remove(host, to);
             }
         };
         writing

@@ -40,7 +40,7 @@ pub(super) fn census(conn: &Connection, path: &Path) -> Result<Census, Fault> {
     gather(
         "SELECT 0, 0, count(*), coalesce(sum(samples), 0), coalesce(sum(length(payload)), 0),
                 min(start_ms), max(end_ms)
-         FROM journal HAVING count(*) > 0",
+         FROM waiting HAVING count(*) > 0",
         |r| {
             Ok(CensusRow {
                 family: "not sealed yet".into(),

@@ -30,7 +30,7 @@ pub(super) fn facts(conn: &Connection, path: &Path) -> Result<StoreFacts, Fault>
     };
     let columns = "SELECT coalesce(sum(samples), 0), min(start_ms), max(end_ms), count(*)";
     let sealed = totals(&format!("{columns} FROM block INDEXED BY block_of"))?;
-    let journal = totals(&format!("{columns} FROM journal"))?;
+    let journal = totals(&format!("{columns} FROM waiting"))?;
     let count = |sql: &str| {
         conn.query_row(sql, [], |r| r.get::<_, i64>(0))
             .map(|n| n as u64)
@@ -82,6 +82,7 @@ pub(super) fn problems(conn: &Connection) -> Vec<String> {
     let mut problems = Problems::default();
     problems.part("file structure", |p| structure(conn, p));
     problems.part("journal", |p| payloads(conn, "journal", Parcel::unpack, p));
+    problems.part("what is sealed", |p| marks(conn, p));
     problems.part("blocks", |p| payloads(conn, "block", Parcel::unseal, p));
     problems.part("totals", |p| totals(conn, p));
     problems.part("rollups", |p| rollups(conn, p));
@@ -93,6 +94,22 @@ pub(super) fn problems(conn: &Connection) -> Vec<String> {
     problems.part("names", |p| names(conn, p));
     problems.part("hosts", |p| hosts(conn, p));
     problems.0
+}
+
+/// A mark beyond the newest row would hide those that come.
+fn marks(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
+    let mut select = conn.prepare(
+        "SELECT host, number FROM sealed
+         WHERE number > coalesce((SELECT max(number) FROM journal), -1)",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let (host, number): (i64, i64) = (r.get(0)?, r.get(1)?);
+        problems.add(format!(
+            "host {host} is sealed up to row {number} of the journal, which has none so high"
+        ));
+    }
+    Ok(())
 }
 
 fn structure(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {

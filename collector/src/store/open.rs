@@ -101,10 +101,9 @@ fn quick_check(conn: &Connection) -> Result<(), Fault> {
         "given",
         "spool",
         "gap",
-    ]
-    .into_iter()
-    .chain(["journal"])
-    {
+        "journal",
+        "sealed",
+    ] {
         let verdict: String =
             conn.query_row(&format!("PRAGMA quick_check('{table}')"), [], |r| r.get(0))?;
         if verdict != "ok" {

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v6.sql"),
     include_str!("schema_v7.sql"),
     include_str!("schema_v8.sql"),
+    include_str!("schema_v9.sql"),
 ];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
@@ -32,6 +33,7 @@ const READ_AS: &[&[&str]] = &[
         NOBODY_CARED,
         NO_TOTALS,
         NO_NOTES,
+        ALL_WAITS,
     ],
     &[
         NOTHING_DROPPED,
@@ -39,13 +41,21 @@ const READ_AS: &[&[&str]] = &[
         NOBODY_CARED,
         NO_TOTALS,
         NO_NOTES,
+        ALL_WAITS,
     ],
-    &[NAMES_OF_THEIR_OWN, NOBODY_CARED, NO_TOTALS, NO_NOTES],
-    &[NOBODY_CARED, NO_TOTALS, NO_NOTES],
-    &[NO_TOTALS, NO_NOTES],
-    &[NO_NOTES],
+    &[
+        NAMES_OF_THEIR_OWN,
+        NOBODY_CARED,
+        NO_TOTALS,
+        NO_NOTES,
+        ALL_WAITS,
+    ],
+    &[NOBODY_CARED, NO_TOTALS, NO_NOTES, ALL_WAITS],
+    &[NO_TOTALS, NO_NOTES, ALL_WAITS],
+    &[NO_NOTES, ALL_WAITS],
     // Before format 8 totals said nothing of time; they are read as they are.
-    &[],
+    &[ALL_WAITS],
+    &[ALL_WAITS],
 ];
 
 /// Before format 2.
@@ -76,6 +86,10 @@ const NOBODY_CARED: &str = "
 const NO_TOTALS: &str = "CREATE TEMP TABLE total (block, crc32c, payload);";
 /// Before format 7.
 const NO_NOTES: &str = "CREATE TEMP TABLE process_note (number, host, folded, start_ms, end_ms, notes, crc32c, payload);";
+
+/// Before format 9 rows of the journal went as soon as they were in blocks.
+const ALL_WAITS: &str = "CREATE TEMP TABLE sealed (host, number);
+     CREATE TEMP VIEW waiting AS SELECT * FROM main.journal;";
 
 /// The newest format this program reads and writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

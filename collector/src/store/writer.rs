@@ -462,6 +462,7 @@ fn finish(ledger: &mut Ledger) -> Result<(), Trouble> {
 /// prevent the latter; then the log stays, folded and empty.
 fn fold(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let fault = |e: rusqlite::Error| Trouble::from(&e).at(path, "fold the log into the database");
+    journal::drop_sealed(conn).map_err(|e| e.at(path, "drop what is sealed"))?;
     if let Err(fault) = retention::shrink(conn, 0, PAGES_AT_THE_END) {
         // The file is larger than it must be, and right all the same.
         tracing::warn!(?fault, "could not give free pages back");

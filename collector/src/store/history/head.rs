@@ -5,7 +5,7 @@
 //! head after the block that replaces it is committed, so a reader that looks at the head *first*
 //! and at the blocks *afterwards* meets every sample at least once; merging makes that once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 
@@ -24,10 +24,13 @@ const SHORT_TICKS: usize = 4;
 /// Hosts that may wait to be folded while the journal is read: more, and reading waits.
 const HOSTS_WAITING_MAX: usize = 64;
 
+/// So many sealed rows may be kept back whatever else there is.
+const KEPT_BACK_MIN: i64 = 1 << 16;
+
 /// A committed batch, or several that were folded.
 #[derive(Debug)]
 pub(in crate::store) struct Entry {
-    /// Their rows in the journal, in the order of commits.
+    /// Their rows in the journal, in the order of commits, at least one.
     pub numbers: Vec<i64>,
     /// Oldest sample.
     pub start_ms: i64,
@@ -39,12 +42,24 @@ pub(in crate::store) struct Entry {
     pub payload: Vec<u8>,
 }
 
+impl Entry {
+    fn oldest(&self) -> i64 {
+        self.numbers.first().copied().unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn newest(&self) -> i64 {
+        self.numbers.last().copied().unwrap_or(i64::MIN)
+    }
+}
+
 /// A host's entries, in the order of commits.
 #[derive(Debug, Default)]
 struct Shelf {
     entries: Vec<Arc<Entry>>,
     bytes: usize,
     ticks: usize,
+    /// Rows of the journal.
+    rows: usize,
     /// The entries before this place were folded, or cannot be.
     folded: usize,
     /// Those from there to this place were folded from short ones, and are once more.
@@ -76,6 +91,7 @@ impl Shelf {
     fn push(&mut self, entry: Entry) -> Option<Fold> {
         self.bytes += entry.payload.len();
         self.ticks += parcel::ticks(&entry.payload);
+        self.rows += entry.numbers.len();
         self.entries.push(Arc::new(entry));
         let waiting = &self.entries[self.halfway..];
         let ticks = || waiting.iter().map(|e| parcel::ticks(&e.payload));
@@ -110,6 +126,7 @@ impl Shelf {
     fn count(&mut self) {
         self.bytes = self.entries.iter().map(|e| e.payload.len()).sum();
         self.ticks = self.entries.iter().map(|e| parcel::ticks(&e.payload)).sum();
+        self.rows = self.entries.iter().map(|e| e.numbers.len()).sum();
     }
 }
 
@@ -132,6 +149,8 @@ pub(in crate::store) struct Due {
     pub bytes: usize,
     /// Ticks in them.
     pub ticks: usize,
+    /// The oldest row.
+    pub oldest: i64,
 }
 
 impl Head {
@@ -238,24 +257,47 @@ impl Head {
         entries.iter().map(|e| e.start_ms).min()
     }
 
-    /// Forgets what was sealed.
-    pub(in crate::store) fn remove(&self, host: i64, numbers: &HashSet<i64>) {
+    /// Forgets what was sealed: the batches of a host up to a number.
+    pub(in crate::store) fn remove(&self, host: i64, to: i64) {
         let mut shelves = self.write();
         if let Some(shelf) = shelves.get_mut(&host) {
             // One that holds more than was sealed stays: what is in both places counts once.
-            let sealed = |e: &Arc<Entry>| e.numbers.iter().all(|n| numbers.contains(n));
+            let stays = |entry: &Arc<Entry>| entry.newest() > to;
             let kept = |before: usize| {
                 let entries = shelf.entries[..before].iter();
-                entries.filter(|e| !sealed(e)).count()
+                entries.filter(|e| stays(e)).count()
             };
             let (folded, halfway) = (kept(shelf.folded), kept(shelf.halfway));
-            shelf.entries.retain(|e| !sealed(e));
+            shelf.entries.retain(stays);
             (shelf.folded, shelf.halfway) = (folded, halfway);
             shelf.count();
             if shelf.entries.is_empty() {
                 shelves.remove(&host);
             }
         }
+    }
+
+    /// The oldest batch there is but for those that are sealed: of a host up to `sealed_to` it.
+    pub(in crate::store) fn oldest_row(
+        &self,
+        sealed_to: impl Fn(i64) -> Option<i64>,
+    ) -> Option<i64> {
+        let of_shelf = |(host, shelf): (&i64, &Shelf)| {
+            let sealed_to = sealed_to(*host).unwrap_or(i64::MIN);
+            let stays = |entry: &&Arc<Entry>| entry.newest() > sealed_to;
+            Some(shelf.entries.iter().find(stays)?.oldest())
+        };
+        self.read().iter().filter_map(of_shelf).min()
+    }
+
+    /// The batch before which none should wait any more: so many came since that their rows, sealed but
+    /// kept back by one that is not, would be most of the journal.
+    pub(in crate::store) fn kept_since(&self) -> i64 {
+        let shelves = self.read();
+        let waiting: usize = shelves.values().map(|shelf| shelf.rows).sum();
+        let last = shelves.values().filter_map(|shelf| shelf.entries.last());
+        let newest = last.map(|entry| entry.newest()).max().unwrap_or(0);
+        newest.saturating_sub(2 * waiting as i64 + KEPT_BACK_MIN)
     }
 
     /// Hosts for which `is_due`, the largest first.
@@ -266,6 +308,7 @@ impl Head {
                 received_ms: shelf.entries.first()?.received_ms,
                 bytes: shelf.bytes,
                 ticks: shelf.ticks,
+                oldest: shelf.entries.first()?.oldest(),
             })
         };
         let shelves = self.read();
@@ -337,18 +380,41 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_row_is_that_of_whoever_waits_longest() {
+        let head = Head::default();
+        assert_eq!(head.oldest_row(|_| None), None);
+        head.extend(vec![(1, entry(1, 1)), (2, entry(2, 1)), (1, entry(3, 1))]);
+        assert_eq!(head.oldest_row(|_| None), Some(1));
+        assert_eq!(head.oldest_row(|host| (host == 1).then_some(1)), Some(2));
+        assert_eq!(head.oldest_row(|_| Some(2)), Some(3));
+        assert_eq!(head.oldest_row(|_| Some(3)), None);
+    }
+
+    #[test]
+    fn who_keeps_back_more_than_waits_is_sealed_early() {
+        let head = Head::default();
+        head.extend(vec![(1, entry(1, 1))]);
+        let kept_back = |head: &Head| head.due(|due| due.oldest < head.kept_since());
+        head.extend(vec![(2, entry(KEPT_BACK_MIN + 4, 1))]);
+        assert_eq!(kept_back(&head), [], "{}", head.kept_since());
+        head.extend(vec![(2, entry(KEPT_BACK_MIN + 8, 1))]);
+        let hosts: Vec<i64> = kept_back(&head).iter().map(|due| due.host).collect();
+        assert_eq!(hosts, [1]);
+    }
+
+    #[test]
     fn what_is_being_sealed_is_not_folded_with_what_comes_meanwhile() {
         let head = Head::default();
         for number in 1..=50 {
             head.extend(vec![(1, entry(number, 1))]);
         }
         let sealing = head.sealing(1);
-        let numbers: HashSet<i64> = sealing.iter().flat_map(|e| e.numbers.clone()).collect();
-        assert_eq!(numbers, (1..=50).collect());
+        let numbers: Vec<i64> = sealing.iter().flat_map(|e| e.numbers.clone()).collect();
+        assert_eq!(numbers, (1..=50).collect::<Vec<i64>>());
         for number in 51..=75 {
             head.extend(vec![(1, entry(number, 1))]);
         }
-        head.remove(1, &numbers);
+        head.remove(1, 50);
         assert_eq!(ticks(&head), [16, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         for number in 76..=82 {
             head.extend(vec![(1, entry(number, 1))]);
@@ -367,7 +433,7 @@ mod tests {
             head.extend(vec![(1, entry(number, 1))]);
         }
         assert_eq!(ticks(&head), [32, 16, 1, 1]);
-        head.remove(1, &(1..=32).collect());
+        head.remove(1, 32);
         assert_eq!(ticks(&head), [16, 1, 1]);
         for number in 51..=80 {
             head.extend(vec![(1, entry(number, 1))]);

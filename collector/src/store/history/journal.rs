@@ -155,14 +155,61 @@ fn insert(conn: &Connection, batch: &Unwritten) -> Result<i64, Fault> {
     Ok(conn.last_insert_rowid())
 }
 
-/// Visits the journal's rows in the order of commits: (host, entry), checksum verified.
+/// Notes that the rows of a host up to a number are in blocks. They stay for [`drop_before`].
+pub(in crate::store) fn mark_sealed(conn: &Connection, host: i64, to: i64) -> Result<(), Fault> {
+    let mut mark = conn.prepare_cached(
+        "INSERT INTO sealed (host, number) VALUES (?1, ?2)
+         ON CONFLICT (host) DO UPDATE SET number = max(number, excluded.number)",
+    )?;
+    mark.execute([host, to])?;
+    Ok(())
+}
+
+/// The newest row of any host that is in blocks.
+pub(in crate::store) fn sealed_to(conn: &Connection) -> Result<i64, Fault> {
+    let newest = "SELECT coalesce(max(number), -1) FROM sealed";
+    Ok(conn.query_row(newest, [], |r| r.get(0))?)
+}
+
+/// Drops rows before a number; all of them have to be in blocks. At most `rows_max`: the rest by a
+/// later call. Marks that speak only of rows that are gone go too, so that none is left when numbers
+/// begin anew.
+pub(in crate::store) fn drop_before(
+    conn: &Connection,
+    number: i64,
+    rows_max: i64,
+) -> Result<(), Fault> {
+    let oldest = "SELECT min(number) FROM journal";
+    let oldest: Option<i64> = conn.prepare_cached(oldest)?.query_row([], |r| r.get(0))?;
+    let Some(oldest) = oldest else {
+        return Ok(());
+    };
+    let before = number.min(oldest.saturating_add(rows_max));
+    if before <= oldest {
+        return Ok(());
+    }
+    conn.prepare_cached("DELETE FROM journal WHERE number < ?1")?
+        .execute([before])?;
+    conn.prepare_cached("DELETE FROM sealed WHERE number < ?1")?
+        .execute([before])?;
+    Ok(())
+}
+
+/// Drops all rows before the first one that is in no block.
+pub(in crate::store) fn drop_sealed(conn: &Connection) -> Result<(), Fault> {
+    let first = "SELECT min(number) FROM (SELECT number FROM waiting ORDER BY number LIMIT 1)";
+    let first: Option<i64> = conn.query_row(first, [], |r| r.get(0))?;
+    drop_before(conn, first.unwrap_or(i64::MAX), i64::MAX)
+}
+
+/// Visits the rows that are not sealed in the order of commits: (host, entry), checksum verified.
 pub(in crate::store) fn each(
     conn: &Connection,
     mut visit: impl FnMut(i64, Entry) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = conn.prepare(
         "SELECT number, host, received_ms, start_ms, end_ms, crc32c, payload
-         FROM journal ORDER BY number",
+         FROM waiting ORDER BY number",
     )?;
     let mut rows = select.query([])?;
     while let Some(r) = rows.next()? {
@@ -191,7 +238,7 @@ pub(in crate::store) fn of_hosts(
     let mut numbers = Vec::new();
     {
         let mut select = conn.prepare_cached(
-            "SELECT number, host FROM journal WHERE end_ms >= ?1 AND start_ms <= ?2
+            "SELECT number, host FROM waiting WHERE end_ms >= ?1 AND start_ms <= ?2
              ORDER BY number",
         )?;
         let mut rows = select.query([from_ms, to_ms])?;

@@ -6,7 +6,7 @@
 //! Blocks are made on a reading thread; the writer only inserts them.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use hostwell_proto::column::Room;
@@ -16,7 +16,8 @@ use super::super::error::Fault;
 use super::super::writer::Ledger;
 use super::checksum::verified;
 use super::gather::{Sheet, gather};
-use super::head::{Due, Entry};
+use super::head::{Due, Entry, Head};
+use super::journal;
 use super::parcel::{Opener, Parcel, times_of};
 use super::relations::{Names, Relations, Sorts, names};
 use super::rollup;
@@ -33,6 +34,8 @@ pub(in crate::store) const TICKS_MAX: usize = 2048;
 /// A block of so many ticks is good enough: longer ones are smaller by a tenth at most, and merging
 /// makes them.
 const TICKS_GOOD: usize = TICKS_MAX / 4;
+/// Most rows of the journal that are dropped in a commit: live data must not wait for long.
+const DROPPED_MAX: i64 = 20_000;
 /// Most ticks of a host that are sealed in order at once; a host that sent more is sealed as if they came
 /// in any order.
 const TICKS_AT_ONCE: usize = u16::MAX as usize;
@@ -103,7 +106,8 @@ impl Fresh {
 #[derive(Debug)]
 pub(in crate::store) struct Sealed {
     pub host: i64,
-    numbers: HashSet<i64>,
+    /// The newest row of the journal that is in them: all of the host's before it are too.
+    to: i64,
     blocks: Vec<Fresh>,
 }
 
@@ -172,7 +176,11 @@ pub(in crate::store) fn prepare(
     };
     Ok(Sealed {
         host,
-        numbers: entries.iter().flat_map(|e| e.numbers.clone()).collect(),
+        to: entries
+            .iter()
+            .map(|entry| entry.newest())
+            .max()
+            .unwrap_or(i64::MIN),
         blocks,
     })
 }
@@ -405,28 +413,30 @@ pub(in crate::store) fn insert(
     Ok(())
 }
 
-/// Writes the blocks of some hosts and deletes what they replace; answers what the head may forget.
+/// Writes the blocks of some hosts and marks what they replace; answers what the head may forget: a
+/// host's batches up to a number. Rows before which nothing waits any more go.
 pub(in crate::store) fn commit(
     ledger: &mut Ledger,
+    head: &Head,
     all: Vec<Sealed>,
-) -> Result<Vec<(i64, HashSet<i64>)>, Fault> {
-    let mut numbers: Vec<i64> = Vec::new();
+) -> Result<HashMap<i64, i64>, Fault> {
+    let mut sealed_to: HashMap<i64, i64> = HashMap::new();
     for sealed in &all {
         insert(&ledger.conn, sealed.host, &sealed.blocks)?;
         for b in &sealed.blocks {
             let of = (sealed.host, b.family);
             rollup::mark(&ledger.conn, of, (b.start_ms, b.end_ms))?;
         }
-        numbers.extend(&sealed.numbers);
+        journal::mark_sealed(&ledger.conn, sealed.host, sealed.to)?;
+        sealed_to.insert(sealed.host, sealed.to);
     }
-    numbers.sort_unstable();
-    let mut delete = ledger
-        .conn
-        .prepare_cached("DELETE FROM journal WHERE number BETWEEN ?1 AND ?2")?;
-    for run in numbers.chunk_by(|a, b| a + 1 == *b) {
-        delete.execute([run[0], run[run.len() - 1]])?;
-    }
-    Ok(all.into_iter().map(|s| (s.host, s.numbers)).collect())
+    // What was written since the last commit is not in the head yet, and behind all that is.
+    let before = match head.oldest_row(|host| sealed_to.get(&host).copied()) {
+        Some(oldest) => oldest,
+        None => journal::sealed_to(&ledger.conn)?.saturating_add(1),
+    };
+    journal::drop_before(&ledger.conn, before, DROPPED_MAX)?;
+    Ok(sealed_to)
 }
 
 #[cfg(test)]
@@ -439,6 +449,7 @@ mod tests {
             received_ms,
             bytes,
             ticks: 0,
+            oldest: 0,
         }
     }
 

@@ -15,6 +15,7 @@ const RELEASED: &[(i64, &str)] = &[
     (6, include_str!("../testdata/v6.sql")),
     (7, include_str!("../testdata/v7.sql")),
     (8, include_str!("../testdata/v8.sql")),
+    (9, include_str!("../testdata/v9.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.
@@ -396,7 +397,7 @@ async fn a_stranger_with_the_documents_reads_every_sample() {
     for host in [1, 2] {
         for sql in [
             "SELECT payload, 1 FROM block WHERE host = ?1 ORDER BY number",
-            "SELECT payload, 0 FROM journal WHERE host = ?1 ORDER BY number",
+            "SELECT payload, 0 FROM waiting WHERE host = ?1 ORDER BY number",
         ] {
             let mut select = conn.prepare(sql).unwrap();
             let rows = select.query_map([host], |r| Ok((r.get::<_, Vec<u8>>(0)?, r.get(1)?)));

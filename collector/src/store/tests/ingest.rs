@@ -154,6 +154,63 @@ async fn batches_that_are_committed_together_share_a_row_where_they_follow_each_
     assert_eq!(points(&store, "web", "node_load1").await, wanted, "sealed");
 }
 
+/// Rows of the journal and marks of what is sealed of it.
+fn rows_and_marks(folder: &Path) -> (i64, i64) {
+    let conn = rusqlite::Connection::open(folder.join("hostwell.db")).unwrap();
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        conn.query_row(&sql, [], |r| r.get(0)).unwrap()
+    };
+    (count("journal"), count("sealed"))
+}
+
+#[tokio::test]
+async fn what_is_sealed_stays_in_the_journal_unseen_until_all_before_it_is_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    store.greet(greeting(2, "db"), T0).await.unwrap();
+    let names = vec![gauge("node_load1")];
+    let others = store.series_ids(host(2), names).await.unwrap();
+    // One host's row is the oldest, the other one is sealed first: it has enough for good blocks.
+    let first = batch(2, 1, &others, &[(T0, 5.0)]);
+    store.append(first).await.unwrap();
+    let past: Vec<(i64, f64)> = (0..1100).map(|n| (T0 + n * 10_000, n as f64)).collect();
+    store.append(batch(1, 1, &ids, &past)).await.unwrap();
+    store.seal_full().await.unwrap();
+    assert_eq!(rows_and_marks(folder.path()), (2, 1));
+    let later = batch(1, 2, &ids, &[(T0 + 11_000_000, -1.0)]);
+    store.append(later).await.unwrap();
+    let wanted: Vec<(i64, f64)> = past.into_iter().chain([(T0 + 11_000_000, -1.0)]).collect();
+    // Seen once by whoever reads the files, opens a copy of them, or asks the collector.
+    let cut = tempfile::tempdir().unwrap();
+    super::crash::copy(folder.path(), cut.path());
+    let reader = Store::open_read_only(&cut.path().join("hostwell.db")).await;
+    let (reader, again) = (reader.unwrap(), open(cut.path()).await);
+    for held in [&store, &reader, &again] {
+        let facts = held.facts(true).await.unwrap();
+        assert_eq!(facts.problems, Vec::<String>::new());
+        assert_eq!((facts.journal_batches, facts.samples), (2, 2203));
+        assert_eq!(points(held, "web", "node_load1").await, wanted);
+        assert_eq!(points(held, "db", "node_load1").await, [(T0, 5.0)]);
+    }
+    assert_eq!(again.written().unwrap().sealed_samples, 0);
+    again.seal_all().await.unwrap();
+    assert_eq!(again.written().unwrap().sealed_samples, 3, "nothing twice");
+    for held in [&store, &again] {
+        held.seal_all().await.unwrap();
+        assert_eq!(points(held, "web", "node_load1").await, wanted);
+    }
+    assert_eq!(rows_and_marks(folder.path()), (0, 0));
+    // Numbers begin anew; nothing hides what comes.
+    let more = batch(1, 3, &ids, &[(T0 + 12_000_000, -2.0)]);
+    store.append(more).await.unwrap();
+    store.close().await.unwrap();
+    let at_rest = Store::open_read_only(&folder.path().join("hostwell.db")).await;
+    let found = points(&at_rest.unwrap(), "web", "node_load1").await;
+    assert_eq!(found.last(), Some(&(T0 + 12_000_000, -2.0)));
+    assert_eq!(rows_and_marks(folder.path()), (0, 0));
+}
+
 #[tokio::test]
 async fn a_host_that_catches_up_is_sealed_before_its_turn() {
     let folder = tempfile::tempdir().unwrap();

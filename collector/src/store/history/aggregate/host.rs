@@ -39,7 +39,7 @@ impl Past {
         let mut raw =
             conn.prepare_cached("SELECT min(start_ms) FROM block WHERE host = ?1 AND family = ?2")?;
         let mut journal =
-            conn.prepare_cached("SELECT min(start_ms) FROM journal WHERE host = ?1")?;
+            conn.prepare_cached("SELECT min(start_ms) FROM waiting WHERE host = ?1")?;
         let mut rolled = conn.prepare_cached(
             "SELECT min(start_ms) FROM rollup WHERE host = ?1 AND family = ?2 AND tier_ms = ?3",
         )?;
@@ -194,7 +194,7 @@ pub(in crate::store) fn unrolled(
         }
         None => {
             let mut select =
-                conn.prepare_cached("SELECT start_ms, end_ms FROM journal WHERE host = ?1")?;
+                conn.prepare_cached("SELECT start_ms, end_ms FROM waiting WHERE host = ?1")?;
             let rows = select.query_map([number], |r| Ok((r.get(0)?, r.get(1)?)))?;
             rows.collect::<Result<_, _>>()?
         }
