@@ -17,7 +17,7 @@
 mod numbers;
 mod packed;
 
-pub use numbers::{Numbers, encode as encode_numbers};
+pub use numbers::{Numbers, NumbersWriter, encode as encode_numbers};
 pub use packed::{Packed, Room, Single, Walk};
 
 /// Largest number of decimal places tried.
@@ -399,15 +399,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Version and ticks.
-    fn times(&mut self, limits: Limits, times_ms: &mut Vec<i64>) -> Result<(), ColumnError> {
+    /// Version, and how many ticks.
+    fn ticks(&mut self, limits: Limits) -> Result<usize, ColumnError> {
         let version = self.byte()?;
         if version != VERSION {
             return Err(ColumnError::Version(version));
         }
-        let ticks = self.count("ticks", limits.ticks_max.min(usize::from(u16::MAX)))?;
-        times_ms.clear();
-        times_ms.reserve(ticks.min(self.bytes.len()));
+        self.count("ticks", limits.ticks_max.min(usize::from(u16::MAX)))
+    }
+
+    /// Calls back for the time of each of so many ticks.
+    fn times(&mut self, ticks: usize, mut each: impl FnMut(i64)) -> Result<(), ColumnError> {
         let (mut last, mut step) = (0i64, 0i64);
         for i in 0..ticks {
             let read = self.zigzag()?;
@@ -417,7 +419,7 @@ impl<'a> Reader<'a> {
             } else {
                 last = read;
             }
-            times_ms.push(last);
+            each(last);
         }
         Ok(())
     }

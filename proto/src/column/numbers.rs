@@ -58,6 +58,14 @@ impl Numbers {
         }
     }
 
+    /// Forgets the values, not the room for them.
+    pub fn clear(&mut self) {
+        match self {
+            Numbers::Whole { mantissas, .. } => mantissas.clear(),
+            Numbers::Raw(_) => *self = Numbers::default(),
+        }
+    }
+
     /// Puts one more whole number of so many decimals behind these.
     #[inline]
     pub fn push(&mut self, places: u8, mantissa: i64) {
@@ -165,18 +173,43 @@ fn finer(mantissas: &[i64], places: u8) -> Option<Vec<i64>> {
     mantissas.iter().map(one).collect()
 }
 
-/// Writes a block of columns that are packed already, numbered from 0. A column is its ticks, as
-/// [`super::Column::ticks`], and its values.
+/// Writes a block of columns that are packed already, one after another, numbered from 0.
+#[derive(Debug)]
+pub struct NumbersWriter {
+    writer: Writer,
+    next: u32,
+}
+
+impl NumbersWriter {
+    /// Begins a block of so many columns with so many samples in all.
+    pub fn begin(times_ms: &[i64], columns: usize, samples: usize) -> NumbersWriter {
+        NumbersWriter {
+            writer: Writer::begin(times_ms, columns, samples),
+            next: 0,
+        }
+    }
+
+    /// The next column: its ticks, as [`super::Column::ticks`], and its values.
+    pub fn put(&mut self, present: Option<&[u16]>, numbers: &Numbers) {
+        self.writer.put(self.next, present, numbers.body());
+        self.next += 1;
+    }
+
+    /// The block, once it has all its columns.
+    pub fn end(self) -> Vec<u8> {
+        self.writer.out
+    }
+}
+
+/// Writes a block of columns that are packed already, as [`NumbersWriter`].
 pub fn encode<'a>(
     times_ms: &[i64],
     columns: impl ExactSizeIterator<Item = (Option<&'a [u16]>, &'a Numbers)> + Clone,
 ) -> Vec<u8> {
     let samples = columns.clone().map(|(_, numbers)| numbers.len()).sum();
-    let mut writer = Writer::begin(times_ms, columns.len(), samples);
-    for (number, (present, numbers)) in (0u32..).zip(columns) {
-        writer.put(number, present, numbers.body());
-    }
-    writer.out
+    let mut writer = NumbersWriter::begin(times_ms, columns.len(), samples);
+    columns.for_each(|(present, numbers)| writer.put(present, numbers));
+    writer.end()
 }
 
 #[cfg(test)]

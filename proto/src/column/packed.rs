@@ -36,8 +36,11 @@ impl Packed {
         limits: Limits,
         mut keep: impl FnMut(u32, Option<f64>) -> bool,
     ) -> Result<Packed, ColumnError> {
-        let (mut times_ms, mut ticks) = (Vec::new(), Vec::new());
-        let mut walk = Walk::begin(bytes, limits, &mut times_ms)?;
+        let (mut span, mut ticks) = (None, Vec::new());
+        let mut walk = Walk::begin_with(bytes, limits, |time_ms: i64| {
+            let (first, last) = span.unwrap_or((time_ms, time_ms));
+            span = Some((time_ms.min(first), time_ms.max(last)));
+        })?;
         let mut out = Vec::with_capacity(bytes.len() + 2);
         let head = walk.columns_at;
         out.extend_from_slice(&bytes[..head]);
@@ -85,7 +88,7 @@ impl Packed {
             bytes: out,
             numbers_end: kept,
             samples,
-            span: span(&times_ms),
+            span,
         })
     }
 
@@ -190,13 +193,24 @@ impl<'a> Walk<'a> {
         limits: Limits,
         times_ms: &mut Vec<i64>,
     ) -> Result<Walk<'a>, ColumnError> {
+        times_ms.clear();
+        Walk::begin_with(bytes, limits, |time_ms| times_ms.push(time_ms))
+    }
+
+    /// The same; calls back for each time.
+    fn begin_with(
+        bytes: &'a [u8],
+        limits: Limits,
+        each: impl FnMut(i64),
+    ) -> Result<Walk<'a>, ColumnError> {
         let mut reader = Reader { bytes, at: 0 };
-        reader.times(limits, times_ms)?;
+        let ticks = reader.ticks(limits)?;
+        reader.times(ticks, each)?;
         let columns_at = reader.at;
         let left = reader.count("columns", limits.columns_max)?;
         Ok(Walk {
             reader,
-            ticks: times_ms.len(),
+            ticks,
             columns_at,
             left,
             first: true,

@@ -29,7 +29,7 @@ pub(in crate::store) struct Ready {
 impl Ready {
     /// Makes a parcel of a batch.
     pub(in crate::store) fn new(append: Append) -> Result<Ready, StoreError> {
-        let series: Vec<i64> = append.series.iter().map(|s| s.0).collect();
+        let series: Vec<i64> = append.series.into_iter().map(|s| s.0).collect();
         if append.block.numbers_end() as usize > series.len() {
             return Err(StoreError::Conflict(
                 "a column of the batch names no series".into(),

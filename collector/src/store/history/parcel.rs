@@ -62,6 +62,16 @@ pub(in crate::store) fn wrap(series: &[i64], block: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A parcel in two: which series it names, with how many bytes it does, and the packed block; `None`
+/// where it cannot be read.
+pub(in crate::store) fn split(bytes: &[u8]) -> Option<(Vec<i64>, usize, &[u8])> {
+    let mut cursor = Cursor::new(bytes, "a parcel's series list");
+    let mut series = Vec::new();
+    begin(&mut cursor, &mut series).ok()?;
+    let block = cursor.rest();
+    Some((series, bytes.len() - block.len(), block))
+}
+
 /// How many ticks a parcel has; none where it cannot be read.
 pub(in crate::store) fn ticks(bytes: &[u8]) -> usize {
     let mut cursor = Cursor::new(bytes, "a parcel's ticks");

@@ -58,6 +58,7 @@ pub(in crate::store) fn find_or_add(
     for (name, kind) in names {
         let found = match added.get(name) {
             Some(id) => Some(*id),
+            None if known == 0 => None,
             None => find(conn, host, name)?,
         };
         if let Some(id) = found {
