@@ -324,7 +324,10 @@ impl Store {
     pub fn pulse(&self) -> Pulse {
         let writing = self.inner.writing.as_ref();
         let size = |path: &Path| Some(std::fs::metadata(path).ok()?.len());
+        let held = writing.map(|w| w.head.held()).unwrap_or_default();
         Pulse {
+            head_samples: held.samples as u64,
+            head_bytes: held.bytes as u64,
             database_bytes: size(&self.inner.path),
             log_bytes: size(&open::beside(&self.inner.path, "-wal")),
             ..writing.map(|w| w.writer.pulse()).unwrap_or_default()

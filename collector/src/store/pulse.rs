@@ -46,6 +46,10 @@ pub struct Pulse {
     pub last_commit_age_s: Option<f64>,
     /// Messages that wait for the writer.
     pub waiting: u64,
+    /// Samples that are in no block yet, and the bytes they take in memory.
+    pub head_samples: u64,
+    /// See there.
+    pub head_bytes: u64,
     /// Size of the database file.
     pub database_bytes: Option<u64>,
     /// Size of SQLite's log beside it.

@@ -116,6 +116,10 @@ fn writer(page: &mut Page, store: &Store) {
     page.gauge("last_commit_age_seconds", help, pulse.last_commit_age_s);
     let help = "Messages that wait for the writer of the database.";
     page.gauge("writer_queue", help, pulse.waiting as f64);
+    let help = "Samples in memory that are in no block yet.";
+    page.gauge("head_samples", help, pulse.head_samples as f64);
+    let help = "Bytes these samples take.";
+    page.gauge("head_bytes", help, pulse.head_bytes as f64);
     let bytes = |size: Option<u64>| size.map(|bytes| bytes as f64);
     let help = "Size of the database file.";
     page.gauge("database_bytes", help, bytes(pulse.database_bytes));

@@ -206,9 +206,9 @@ impl Run {
                 self.paced(10_000, true, |p| p.ack_ms.map_or(f64::NAN, |a| a.1)),
             ),
             Figure::below(
-                "memory for each sample held, bytes (growth of 5,000 agents' window)",
+                "memory for each sample held, bytes (5,000 agents)",
                 (2.5, 1.2),
-                self.paced(5000, true, |p| p.bytes_a_sample_held),
+                self.paced(5000, true, |p| p.held_a_sample.unwrap_or(f64::NAN)),
             ),
             Figure::below(
                 "start after kill -9, one hour of 1,000 hosts in the journal, s",

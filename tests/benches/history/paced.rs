@@ -1,5 +1,6 @@
 //! Fleets that speak once in an interval over TLS: what a message and an agent cost.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hostwell::auth::ClientTls;
 use hostwell_tests::ca::{Authority, Identity};
+use hostwell_tests::exposition::parse;
 use hostwell_tests::load::fleet::allow_connections;
 use hostwell_tests::load::latency::Latency;
 use hostwell_tests::process::{cpu_ns, rss_mib};
@@ -21,7 +23,7 @@ use crate::peers::Kind;
 use crate::questions::Ask;
 use crate::remote_write::Writer;
 use crate::settings::{Samples, Settings};
-use hostwell_tests::http::WRITE_HEADERS;
+use hostwell_tests::http::{Http, WRITE_HEADERS};
 
 /// What a paced fleet cost.
 #[derive(Clone, Debug)]
@@ -42,8 +44,11 @@ pub(crate) struct Paced {
     pub(crate) rss_mib: f64,
     /// kB for each connection above the idle program.
     pub(crate) kb_an_agent: f64,
-    /// How much memory grew in the window, for each sample that came.
-    pub(crate) bytes_a_sample_held: f64,
+    /// How much memory grew in the window, for each sample that came: what is learned of hosts too.
+    pub(crate) grown_a_sample: f64,
+    /// What samples that are in no block take at the end of a window, for each of them, as the collector
+    /// counts; in a run of their own.
+    pub(crate) held_a_sample: Option<f64>,
     /// Acknowledgements, the youngest of each answer: p50 and p99.
     pub(crate) ack_ms: Option<(f64, f64)>,
     /// `hosts` and `query` asked meanwhile, in a run of their own: the larger p99.
@@ -88,24 +93,23 @@ impl Pace {
         5 + self.hosts / 150
     }
 
-    fn arguments(
-        self,
-        collector: &Collector,
-        ca: &Path,
-        samples: &Samples,
-        window_s: u64,
-    ) -> Vec<String> {
+    /// The load's arguments; over TLS where there is an authority.
+    fn arguments(self, collector: &Collector, ca: Option<&Path>, samples: &Samples) -> Vec<String> {
+        let url = match ca {
+            Some(_) => format!("https://{}", collector.grpc),
+            None => collector.url(),
+        };
+        let ca = ca.map(|ca| ("--ca", ca.display().to_string()));
         let words = [
             ("--capture", samples.capture.display().to_string()),
-            ("--url", format!("https://{}", collector.grpc)),
-            ("--ca", ca.display().to_string()),
+            ("--url", url),
             ("--hosts", self.hosts.to_string()),
             ("--interval", format!("{}s", self.interval_s)),
-            ("--for", format!("{window_s}s")),
+            ("--for", format!("{}s", self.window_s)),
             ("--ramp", format!("{}s", self.ramp_s())),
             ("--server-pid", collector.program.pid().to_string()),
         ];
-        let words = words.into_iter();
+        let words = words.into_iter().chain(ca);
         words
             .flat_map(|(name, value)| [name.to_owned(), value])
             .collect()
@@ -117,7 +121,7 @@ pub(crate) fn ours(folder: &Path, samples: &Samples, pace: Pace) -> Result<Paced
     let (collector, authority) = site(folder, pace.prompt);
     pass(seconds(1));
     let idle_mib = rss_mib(collector.program.pid());
-    let arguments = pace.arguments(&collector, &authority.root, samples, pace.window_s);
+    let arguments = pace.arguments(&collector, Some(&authority.root), samples);
     let summary = load(&arguments)?;
     let number = |path: &[&str]| {
         let found = path.iter().fold(&summary, |value, key| &value[*key]);
@@ -137,7 +141,8 @@ pub(crate) fn ours(folder: &Path, samples: &Samples, pace: Pace) -> Result<Paced
         us_a_message: cpu_s * 1e6 / messages,
         rss_mib: rss,
         kb_an_agent: (before - idle_mib) * 1024.0 / pace.hosts as f64,
-        bytes_a_sample_held: (rss - before) * 1024.0 * 1024.0 / number(&["samples"]),
+        grown_a_sample: (rss - before) * 1024.0 * 1024.0 / number(&["samples"]),
+        held_a_sample: None,
         ack_ms: Some((
             number(&["latency_youngest", "p50_ms"]),
             number(&["latency_youngest", "p99_ms"]),
@@ -145,6 +150,22 @@ pub(crate) fn ours(folder: &Path, samples: &Samples, pace: Pace) -> Result<Paced
         reader_ms: None,
         unanswered: summary["unanswered"].as_u64().unwrap_or(u64::MAX),
     })
+}
+
+/// Bytes of each sample in the collector's head behind a window. Without TLS, because it is read from
+/// the pages and a sample in memory does not know how it came.
+fn held(folder: &Path, samples: &Samples, pace: Pace) -> Result<f64, String> {
+    std::fs::create_dir_all(folder).unwrap();
+    let collector = Collector::start(&folder.join("collector"));
+    load(&pace.arguments(&collector, None, samples))?;
+    let metrics = Http::to(collector.web).get("/metrics")?;
+    let metrics = parse(&metrics);
+    let of = |name: &str| {
+        let series = (format!("hostwell_collector_{name}"), BTreeMap::new());
+        let value = metrics.get(&series).copied();
+        value.ok_or_else(|| format!("/metrics does not tell {name}"))
+    };
+    Ok(of("head_bytes")? / of("head_samples")?)
 }
 
 /// The larger p99 of two questions asked again and again while a fleet sends: `hosts`, and one
@@ -156,7 +177,7 @@ pub(crate) fn readers(folder: &Path, samples: &Samples, pace: Pace) -> Result<f6
         ..ClientTls::default()
     };
     let url = format!("https://{}", collector.grpc);
-    let arguments = pace.arguments(&collector, &authority.root, samples, pace.window_s);
+    let arguments = pace.arguments(&collector, Some(&authority.root), samples);
     let begin = Instant::now() + seconds(pace.ramp_s() + pace.interval_s + 5);
     let end = begin + seconds(pace.window_s.saturating_sub(10));
     std::thread::scope(|scope| {
@@ -303,7 +324,8 @@ fn victoria(folder: &Path, samples: &Samples, pace: Pace) -> Result<Paced, Strin
         us_a_message: cpu_s * 1e6 / messages as f64,
         rss_mib: rss,
         kb_an_agent: (rss_before - idle_mib) * 1024.0 / pace.hosts as f64,
-        bytes_a_sample_held: (rss - rss_before) * 1024.0 * 1024.0 / samples_sent,
+        grown_a_sample: (rss - rss_before) * 1024.0 * 1024.0 / samples_sent,
+        held_a_sample: None,
         ack_ms: None,
         reader_ms: None,
         unanswered: 0,
@@ -346,6 +368,9 @@ pub(crate) fn all(folder: &Path, settings: &Settings) -> Vec<Fleet> {
             let asked = readers(&place("readers"), &settings.samples, promptly);
             let asked = asked.map_err(|why| eprintln!("history: readers: {why}"));
             cost.reader_ms = asked.ok();
+            let held = held(&place("held"), &settings.samples, promptly);
+            let held = held.map_err(|why| eprintln!("history: samples held: {why}"));
+            cost.held_a_sample = held.ok();
         }
         done.push(Fleet {
             hosts: *hosts,

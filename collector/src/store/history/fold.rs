@@ -24,6 +24,7 @@ pub(super) fn fold<E: Borrow<Entry>>(entries: &[E]) -> Option<Entry> {
         start_ms: first.start_ms,
         end_ms: last.end_ms,
         received_ms: first.received_ms,
+        samples: all().map(|e| e.samples).sum(),
         payload,
     })
 }
@@ -99,6 +100,7 @@ mod tests {
             start_ms: samples[0].0,
             end_ms: samples[samples.len() - 1].0,
             received_ms: number,
+            samples: (ids.len() * samples.len()) as u32,
             payload: Parcel::of(&all).pack(),
         })
     }
@@ -164,6 +166,7 @@ mod tests {
                     start_ms: time,
                     end_ms: time,
                     received_ms: 0,
+                    samples: columns.len() as u32,
                     payload: Parcel::of(&columns).pack(),
                 })
             };

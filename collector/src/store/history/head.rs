@@ -38,11 +38,27 @@ pub(in crate::store) struct Entry {
     pub end_ms: i64,
     /// When it arrived (the first of them), collector's clock.
     pub received_ms: i64,
+    /// How many samples.
+    pub samples: u32,
     /// A packed parcel.
     pub payload: Vec<u8>,
 }
 
+/// Samples in memory, and the bytes they take with everything around them but what the allocator adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::store) struct Held {
+    pub samples: usize,
+    pub bytes: usize,
+}
+
 impl Entry {
+    /// What it takes, the counts of its [`Arc`] too.
+    fn bytes(&self) -> usize {
+        let counts = 2 * size_of::<usize>();
+        let numbers = self.numbers.capacity() * size_of::<i64>();
+        size_of::<Entry>() + counts + numbers + self.payload.capacity()
+    }
+
     fn oldest(&self) -> i64 {
         self.numbers.first().copied().unwrap_or(i64::MAX)
     }
@@ -317,6 +333,20 @@ impl Head {
         due
     }
 
+    /// What all of it takes.
+    pub(in crate::store) fn held(&self) -> Held {
+        let shelves = self.read();
+        let mut held = Held::default();
+        for shelf in shelves.values() {
+            held.bytes += size_of::<Shelf>() + shelf.entries.capacity() * size_of::<Arc<Entry>>();
+            for entry in &shelf.entries {
+                held.bytes += entry.bytes();
+                held.samples += entry.samples as usize;
+            }
+        }
+        held
+    }
+
     /// Payload bytes of all hosts.
     pub(in crate::store) fn bytes(&self) -> usize {
         self.read().values().map(|s| s.bytes).sum()
@@ -336,6 +366,7 @@ mod tests {
             start_ms: samples[0].0,
             end_ms: samples[samples.len() - 1].0,
             received_ms: number,
+            samples: 2 * samples.len() as u32,
             payload: Parcel::of(&[(7, samples.as_slice()), (9, samples.as_slice())]).pack(),
         }
     }
@@ -377,6 +408,19 @@ mod tests {
             head.extend(vec![(1, entry(number, 10))]);
         }
         assert_eq!(ticks(&head), [10 * FOLDED_AT]);
+    }
+
+    #[test]
+    fn what_is_held_is_counted_with_what_is_around_it() {
+        let head = Head::default();
+        for number in 1..=40 {
+            head.extend(vec![(1, entry(number, 1)), (2, entry(number, 1))]);
+        }
+        let held = head.held();
+        assert_eq!(held.samples, 2 * 40 * 2);
+        assert!(held.bytes > head.bytes() + 2 * size_of::<Entry>());
+        head.remove(1, 40);
+        assert_eq!(head.held().samples, 40 * 2);
     }
 
     #[test]

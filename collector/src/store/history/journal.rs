@@ -52,7 +52,6 @@ impl Ready {
 #[derive(Debug)]
 pub(in crate::store) struct Unwritten {
     host: i64,
-    samples: usize,
     crc32c: u32,
     entry: Entry,
 }
@@ -79,13 +78,13 @@ pub(in crate::store) fn take(ledger: &mut Ledger, ready: Ready) -> Result<Taken,
     ledger.spools.hold(&ledger.conn, spool, range, seen)?;
     let unwritten = |(start_ms, end_ms)| Unwritten {
         host,
-        samples: ready.samples,
         crc32c: ready.crc32c,
         entry: Entry {
             numbers: Vec::new(),
             start_ms,
             end_ms,
             received_ms: ready.received_ms,
+            samples: ready.samples as u32,
             payload: ready.payload,
         },
     };
@@ -129,7 +128,6 @@ fn together(run: Vec<Unwritten>) -> Vec<Unwritten> {
     match (folded, run.first()) {
         (Some(entry), Some(first)) => vec![Unwritten {
             host: first.host,
-            samples: run.iter().map(|batch| batch.samples).sum(),
             crc32c: crc32c::crc32c(&entry.payload),
             entry,
         }],
@@ -148,7 +146,7 @@ fn insert(conn: &Connection, batch: &Unwritten) -> Result<i64, Fault> {
         batch.entry.received_ms,
         batch.entry.start_ms,
         batch.entry.end_ms,
-        batch.samples as i64,
+        batch.entry.samples,
         batch.crc32c,
         batch.entry.payload
     ])?;
@@ -208,7 +206,7 @@ pub(in crate::store) fn each(
     mut visit: impl FnMut(i64, Entry) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = conn.prepare(
-        "SELECT number, host, received_ms, start_ms, end_ms, crc32c, payload
+        "SELECT number, host, received_ms, start_ms, end_ms, crc32c, payload, samples
          FROM waiting ORDER BY number",
     )?;
     let mut rows = select.query([])?;
@@ -221,6 +219,7 @@ pub(in crate::store) fn each(
             received_ms: r.get(2)?,
             start_ms: r.get(3)?,
             end_ms: r.get(4)?,
+            samples: r.get(7)?,
             payload,
         };
         visit(r.get(1)?, entry)?;
@@ -250,7 +249,8 @@ pub(in crate::store) fn of_hosts(
         }
     }
     let mut one = conn.prepare_cached(
-        "SELECT received_ms, start_ms, end_ms, crc32c, payload FROM journal WHERE number = ?1",
+        "SELECT received_ms, start_ms, end_ms, crc32c, payload, samples FROM journal
+         WHERE number = ?1",
     )?;
     for (number, host) in numbers {
         let entry = one.query_row([number], |r| {
@@ -259,6 +259,7 @@ pub(in crate::store) fn of_hosts(
                 received_ms: r.get(0)?,
                 start_ms: r.get(1)?,
                 end_ms: r.get(2)?,
+                samples: r.get(5)?,
                 payload: r.get(4)?,
             };
             Ok((r.get::<_, u32>(3)?, entry))
