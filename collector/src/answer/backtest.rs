@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::AnswerError;
+use super::aside::aside;
 use super::host::nearest;
 use super::range::Moment;
 use crate::forecast::DAY_MS;
@@ -193,7 +194,6 @@ impl Backtest {
         let policy = policy.map_err(|e| AnswerError::Asked(format!("an override: {e}")))?;
         let mut judged = Judged::new(played, Arc::new(policy), self.question.every_ms);
         while let Some((window, end_ms)) = stretches.next().await? {
-            // Judging takes a while, which whoever reads for another host should not wait for.
             judged = off(move || {
                 judged.take(window, end_ms);
                 judged
@@ -280,10 +280,9 @@ pub fn group(found: &mut Vec<Found>, roles: &RolesById) {
     }
 }
 
-/// Does what takes a while where nobody else waits.
+/// Does what takes a while, which whoever reads for another host should not wait for.
 async fn off<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, AnswerError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|e| AnswerError::Asked(format!("the backtest was cut off: {e}")))
+    aside("the backtest", work).await
 }

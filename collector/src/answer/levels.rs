@@ -7,6 +7,7 @@ use hostwell_proto::metric::{Family, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::AnswerError;
+use super::aside::aside;
 use super::range::{Moment, Range};
 use crate::forecast::{Class, DAY_MS, HOUR_MS, Hours};
 use crate::series::SeriesName;
@@ -107,8 +108,7 @@ pub(super) async fn levels(
     }
     // Thousands of series take a while, which no other question should wait for.
     let work = move || ahead(&question.host, past, &moments, &horizons_ms);
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|e| AnswerError::Asked(format!("the forecasts were cut off: {e}")))
+    aside("making forecasts", work).await
 }
 
 /// The moments, ascending; there is at least one.

@@ -5,6 +5,7 @@
 //! what the store remembers into inputs of the core and hands on what the core says; it computes
 //! nothing itself.
 
+mod aside;
 pub mod backtest;
 mod doctor;
 mod forecast;
@@ -242,6 +243,14 @@ pub enum AnswerError {
     /// The answer could not be written down.
     #[error("encode the answer")]
     Encode(#[source] serde_json::Error),
+    /// The work on the answer did not come to its end: nothing that who asked could do otherwise.
+    #[error("{doing} was cut off by a fault in this program")]
+    CutOff {
+        /// What was worked on.
+        doing: &'static str,
+        /// How it ended.
+        source: tokio::task::JoinError,
+    },
 }
 
 /// Answers a question for the moment `now_ms` (milliseconds since the Unix epoch).

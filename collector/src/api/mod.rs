@@ -172,7 +172,9 @@ fn status(error: AnswerError, from: Option<&Peer>) -> Status {
         AnswerError::Store(StoreError::NoHost { .. }) => Code::NotFound,
         AnswerError::Store(StoreError::Conflict(_)) => Code::FailedPrecondition,
         AnswerError::Store(StoreError::Limit { .. }) => Code::ResourceExhausted,
-        AnswerError::Store(_) | AnswerError::Encode(_) => Code::Internal,
+        AnswerError::Store(_) | AnswerError::Encode(_) | AnswerError::CutOff { .. } => {
+            Code::Internal
+        }
     };
     let text = format!("{:#}", anyhow::Error::new(error));
     if code != Code::Internal {
@@ -185,4 +187,26 @@ fn status(error: AnswerError, from: Option<&Peer>) -> Status {
         "answer a question: {text}"
     );
     Status::new(code, format!("{text} (id {id} in the collector's log)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fault_of_ours_is_not_called_a_bad_question() {
+        let source = tokio::spawn(async { panic!("index 7 of 3") });
+        let source = source.await.unwrap_err();
+        let told = status(
+            AnswerError::CutOff {
+                doing: "it",
+                source,
+            },
+            None,
+        );
+        assert_eq!(told.code(), Code::Internal);
+        assert!(told.message().contains("in the collector's log"), "{told}");
+        let asked = status(AnswerError::Asked("narrow it".into()), None);
+        assert_eq!(asked.code(), Code::InvalidArgument);
+    }
 }

@@ -94,7 +94,9 @@ impl Pages {
 fn failed(error: AnswerError) -> Response {
     let code = match error {
         AnswerError::Asked(_) => StatusCode::BAD_REQUEST,
-        AnswerError::Store(_) | AnswerError::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        AnswerError::Store(_) | AnswerError::Encode(_) | AnswerError::CutOff { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     };
     let text = format!("{:#}\n", anyhow::Error::new(error));
     if code.is_client_error() {
@@ -182,6 +184,19 @@ impl axum::serve::Listener for Incoming {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_fault_of_ours_is_not_called_a_bad_question() {
+        let source = tokio::spawn(async { panic!("index 7 of 3") });
+        let source = source.await.unwrap_err();
+        let error = AnswerError::CutOff {
+            doing: "it",
+            source,
+        };
+        assert_eq!(failed(error).status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let asked = AnswerError::Asked("narrow it".into());
+        assert_eq!(failed(asked).status(), StatusCode::BAD_REQUEST);
+    }
 
     #[test]
     fn only_names_of_this_machine_are_local() {
