@@ -3,6 +3,7 @@
 //! read, stretch by stretch, in bounded memory.
 
 mod cases;
+mod fellows;
 mod judged;
 mod read;
 
@@ -16,9 +17,9 @@ use super::aside::aside;
 use super::host::nearest;
 use super::range::Moment;
 use crate::forecast::DAY_MS;
-use crate::rules::replay::{Played, told};
+use crate::rules::replay::{Fellows, Played, told};
 use crate::rules::{self, Judging, Member, Roles, RolesById, Severity, Stretch};
-use crate::store::{HostRecord, Store, StoreError};
+use crate::store::{Chosen, HostRecord, Store, StoreError};
 
 pub use cases::{Case, Cases};
 use judged::Judged;
@@ -99,6 +100,8 @@ pub struct Backtest {
     watched_ms: Option<i64>,
     /// What moments are counted back from.
     now_ms: i64,
+    /// Hosts beside each other, as far as they were looked at.
+    fellows: Arc<Fellows>,
 }
 
 impl Backtest {
@@ -123,6 +126,7 @@ impl Backtest {
             oldest_ms,
             watched_ms: spans.iter().map(|span| span.to_ms).max(),
             now_ms,
+            fellows: Arc::default(),
         };
         if let (Some(from_ms), Some(to_ms)) = (backtest.since_ms(), backtest.until_ms())
             && from_ms > to_ms
@@ -174,13 +178,14 @@ impl Backtest {
         })
     }
 
-    /// What would have been found on a host.
+    /// What would have been found on a host; beside others of its role only after
+    /// [`Backtest::look_beside`].
     ///
     /// # Errors
     /// `NoHost` with the nearest name; what the store says.
     pub async fn host(&self, name: &str) -> Result<Backtested, AnswerError> {
         let host = self.named(name)?;
-        let Some(mut stretches) = self.stretches(host) else {
+        let Some(mut stretches) = self.stretches(host, read::judged()) else {
             return Ok(Backtested::default());
         };
         let played = Played {
@@ -188,6 +193,7 @@ impl Backtest {
             host: host.name.clone(),
             interval_ms: host.interval_ms,
             retired_ms: host.retired_ms,
+            fellows: Arc::clone(&self.fellows),
         };
         let judging = &self.question.judging;
         let policy = judging.policy(&judging.chosen(&host.name, &host.labels));
@@ -205,7 +211,14 @@ impl Backtest {
     }
 
     /// The parts of a host's past, as far as they are asked for.
-    fn stretches(&self, host: &HostRecord) -> Option<Stretches> {
+    fn stretches(&self, host: &HostRecord, chosen: Chosen) -> Option<Stretches> {
+        let range = self.range(host)?;
+        let (store, name) = (self.store.clone(), host.name.clone());
+        Some(Stretches::new(store, name, range, chosen))
+    }
+
+    /// From when to when a host is looked at.
+    fn range(&self, host: &HostRecord) -> Option<(i64, i64)> {
         let newest_ms = host.last_sample_ms?;
         // After its last sample a host was only silent while somebody was watching.
         let end_ms = newest_ms.max(self.watched_ms.unwrap_or(newest_ms));
@@ -214,13 +227,7 @@ impl Backtest {
         let from_ms = self
             .since_ms()
             .map_or(oldest_ms, |from_ms| from_ms.saturating_sub(BEFORE_MS));
-        let range = (from_ms.max(oldest_ms), to_ms);
-        Some(Stretches::new(
-            self.store.clone(),
-            host.name.clone(),
-            range,
-            read::judged(),
-        ))
+        Some((from_ms.max(oldest_ms), to_ms))
     }
 }
 

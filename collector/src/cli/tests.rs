@@ -7,6 +7,7 @@ mod fixture;
 mod levels;
 mod processes;
 mod real_data;
+mod replayed;
 mod risk;
 mod rules;
 mod running;

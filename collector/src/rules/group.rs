@@ -16,6 +16,9 @@ const ROLE: [&str; 3] = ["role", "service", "env"];
 /// Hosts that share one work are at one site, too.
 const SITE: &str = "site";
 
+/// Who was not heard of for so long is none of its role's hosts any more.
+pub const HEARD_MS: i64 = DAY_MS;
+
 /// Days of what a host carries: each weekday once.
 pub(super) const DAYS: i64 = 7;
 /// Days of them whose hours must be known.
@@ -70,6 +73,12 @@ impl Carries {
             let own = all.filter(|s| s.label("device").is_none_or(is_interface));
             own.filter_map(mean).reduce(|sum, one| sum + one)
         }))
+    }
+
+    /// What it is made of, hour by hour.
+    pub fn hourly() -> impl Iterator<Item = Hourly> {
+        let all = Work::ALL.into_iter().flat_map(Work::hourly);
+        all.copied()
     }
 
     pub(super) fn get(&self, work: Work) -> Option<f64> {
@@ -189,7 +198,7 @@ pub struct Member<'a> {
     pub carries: Option<Carries>,
 }
 
-type RoleKey<'a> = [Option<&'a str>; ROLE.len()];
+pub(super) type RoleKey<'a> = [Option<&'a str>; ROLE.len()];
 
 /// The hosts of each role.
 #[derive(Debug, Default)]
@@ -225,13 +234,25 @@ impl<'a> Roles<'a> {
 
     /// One host among them; nothing where it has no role, or was not heard of.
     pub fn group(&self, member: Member<'_>) -> Option<Group> {
-        let (role, site) = key(member.labels)?;
-        let (name, hosts) = self.roles.get(&role)?;
+        self.peers.get(&key(member.labels)?)?;
         Some(Group {
-            name: name.clone(),
-            hosts: *hosts,
             own: member.carries,
-            peers: self.peers.get(&(role, site))?.clone(),
+            ..self.place(member.labels)?
+        })
+    }
+
+    /// What a host with these labels is put beside, whether it is there or not.
+    pub(super) fn place(&self, labels: &BTreeMap<String, String>) -> Option<Group> {
+        let (role, site) = key(labels)?;
+        let nobody = || (name(&role, None).into(), 0);
+        let (named, hosts) = self.roles.get(&role).cloned().unwrap_or_else(nobody);
+        let peers = self.peers.get(&(role, site)).cloned();
+        let nobody = || Arc::new(Peers::of(name(&role, site), &[]));
+        Some(Group {
+            name: named,
+            hosts,
+            own: None,
+            peers: peers.unwrap_or_else(nobody),
         })
     }
 
@@ -247,7 +268,8 @@ impl<'a> Roles<'a> {
     }
 }
 
-fn key(labels: &BTreeMap<String, String>) -> Option<(RoleKey<'_>, Option<&str>)> {
+/// What hosts that are compared have in common; nothing without a role.
+pub(super) fn key(labels: &BTreeMap<String, String>) -> Option<(RoleKey<'_>, Option<&str>)> {
     let value = |label: &str| {
         let value = labels.get(label).map(String::as_str);
         value.filter(|value| !value.is_empty())

@@ -86,7 +86,7 @@ pub use anomaly::Unusual;
 pub use assess::{Assessment, Outcome, RuleInput, Verdict, assess, metrics};
 pub use boots::wants_long;
 pub use docs::{default_levels, markdown};
-pub use group::{Carries, Group, Member, Roles};
+pub use group::{Carries, Group, HEARD_MS, Member, Roles};
 pub use judging::{Chosen, Judging};
 pub use language::{Bilingual, Language};
 pub use level::Band;

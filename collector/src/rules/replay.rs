@@ -1,6 +1,7 @@
 //! The past of one host, judged as a collector that watched all the time would have judged it: the
 //! same rules on the same windows, the clock taken from the samples.
 
+mod fellows;
 mod past;
 pub mod told;
 
@@ -8,10 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
-    Evidence, FUTURE_MS, Finding, Policy, RuleInput, Severity, State, WINDOW_MS, WhenDown, assess,
-    past::Gathered, rule, whole_hours_ms,
+    Evidence, FUTURE_MS, Finding, Group, Policy, RuleInput, Severity, State, WINDOW_MS, WhenDown,
+    assess, past::Gathered, rule, whole_hours_ms,
 };
 use crate::series::{Window, union_times_ms};
+pub use fellows::{Fellow, Fellows, Track};
 use past::Past;
 
 /// Whether a finding may be over although its host is down.
@@ -30,6 +32,8 @@ pub struct Played {
     pub interval_ms: i64,
     /// Since when it is retired.
     pub retired_ms: Option<i64>,
+    /// The hosts of its role, and of others.
+    pub fellows: Arc<Fellows>,
 }
 
 /// A finding that was open for a while.
@@ -67,6 +71,8 @@ pub struct Replay {
     weeks: Gathered,
     /// The last hour whose end the rules were given the weeks before of.
     hour_ms: Option<i64>,
+    /// It among the hosts of its role, as in that hour.
+    group: Option<Group>,
     /// When the host was sampled and the clock has not been yet.
     ticks: VecDeque<i64>,
     first_ms: Option<i64>,
@@ -91,6 +97,7 @@ impl Replay {
             past: Past::default(),
             weeks: Gathered::default(),
             hour_ms: None,
+            group: None,
             ticks: VecDeque::new(),
             first_ms: None,
             last_ms: None,
@@ -194,6 +201,9 @@ impl Replay {
         };
         let hour_ms = whole_hours_ms(now_ms);
         let turns = self.hour_ms.replace(hour_ms) != Some(hour_ms);
+        if turns {
+            self.group = self.played.fellows.group(&self.played.host_id, now_ms);
+        }
         let input = [RuleInput {
             host_id: self.played.host_id.clone(),
             window: self.past.window(window, &self.findings, now_ms),
@@ -201,8 +211,7 @@ impl Replay {
             unusual: None,
             // Which version an agent was is not recorded.
             agent: None,
-            // Nor is of which role it was, and others are replayed at other times.
-            group: None,
+            group: self.group.clone(),
             past: turns.then(|| self.weeks.past(hour_ms)),
             first_seen_ms: first_ms,
             last_sample_ms: self.last_ms,

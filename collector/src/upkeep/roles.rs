@@ -3,11 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::rules::{Carries, Member, Past, Roles};
+use crate::rules::{Carries, HEARD_MS, Member, Past, Roles};
 use crate::store::HostRecord;
-
-/// Who was not heard of for so long is none of its role's hosts any more.
-const HEARD_MS: i64 = 86_400_000;
 
 /// By host id.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::AnswerError;
 use crate::forecast::DAY_MS;
+use crate::series::presence::PRESENCE_METRICS;
 use crate::series::{SeriesName, Window, derived};
 use crate::store::{Chosen, Store, StoreError, WindowQuery};
 use crate::{anomaly, rules};
@@ -39,6 +40,16 @@ pub(super) fn judged() -> Chosen {
         let metric = name.metric.as_str();
         metrics.contains(metric) || anomaly::wants(metric)
     })
+}
+
+/// The series that say what a host carried and that it was there.
+pub(super) fn carried() -> Chosen {
+    let mut metrics: HashSet<&str> = PRESENCE_METRICS.iter().copied().collect();
+    for hourly in rules::Carries::hourly() {
+        metrics.insert(hourly.metric);
+        metrics.extend(derived::inputs(hourly.metric));
+    }
+    Arc::new(move |_: &str, name: &SeriesName| metrics.contains(name.metric.as_str()))
 }
 
 impl Stretches {

@@ -40,7 +40,8 @@ The rules are what a collector runs; the clock comes from the samples, and nothi
 moment is known at it. The detector of what is unusual (anomaly) and, in cases, the forecast of
 what fills (exhaustion) run only here so far. A collector is taken to have watched all the time; a
 host is down when its own samples are missing, and after its last one only as long as a collector
-was watching.
+was watching. Hosts of a role are put beside each other once an hour, by the labels they have now.
+Which version an agent was is not recorded: agent_outdated finds nothing.
 
 A cases file (CSV: case,series,capacity,from,to) holds series against a capacity that is assumed;
 series is a selector such as used_bytes{host=\"db-1\"}, or a host that has only one; from and to may
@@ -91,7 +92,7 @@ pub(super) async fn run(args: BacktestArgs, console: &mut Console) -> anyhow::Re
     };
     let store = args.file.read().await?;
     let now_ms = answer::last_beat_ms(&store, clock_ms()).await?;
-    let backtest = Backtest::new(store, question, now_ms).await?;
+    let mut backtest = Backtest::new(store, question, now_ms).await?;
     let mut jobs = VecDeque::new();
     let what = match cases {
         Some(cases) => {
@@ -109,6 +110,7 @@ pub(super) async fn run(args: BacktestArgs, console: &mut Console) -> anyhow::Re
             }
             hosts.sort();
             hosts.dedup();
+            backtest.look_beside(&hosts).await?;
             jobs.extend(hosts.into_iter().map(Job::Host));
             "hosts"
         }

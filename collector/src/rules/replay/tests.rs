@@ -34,6 +34,7 @@ fn replay() -> Replay {
         host: "web-1".into(),
         interval_ms: MINUTE_MS,
         retired_ms: None,
+        fellows: Arc::default(),
     };
     Replay::new(played, Arc::new(Policy::default()), MINUTE_MS)
 }
