@@ -18,11 +18,11 @@ use super::host::nearest;
 use super::range::Moment;
 use crate::forecast::DAY_MS;
 use crate::rules::replay::{Fellows, Played, told};
-use crate::rules::{self, Judging, Member, Roles, RolesById, Severity, Stretch};
+use crate::rules::{self, Judging, Maintenance, Member, Roles, RolesById, Severity, Stretch};
 use crate::store::{Chosen, HostRecord, Store, StoreError};
 
 pub use cases::{Case, Cases};
-use judged::Judged;
+use judged::{Judged, Quiet};
 use read::Stretches;
 
 /// Unless it is said how often, the rules run once in each minute in which a host was sampled.
@@ -37,6 +37,8 @@ const BEFORE_MS: i64 = 21 * DAY_MS;
 pub struct BacktestQuestion {
     /// By which levels.
     pub judging: Arc<Judging>,
+    /// When nobody is told.
+    pub maintenance: Arc<[Maintenance]>,
     /// How often the rules run, at most.
     pub every_ms: i64,
     /// Only what was on then or later.
@@ -67,8 +69,11 @@ pub struct Found {
     pub eta_ms: Option<i64>,
     /// Whether a message would have begun with it, by default: at least a warning, at most once an
     /// hour while it comes and goes; the same on three hosts at once is one message, and so is all else
-    /// of one host. Of a case whether there would have been a warning.
+    /// of one host; never in a maintenance. Of a case whether there would have been a warning.
     pub notified: bool,
+    /// When somebody would have been told, in that message or in another's; nothing where nobody would
+    /// have been.
+    pub told_ms: Option<i64>,
     /// What was said.
     pub summary: String,
 }
@@ -207,7 +212,11 @@ impl Backtest {
             .await?;
         }
         let from_ms = self.since_ms().unwrap_or(i64::MIN);
-        off(move || judged.finish(from_ms)).await
+        let quiet = Quiet {
+            maintenance: Arc::clone(&self.question.maintenance),
+            labels: host.labels.clone(),
+        };
+        off(move || judged.finish(from_ms, &quiet)).await
     }
 
     /// The parts of a host's past, as far as they are asked for.
@@ -274,15 +283,16 @@ fn together(found: &mut Vec<Found>, roles: &RolesById) {
 /// of what is told is left marked what a message begins with. `roles` are the hosts that have one, by name.
 pub fn group(found: &mut Vec<Found>, roles: &RolesById) {
     together(found, roles);
-    let mut told: Vec<usize> = (0..found.len()).filter(|at| found[*at].notified).collect();
-    told.sort_by_key(|at| found[*at].start_ms);
-    let news = told.iter().map(|at| told::News {
-        at_ms: found[*at].start_ms,
+    let all = found.iter().enumerate();
+    let mut told: Vec<(i64, usize)> = all.filter_map(|(at, f)| Some((f.told_ms?, at))).collect();
+    told.sort_unstable();
+    let news = told.iter().map(|(at_ms, at)| told::News {
+        at_ms: *at_ms,
         host: &found[*at].host,
         rule: &found[*at].rule,
     });
     let begins = told::messages(&news.collect::<Vec<_>>());
-    for (at, begins) in told.into_iter().zip(begins) {
+    for ((_, at), begins) in told.into_iter().zip(begins) {
         found[at].notified = begins;
     }
 }

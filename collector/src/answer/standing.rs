@@ -47,10 +47,9 @@ pub(super) async fn maintain(
 ) -> Result<(), AnswerError> {
     let names = store.host_names().await?;
     for entry in entries {
-        let finding = &entry.finding;
-        let labels = names.named(&finding.host).map(|host| &host.labels);
-        let until_ms = maintained_until_ms(&setup.maintenance, finding, labels, now_ms);
-        entry.maintained_until_ms = until_ms;
+        let labels = names.named(&entry.finding.host).map(|host| &host.labels);
+        let about = entry.finding.about(labels);
+        entry.maintained_until_ms = maintained_until_ms(&setup.maintenance, &about, now_ms);
     }
     Ok(())
 }

@@ -148,8 +148,8 @@ impl Target {
             .map(|host| (host.name.clone(), host.labels.clone()))
             .collect();
         for entry in &mut entries {
-            let (finding, of) = (&entry.finding, labels.get(&entry.finding.host));
-            entry.maintained_until_ms = maintained_until_ms(maintenance, finding, of, now_ms);
+            let about = entry.finding.about(labels.get(&entry.finding.host));
+            entry.maintained_until_ms = maintained_until_ms(maintenance, &about, now_ms);
         }
         let changes = decide::decide(&entries, &told, self.terms, now_ms);
         let mut telling = match self.kind {

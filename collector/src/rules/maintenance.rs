@@ -7,8 +7,6 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
-use super::Finding;
-
 /// Which hosts something is about. Without hosts and without a group: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -87,24 +85,44 @@ impl Maintenance {
         Some((begin, end))
     }
 
-    /// Whether it is about a finding.
-    pub fn covers(&self, finding: &Finding, labels: Option<&BTreeMap<String, String>>) -> bool {
-        let ruled = self.rules.is_empty() || self.rules.contains(&finding.rule);
-        ruled && self.scope.covers(&finding.host, labels)
+    /// Whether it is about what a rule finds.
+    pub fn covers(&self, about: &About<'_>) -> bool {
+        let ruled = self.rules.is_empty() || self.rules.iter().any(|rule| rule == about.rule);
+        ruled && self.scope.covers(about.host, about.labels)
     }
 }
 
-/// When the maintenance ends in which a finding is at a moment: of several the last.
-pub fn maintained_until_ms(
+/// What a maintenance may be about.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The name of the rule that found something.
+    pub rule: &'a str,
+    /// The name of the host on which.
+    pub host: &'a str,
+    /// The host's labels, where they are known.
+    pub labels: Option<&'a BTreeMap<String, String>>,
+}
+
+/// When the maintenance ends in which something is at a moment: of several the last.
+pub fn maintained_until_ms(windows: &[Maintenance], about: &About<'_>, now_ms: i64) -> Option<i64> {
+    let windows = windows.iter().filter(|window| window.covers(about));
+    windows.filter_map(|window| window.ends_ms(now_ms)).max()
+}
+
+/// The first moment from `from_ms` on, before `end_ms`, at which something is in no maintenance.
+pub fn told_from_ms(
     windows: &[Maintenance],
-    finding: &Finding,
-    labels: Option<&BTreeMap<String, String>>,
-    now_ms: i64,
+    about: &About<'_>,
+    (from_ms, end_ms): (i64, i64),
 ) -> Option<i64> {
-    let about = windows
-        .iter()
-        .filter(|window| window.covers(finding, labels));
-    about.filter_map(|window| window.ends_ms(now_ms)).max()
+    let mut at_ms = from_ms;
+    while at_ms < end_ms {
+        match maintained_until_ms(windows, about, at_ms) {
+            Some(until_ms) => at_ms = until_ms,
+            None => return Some(at_ms),
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -212,6 +230,29 @@ mod tests {
             spans(&twice, "2026-10-24T12:00Z", 24),
             [pair("25 00:15", "25 01:44")]
         );
+    }
+
+    #[test]
+    fn what_outlasts_a_maintenance_is_told_at_its_end_and_what_does_not_never() {
+        let first = nightly("22:00", "02:30");
+        let mut next = nightly("02:00", "04:00");
+        (next.days, next.rules) = (vec![Weekday::Sunday], vec!["disk_busy".into()]);
+        let windows = [first, next];
+        let told = |rule, from: &str, end: &str| {
+            let (host, labels) = ("db-1", None);
+            let about = About { rule, host, labels };
+            let at_ms = told_from_ms(&windows, &about, (ms(from), ms(end)));
+            at_ms.map(|at_ms| Timestamp::from_millisecond(at_ms).unwrap().to_string())
+        };
+        let told = |rule, from, end| told(rule, from, end).unwrap_or_default();
+        // Winter: an hour ahead of UTC. 2026-01-03 is a Saturday.
+        let (before, within) = ("2026-01-03T20:59Z", "2026-01-03T21:00Z");
+        assert_eq!(told("oom_kill", before, within), "2026-01-03T20:59:00Z");
+        let (end, later) = ("2026-01-04T01:30Z", "2026-01-04T09:00Z");
+        assert_eq!(told("oom_kill", within, later), "2026-01-04T01:30:00Z");
+        assert_eq!(told("oom_kill", within, end), "");
+        // One after the other.
+        assert_eq!(told("disk_busy", within, later), "2026-01-04T03:00:00Z");
     }
 
     #[test]

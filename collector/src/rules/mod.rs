@@ -79,6 +79,8 @@ pub mod terms;
 mod together;
 mod weeks;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use agent_outdated::{Agent, Version};
@@ -90,7 +92,7 @@ pub use group::{Carries, Group, HEARD_MS, Member, Roles};
 pub use judging::{Chosen, Judging};
 pub use language::{Bilingual, Language};
 pub use level::Band;
-pub use maintenance::{Maintenance, Scope, maintained_until_ms};
+pub use maintenance::{About, Maintenance, Scope, maintained_until_ms, told_from_ms};
 pub use outcomes::LastOutcomes;
 pub use past::{Hour, Hourly, PAST_MS, Past, hourly, whole_hours_ms};
 pub use policy::Policy;
@@ -307,6 +309,15 @@ impl Finding {
         match language {
             Language::Zh if !self.advice_zh.is_empty() => &self.advice_zh,
             _ => &self.advice,
+        }
+    }
+
+    /// It, on a host with these labels, as a maintenance may be about it.
+    pub fn about<'a>(&'a self, labels: Option<&'a BTreeMap<String, String>>) -> About<'a> {
+        About {
+            rule: &self.rule,
+            host: &self.host,
+            labels,
         }
     }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{
-    Evidence, FUTURE_MS, Finding, Group, Policy, RuleInput, Severity, State, WINDOW_MS, WhenDown,
-    assess, past::Gathered, rule, whole_hours_ms,
+    About, Evidence, FUTURE_MS, Finding, Group, Maintenance, Policy, RuleInput, Severity, State,
+    WINDOW_MS, WhenDown, assess, past::Gathered, rule, told_from_ms, whole_hours_ms,
 };
 use crate::series::{Window, union_times_ms};
 pub use fellows::{Fellow, Fellows, Track};
@@ -51,8 +51,9 @@ pub struct Spell {
     pub end_ms: Option<i64>,
     /// When it would have run out, as was said when it was raised.
     pub eta_ms: Option<i64>,
-    /// Whether somebody would have been told, alone or in a message with others.
-    pub notified: bool,
+    /// When somebody would have been told, alone or in a message with others; nothing where nobody
+    /// would have been.
+    pub told_ms: Option<i64>,
     /// What it was raised about, in a sentence.
     pub summary: String,
     /// A selector of the samples it was raised about.
@@ -78,6 +79,8 @@ pub struct Replay {
     first_ms: Option<i64>,
     last_ms: Option<i64>,
     turned_ms: Option<i64>,
+    /// The moment up to which there were turns.
+    advanced_ms: Option<i64>,
     /// The last turn that was at a sample.
     sampled_ms: Option<i64>,
     findings: Vec<Finding>,
@@ -102,6 +105,7 @@ impl Replay {
             first_ms: None,
             last_ms: None,
             turned_ms: None,
+            advanced_ms: None,
             sampled_ms: None,
             findings: Vec::new(),
             on: BTreeMap::new(),
@@ -122,20 +126,37 @@ impl Replay {
 
     /// Runs every turn up to a moment, up to which all samples were taken.
     pub fn advance(&mut self, to_ms: i64) {
+        self.advanced_ms = self.advanced_ms.max(Some(to_ms));
         while let Some(now_ms) = self.next_turn(to_ms) {
             self.turn(now_ms);
         }
     }
 
-    /// What was raised, in that order; with what is still on.
-    pub fn finish(self) -> Vec<Spell> {
+    /// What was raised, in that order; with what is still on. `maintenance` is when nobody is told, and
+    /// `labels` are those of the host.
+    pub fn finish(
+        self,
+        maintenance: &[Maintenance],
+        labels: &BTreeMap<String, String>,
+    ) -> Vec<Spell> {
         let mut all = self.over;
         all.extend(self.on.into_values());
         all.sort_by(|a, b| {
             let (a, b) = [a, b].map(|s| (s.start_ms, &s.rule, &s.subject)).into();
             a.cmp(&b)
         });
-        told::mark(&mut all);
+        let free_ms = |spell: &Spell| {
+            let about = About {
+                rule: &spell.rule,
+                host: &self.played.host,
+                labels: Some(labels),
+            };
+            let end_ms = spell.end_ms.or(self.advanced_ms).unwrap_or(i64::MAX);
+            // What is on at the end is told at the very end, too.
+            let end_ms = end_ms.saturating_add(i64::from(spell.end_ms.is_none()));
+            told_from_ms(maintenance, &about, (spell.start_ms, end_ms))
+        };
+        told::mark(&mut all, free_ms);
         all
     }
 
@@ -268,7 +289,7 @@ impl Spell {
             start_ms: now_ms,
             end_ms: None,
             eta_ms: left_ms.map(|e| now_ms.saturating_add((e.value * 1000.0) as i64)),
-            notified: false,
+            told_ms: None,
             summary: finding.summary.clone(),
             selector: selector.unwrap_or_default(),
         }

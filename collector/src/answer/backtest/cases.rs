@@ -153,6 +153,7 @@ impl Backtest {
             end_ms,
             eta_ms: Some(eta_ms),
             notified: true,
+            told_ms: Some(start_ms),
             summary: match eta_ms > start_ms {
                 true => format!("It is full in {}.", words::duration(eta_ms - start_ms)),
                 false => "It is full.".to_owned(),

@@ -1,17 +1,25 @@
 //! One host before everything that judges it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Backtested, Found};
 use crate::anomaly::{Anomaly, Course};
 use crate::rules::replay::{Played, Replay, Spell};
-use crate::rules::{Policy, Severity};
+use crate::rules::{Maintenance, Policy, Severity};
 use crate::series::{Selector, SeriesName, Window};
 use crate::words;
 
 /// What the detector of the unusual tells is called.
 pub(super) const ANOMALY: &str = "anomaly";
+
+/// When nobody is told of a host.
+pub(super) struct Quiet {
+    /// All there is.
+    pub(super) maintenance: Arc<[Maintenance]>,
+    /// The host's.
+    pub(super) labels: BTreeMap<String, String>,
+}
 
 /// One host, as far as its past was read.
 pub(super) struct Judged {
@@ -58,12 +66,13 @@ impl Judged {
     }
 
     /// What was found that was on at `from_ms` or later.
-    pub(super) fn finish(mut self, from_ms: i64) -> Backtested {
+    pub(super) fn finish(mut self, from_ms: i64, quiet: &Quiet) -> Backtested {
         if let Some(on) = self.unusual.on() {
             self.anomalies.push((on.clone(), None));
         }
         let turns = self.rules.turns();
-        let spells = self.rules.finish().into_iter();
+        let spells = self.rules.finish(&quiet.maintenance, &quiet.labels);
+        let spells = spells.into_iter();
         let mut found: Vec<Found> = spells.map(|spell| of_rule(&self.host, spell)).collect();
         let anomalies = self.anomalies.into_iter();
         found.extend(anomalies.map(|(anomaly, end_ms)| of_anomaly(&self.host, anomaly, end_ms)));
@@ -92,7 +101,8 @@ fn of_rule(host: &str, spell: Spell) -> Found {
         start_ms: spell.start_ms,
         end_ms: spell.end_ms,
         eta_ms: spell.eta_ms,
-        notified: spell.notified,
+        notified: spell.told_ms.is_some(),
+        told_ms: spell.told_ms,
         summary: spell.summary,
     }
 }
@@ -125,6 +135,7 @@ fn of_anomaly(host: &str, anomaly: Anomaly, end_ms: Option<i64>) -> Found {
         end_ms,
         eta_ms: None,
         notified: false,
+        told_ms: None,
         summary: moved.collect::<Vec<_>>().join("; "),
     }
 }

@@ -25,7 +25,7 @@ use crate::answer::backtest::{
 use crate::answer::range::{self, Moment, format_ms};
 use crate::answer::{self, SCHEMA_VERSION};
 use crate::config::{Overrides, ServerConfig};
-use crate::rules::{Judging, Severity};
+use crate::rules::{Judging, Maintenance, Severity};
 use crate::series::SeriesName;
 
 /// How often a long backtest says how far it is.
@@ -65,7 +65,8 @@ pub(super) struct BacktestArgs {
     /// Series held against capacities that are assumed (CSV)
     #[arg(long, value_name = "FILE")]
     cases: Option<PathBuf>,
-    /// Judge by the levels in this collector's configuration [default: the rules' own]
+    /// Judge by the levels in this collector's configuration, and tell nobody in its maintenances
+    /// [default: the rules' own levels, and none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Run the rules at most this often [default: 1m]
@@ -84,8 +85,10 @@ pub(super) async fn run(args: BacktestArgs, console: &mut Console) -> anyhow::Re
         None => None,
         Some(file) => Some(cases::read(file)?),
     };
+    let (judging, maintenance) = policy(args.config.as_ref())?;
     let question = BacktestQuestion {
-        judging: Arc::new(judging(args.config.as_ref())?),
+        judging: Arc::new(judging),
+        maintenance: maintenance.into(),
         every_ms: args.every.unwrap_or(EVERY_MS).max(1_000),
         from: args.from,
         to: args.to,
@@ -184,13 +187,14 @@ async fn play(
     }
 }
 
-/// The levels to judge by.
-fn judging(config: Option<&PathBuf>) -> anyhow::Result<Judging> {
+/// The levels to judge by, and when nobody is told.
+fn policy(config: Option<&PathBuf>) -> anyhow::Result<(Judging, Vec<Maintenance>)> {
     let Some(file) = config else {
-        return Ok(Judging::default());
+        return Ok(Default::default());
     };
     // Only the file counts: what the environment sets is about a collector that runs.
-    ServerConfig::load(Some(file), |_| None, &Overrides::default())?.judging()
+    let config = ServerConfig::load(Some(file), |_| None, &Overrides::default())?;
+    Ok((config.judging()?, config.maintenance()?))
 }
 
 /// What `-o json` prints.
@@ -237,7 +241,7 @@ fn print(
 fn records(found: &[Found]) -> Records {
     let mut records = Records::new(&[
         "host", "metric", "rule", "subject", "severity", "start_ms", "end_ms", "eta_ms",
-        "notified", "summary",
+        "notified", "summary", "told_ms",
     ]);
     for one in found {
         records.row(vec![
@@ -251,6 +255,7 @@ fn records(found: &[Found]) -> Records {
             json!(one.eta_ms),
             json!(one.notified),
             json!(one.summary),
+            json!(one.told_ms),
         ]);
     }
     records

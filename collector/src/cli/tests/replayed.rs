@@ -1,4 +1,4 @@
-//! `hostwell rules backtest` of days and weeks: hosts of a role beside each other, what fills.
+//! `hostwell rules backtest` of days and weeks: hosts of a role beside each other, maintenance.
 
 use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
@@ -223,4 +223,58 @@ fn a_host_is_judged_beside_the_others_of_its_role_as_they_were_then() {
     let later = past.found(&["--host", "cache-1"]);
     let at_ms = ("cache-1", "single_of_role", "role=cache", 119.0, None);
     assert_eq!(brief(&later), [at_ms]);
+}
+
+/// Minutes from the beginning in which memory is short: in the night in which clocks are set forward
+/// (from half past midnight UTC, and once more to the morning), and twice in the night after it.
+fn short_at_night(day: f64) -> f64 {
+    let minute = (day * 1_440.0).round() as i64;
+    let short = [1_470..1_590, 1_600..1_800, 2_830..2_870, 3_070..3_110];
+    match short.iter().any(|span| span.contains(&minute)) {
+        true => 0.95,
+        false => 0.2,
+    }
+}
+
+#[test]
+fn in_a_maintenance_that_comes_again_nobody_is_told_and_what_outlasts_it_is_told_then() {
+    let machine = |name| Machine {
+        name,
+        every_ms: MINUTE_MS,
+        days: 2.5,
+        memory: short_at_night,
+        ..WELL
+    };
+    let past = Past::of(&[machine("db-1"), machine("web-1")]);
+    let told = |rules: &str| -> Vec<(String, i64, Option<i64>)> {
+        // From midnight to three UTC in the first night, from eleven to three in the second one.
+        let config = format!(
+            "[[maintenance]]\nname = \"nightly\"\nhosts = [\"web-*\"]\n{rules}from = \"01:00\"\n\
+             to = \"05:00\"\nzone = \"Europe/Berlin\"\n"
+        );
+        let file = past.folder.path().join("maintenance.toml");
+        std::fs::write(&file, config).unwrap();
+        let found = past.found(&["--config", file.to_str().unwrap()]);
+        let minutes = |ms: i64| (ms - START_MS) / MINUTE_MS;
+        let told = found.iter().map(|line| {
+            let told_ms = line["told_ms"].as_i64();
+            assert_eq!(line["rule"], "memory_low");
+            assert_eq!(line["notified"], told_ms.is_some(), "{line}");
+            let start_ms = line["start_ms"].as_i64().unwrap();
+            let host = line["host"].as_str().unwrap().to_owned();
+            (host, minutes(start_ms), told_ms.map(minutes))
+        });
+        told.collect()
+    };
+    let at = |host: &str, start: i64, told: Option<i64>| (host.to_owned(), start, told);
+    let all = |host| [1_475, 1_605, 2_835, 3_075].map(|minute| at(host, minute, Some(minute)));
+    let web = [
+        at("web-1", 1_475, None),
+        at("web-1", 1_605, Some(1_620)),
+        at("web-1", 2_835, None),
+        at("web-1", 3_075, Some(3_075)),
+    ];
+    assert_eq!(told(""), [all("db-1"), web].concat());
+    let of_others = told("rules = [\"disk_full\"]\n");
+    assert_eq!(of_others, [all("db-1"), all("web-1")].concat());
 }

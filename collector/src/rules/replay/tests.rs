@@ -102,7 +102,7 @@ fn spells(cuts: &[i64]) -> Vec<Spell> {
         replay.advance(to_ms);
         from_ms = to_ms + 1;
     }
-    replay.finish()
+    replay.finish(&[], &BTreeMap::new())
 }
 
 fn of<'a>(spells: &'a [Spell], rule: &str) -> Vec<&'a Spell> {
@@ -171,7 +171,7 @@ fn the_end_of_the_data_is_no_outage_unless_the_clock_goes_on() {
         let mut replay = replay();
         replay.take(part(START_MS, minute(200)));
         replay.advance(end_ms);
-        replay.finish()
+        replay.finish(&[], &BTreeMap::new())
     };
     assert!(of(&until(minute(200)), "host_down").is_empty());
     let all = until(minute(260));
@@ -186,7 +186,10 @@ fn without_samples_nothing_is_raised() {
     let mut replay = replay();
     replay.take(window(START_MS, END_MS, Vec::new()));
     replay.advance(END_MS);
-    assert_eq!((replay.turns(), replay.finish()), (0, Vec::new()));
+    assert_eq!(
+        (replay.turns(), replay.finish(&[], &BTreeMap::new())),
+        (0, Vec::new())
+    );
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn a_retired_host_has_no_findings_from_then_on() {
     replay.played.retired_ms = Some(minute(150));
     replay.take(part(START_MS, END_MS));
     replay.advance(END_MS);
-    let all = replay.finish();
+    let all = replay.finish(&[], &BTreeMap::new());
     let [busy] = &all[..] else { panic!("{all:?}") };
     assert_eq!(
         (busy.rule.as_str(), busy.end_ms),

@@ -17,33 +17,34 @@ struct Told {
     end_ms: Option<i64>,
 }
 
-/// Marks the spells of one host, ascending by their start, that are told.
-pub(super) fn mark(spells: &mut [Spell]) {
+/// Marks the spells of one host, ascending by their start, that are told. `free_ms` says when one is in
+/// no maintenance for the first time.
+pub(super) fn mark(spells: &mut [Spell], free_ms: impl Fn(&Spell) -> Option<i64>) {
     let mut entries: HashMap<(String, String), Told> = HashMap::new();
     for spell in spells {
         if spell.severity < SEVERITY_MIN {
             continue;
         }
         let key = (spell.rule.clone(), spell.subject.clone());
+        let Some(at_ms) = free_ms(spell) else {
+            continue;
+        };
         let damped = entries.get_mut(&key).filter(|told| {
-            let again = told
-                .end_ms
-                .is_some_and(|end_ms| spell.start_ms - end_ms <= DAMPING_MS);
-            again && spell.start_ms - told.fired_ms < FLOOR_MS && spell.severity <= told.severity
+            let over_ms = told.end_ms;
+            let again = over_ms.is_some_and(|end_ms| spell.start_ms - end_ms <= DAMPING_MS);
+            again && at_ms - told.fired_ms < FLOOR_MS && spell.severity <= told.severity
         });
         if let Some(told) = damped {
             told.end_ms = spell.end_ms;
             continue;
         }
-        spell.notified = true;
-        entries.insert(
-            key,
-            Told {
-                fired_ms: spell.start_ms,
-                severity: spell.severity,
-                end_ms: spell.end_ms,
-            },
-        );
+        spell.told_ms = Some(at_ms);
+        let told = Told {
+            fired_ms: at_ms,
+            severity: spell.severity,
+            end_ms: spell.end_ms,
+        };
+        entries.insert(key, told);
     }
 }
 
@@ -96,15 +97,16 @@ mod tests {
             start_ms: minutes.0 * MINUTE_MS,
             end_ms: Some(minutes.1 * MINUTE_MS),
             eta_ms: None,
-            notified: false,
+            told_ms: None,
             summary: String::new(),
             selector: String::new(),
         }
     }
 
     fn marked(mut spells: Vec<Spell>) -> Vec<bool> {
-        mark(&mut spells);
-        spells.iter().map(|spell| spell.notified).collect()
+        mark(&mut spells, |spell| Some(spell.start_ms));
+        let told = spells.iter().map(|spell| spell.told_ms.is_some());
+        told.collect()
     }
 
     #[test]
@@ -119,6 +121,32 @@ mod tests {
             spell("a", Warning, (151, 160)),
         ]);
         assert_eq!(told, [true, false, true, false, true, true]);
+    }
+
+    #[test]
+    fn in_a_maintenance_nobody_is_told_and_what_comes_again_after_it_is_the_entry_it_was() {
+        use Severity::Warning;
+        let mut spells = vec![
+            spell("a", Warning, (0, 5)),
+            spell("a", Warning, (35, 40)),
+            // So soon after what was told that it is told no more, and later.
+            spell("a", Warning, (55, 58)),
+            spell("a", Warning, (75, 80)),
+            spell("b", Warning, (20, 90)),
+            spell("c", Warning, (20, 25)),
+        ];
+        let until = 50 * MINUTE_MS;
+        let free_ms = |spell: &Spell| match spell.start_ms > 10 * MINUTE_MS {
+            true => Some(until.max(spell.start_ms)).filter(|at| spell.end_ms > Some(*at)),
+            false => Some(spell.start_ms),
+        };
+        mark(&mut spells, free_ms);
+        let told: Vec<_> = spells.iter().map(|spell| spell.told_ms).collect();
+        let minutes = |minute: i64| Some(minute * MINUTE_MS);
+        assert_eq!(
+            told,
+            [minutes(0), None, None, minutes(75), minutes(50), None]
+        );
     }
 
     #[test]
