@@ -37,15 +37,16 @@ const FOUND_MAX: usize = 1_000_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The rules are what a collector runs; the clock comes from the samples, and nothing later than a
-moment is known at it. The detector of what is unusual (anomaly) and, in cases, the forecast of
-what fills (exhaustion) run only here so far. A collector is taken to have watched all the time; a
-host is down when its own samples are missing, and after its last one only as long as a collector
-was watching. Hosts of a role are put beside each other once an hour, by the labels they have now.
+moment is known at it. What fills on a host is told by the rules filesystem_filling and memory_leak,
+with the moment it would be full. The detector of what is unusual (anomaly) looks at series outside
+the catalogue, too. A collector is taken to have watched all the time; a host is down when its own
+samples are missing, and after its last one only as long as a collector was watching. Hosts of a role are put beside each other once an hour, by the labels they have now.
 Which version an agent was is not recorded: agent_outdated finds nothing.
 
 A cases file (CSV: case,series,capacity,from,to) holds series against a capacity that is assumed;
 series is a selector such as used_bytes{host=\"db-1\"}, or a host that has only one; from and to may
-be empty. Then only the forecast is asked, and the host of a line is its case.
+be empty. Then only the forecast (exhaustion) is asked, and the host of a line is its case: nothing
+that is stored says how much a series outside the catalogue can hold.
 
 Examples:
   hostwell rules backtest --db old.db

@@ -1,4 +1,4 @@
-//! `hostwell rules backtest` of days and weeks: hosts of a role beside each other, maintenance.
+//! `hostwell rules backtest` of days and weeks: hosts of a role beside each other, maintenance, what fills.
 
 use hostwell_proto::column::{Block, Column, Packed};
 use hostwell_proto::id::{HostId, SpoolId};
@@ -277,4 +277,47 @@ fn in_a_maintenance_that_comes_again_nobody_is_told_and_what_outlasts_it_is_told
     assert_eq!(told(""), [all("db-1"), web].concat());
     let of_others = told("rules = [\"disk_full\"]\n");
     assert_eq!(of_others, [all("db-1"), all("web-1")].concat());
+}
+
+#[test]
+fn what_fills_on_a_host_is_found_with_the_day_it_is_full() {
+    let machine = |name| Machine {
+        name,
+        days: 11.9,
+        ..WELL
+    };
+    let past = Past::of(&[
+        Machine {
+            // Full after 16 days: said five days before.
+            disk: |day| 0.2 + 0.05 * day,
+            ..machine("fills")
+        },
+        Machine {
+            // Used up after 23 days: worth knowing a month before.
+            memory: |day| 0.3 + 0.03 * day,
+            ..machine("leaks")
+        },
+        machine("steady"),
+    ]);
+    let found = past.found(&[]);
+    let eta = |line: &Value| (line["eta_ms"].as_i64().unwrap() - START_MS) as f64 / DAY_MS as f64;
+    let [disk, memory] = &found[..] else {
+        panic!("{found:?}")
+    };
+    let brief = brief(&found);
+    let [("fills", "filesystem_filling", "/", said, None), rest] = brief[..] else {
+        panic!("{brief:?}")
+    };
+    assert!((said / 24.0 - 11.0).abs() < 0.2, "{brief:?}");
+    assert!((eta(disk) - 16.0).abs() < 0.2, "{disk}");
+    assert_eq!(
+        (&disk["severity"], &disk["notified"]),
+        (&"warning".into(), &true.into())
+    );
+    let ("leaks", "memory_leak", "", said, None) = rest else {
+        panic!("{brief:?}")
+    };
+    assert!((4.0..6.0).contains(&(said / 24.0)), "{brief:?}");
+    assert!((22.0..27.0).contains(&eta(memory)), "{memory}");
+    assert_eq!(memory["notified"], false, "it is only worth knowing");
 }
