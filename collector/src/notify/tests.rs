@@ -110,6 +110,7 @@ async fn risk(store: &Store, host: &str, severity: Severity, state: State) {
         evidence: Vec::new(),
         advice: "Make room.".into(),
         advice_zh: "清理空间。".into(),
+        held_ms: Default::default(),
     };
     store.save_findings(vec![finding], T0).await.unwrap();
 }

@@ -89,6 +89,7 @@ fn finding(id: i64, on: &HostInput, rule: &str, severity: Severity, summary: &st
         }],
         advice: "Free space (`du -xh /`) or grow the filesystem.".into(),
         advice_zh: "清理空间（`du -xh /`）或扩容文件系统。".into(),
+        held_ms: Default::default(),
     }
 }
 

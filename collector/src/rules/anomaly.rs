@@ -133,11 +133,10 @@ fn subject(case: &Case<'_>, anomaly: &Anomaly) -> Subject {
     };
     Subject {
         name: String::new(),
-        condition: Condition::Holds(Hold {
-            severity: Severity::Info,
-            since_ms: before.unwrap_or(anomaly.start_ms),
-            matured: true,
-        }),
+        condition: Condition::Holds(Hold::now(
+            Severity::Info,
+            before.unwrap_or(anomaly.start_ms),
+        )),
         summary: format!("Unusual at this hour: {}.{also}", moved.join(", ")),
         evidence: anomaly
             .moved

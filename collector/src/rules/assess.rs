@@ -351,16 +351,21 @@ impl Host<'_> {
         // closing it would be news about nothing.
         let was_open = before.is_some_and(|finding| finding.state == State::Open);
         let open = was_open || (hold.matured && !silenced);
+        let severity = match self.policy.severity.get(rule.name) {
+            Some(other) => *other,
+            None => hold.severity,
+        };
+        let mut held_ms = hold.held_ms(severity);
+        for since_ms in held_ms.values_mut() {
+            *since_ms -= self.input.skew_ms();
+        }
         Finding {
             id: before.map_or(0, |finding| finding.id),
             rule: rule.name.to_owned(),
             host_id: self.input.host_id.clone(),
             host: self.input.window.host.clone(),
             subject: subject.name.clone(),
-            severity: match self.policy.severity.get(rule.name) {
-                Some(other) => *other,
-                None => hold.severity,
-            },
+            severity,
             state: if open { State::Open } else { State::Pending },
             since_ms: hold.since_ms - self.input.skew_ms(),
             opened_ms: match before.and_then(|finding| finding.opened_ms) {
@@ -373,6 +378,7 @@ impl Host<'_> {
             evidence: subject.evidence.clone(),
             advice: subject.advice.en.clone(),
             advice_zh: subject.advice.zh.clone(),
+            held_ms,
         }
     }
 

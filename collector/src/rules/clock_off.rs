@@ -181,11 +181,7 @@ fn skew(case: &Case<'_>) -> Option<Subject> {
             .previous("skew")
             .map_or(case.now_ms, |finding| finding.since_ms + skew_ms);
         let direction = if skew_ms > 0 { "ahead of" } else { "behind" };
-        let hold = Hold {
-            severity: Severity::Warning,
-            since_ms,
-            matured: true,
-        };
+        let hold = Hold::now(Severity::Warning, since_ms);
         (
             Condition::Holds(hold),
             format!("The clock is {size} {direction} the collector's."),

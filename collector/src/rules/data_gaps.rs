@@ -144,11 +144,7 @@ fn dropped(case: &Case<'_>) -> Option<Subject> {
     }
     counted.count().checked_sub(1)?;
     let condition = since_ms.map_or(Condition::Clear, |since_ms| {
-        Condition::Holds(Hold {
-            severity: Severity::Info,
-            since_ms,
-            matured: true,
-        })
+        Condition::Holds(Hold::now(Severity::Info, since_ms))
     });
     Some(Subject {
         name: "dropped".into(),

@@ -98,11 +98,7 @@ fn judge(case: &Case<'_>) -> Judged {
             Some(finding) => finding.since_ms,
             None => last_ms.max(watching_ms),
         };
-        let hold = Hold {
-            severity: Severity::Critical,
-            since_ms: since_ms + input.skew_ms(),
-            matured: true,
-        };
+        let hold = Hold::now(Severity::Critical, since_ms + input.skew_ms());
         let summary = format!("No sample for {silence}; one is due every {due}.");
         (Condition::Holds(hold), summary)
     };

@@ -115,8 +115,7 @@ impl Case<'_> {
             .find(|finding| finding.subject == subject && finding.state != State::Closed)
     }
 
-    /// Since when a condition has held, going on from the finding so far. A severity that the
-    /// finding has not reached had not held before.
+    /// Since when a condition has held, going on from the finding so far.
     pub(crate) fn held(
         &self,
         subject: &str,
@@ -125,8 +124,8 @@ impl Case<'_> {
     ) -> Option<i64> {
         let before = self
             .previous(subject)
-            .filter(|finding| finding.severity >= severity)
-            .map(|finding| finding.since_ms + self.input.skew_ms());
+            .and_then(|finding| finding.held_since_ms(severity))
+            .map(|since_ms| since_ms + self.input.skew_ms());
         held_since(moments, before)
     }
 

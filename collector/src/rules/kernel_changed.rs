@@ -77,11 +77,7 @@ fn subject(now: &Series, before: Option<&Series>) -> Subject {
             format!("It runs kernel {}.", release(now)),
         ),
         Some((before, since_ms)) => {
-            let hold = Hold {
-                severity: Severity::Info,
-                since_ms: *since_ms,
-                matured: true,
-            };
+            let hold = Hold::now(Severity::Info, *since_ms);
             let (from, to) = (release(before), release(now));
             let summary = match from == to {
                 true => format!("The kernel {to} was built anew."),

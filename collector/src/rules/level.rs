@@ -1,5 +1,7 @@
 //! Hysteresis and duration: since when has a condition held.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
@@ -101,6 +103,32 @@ pub(crate) struct Hold {
     pub(crate) since_ms: i64,
     /// It has held for long enough.
     pub(crate) matured: bool,
+    /// Since when each severity holds; none of a condition without grades.
+    held_ms: [Option<i64>; Severity::ALL.len()],
+}
+
+impl Hold {
+    /// Holds for long enough with its first moment.
+    pub(crate) fn now(severity: Severity, since_ms: i64) -> Hold {
+        Hold {
+            severity,
+            since_ms,
+            matured: true,
+            held_ms: Default::default(),
+        }
+    }
+
+    /// Since when each severity holds; empty where a finding of this severity says it by itself: all up
+    /// to its own hold as long as it does, and no worse one does.
+    pub(crate) fn held_ms(&self, severity: Severity) -> BTreeMap<Severity, i64> {
+        let all = Severity::ALL.into_iter().zip(self.held_ms);
+        let held: BTreeMap<Severity, i64> = all.filter_map(|(s, ms)| Some((s, ms?))).collect();
+        let said = |(of, ms): (&Severity, &i64)| *of <= severity && *ms == self.since_ms;
+        match held.last_key_value() {
+            Some((worst, _)) if severity <= *worst && held.iter().all(said) => BTreeMap::new(),
+            _ => held,
+        }
+    }
 }
 
 /// The worst severity that has held for long enough; failing that, the worst that holds.
@@ -116,10 +144,15 @@ pub(crate) fn hold(grades: &[Grade], now_ms: i64) -> Option<Hold> {
         .map(|(grade, _)| grade.severity)
         .max();
     let worst = holding().map(|(grade, _)| grade.severity).max()?;
+    let mut held_ms = [None; Severity::ALL.len()];
+    for (grade, since_ms) in holding() {
+        held_ms[grade.severity as usize] = Some(since_ms);
+    }
     Some(Hold {
         severity: matured.unwrap_or(worst),
         since_ms,
         matured: matured.is_some(),
+        held_ms,
     })
 }
 
@@ -181,6 +214,35 @@ mod tests {
             f(Some(0), Some(80), 130),
             Some((Severity::Critical, 0, true))
         );
+    }
+
+    #[test]
+    fn since_when_a_severity_holds_is_kept_where_the_finding_does_not_say_it() {
+        use Severity::{Critical, Info, Warning};
+        let held = |warning, critical, severity| {
+            let grade = |severity, since_ms| Grade {
+                severity,
+                since_ms,
+                for_ms: 0,
+            };
+            let grades = [grade(Warning, warning), grade(Critical, critical)];
+            let held = hold(&grades, 1000).map(|hold| hold.held_ms(severity));
+            held.map_or(Vec::new(), |held| held.into_iter().collect())
+        };
+        assert_eq!(held(Some(3), None, Warning), []);
+        assert_eq!(held(Some(3), Some(3), Critical), []);
+        assert_eq!(held(None, Some(3), Critical), []);
+        let both = [(Warning, 3), (Critical, 7)];
+        assert_eq!(held(Some(3), Some(7), Warning), both);
+        assert_eq!(held(Some(3), Some(7), Critical), both);
+        assert_eq!(
+            held(Some(3), Some(3), Warning),
+            [(Warning, 3), (Critical, 3)]
+        );
+        // What a policy says it is.
+        assert_eq!(held(Some(3), None, Info), [(Warning, 3)]);
+        assert_eq!(held(Some(3), None, Critical), [(Warning, 3)]);
+        assert_eq!(Hold::now(Warning, 3).held_ms(Info), BTreeMap::new());
     }
 
     proptest! {

@@ -301,9 +301,21 @@ pub struct Finding {
     /// The same in Chinese; empty, and not written, where it was found by a program that had none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub advice_zh: String,
+    /// Since when each severity's condition holds. Empty, and not written, where `severity` and
+    /// `since_ms` say it: all up to that one hold since then, and no worse one does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_ms: BTreeMap<Severity, i64>,
 }
 
 impl Finding {
+    /// Since when the condition of a severity holds.
+    fn held_since_ms(&self, severity: Severity) -> Option<i64> {
+        match self.held_ms.is_empty() {
+            true => (severity <= self.severity).then_some(self.since_ms),
+            false => self.held_ms.get(&severity).copied(),
+        }
+    }
+
     /// What to do, in a language; in English where it is not known in that one.
     pub fn advice_in(&self, language: Language) -> &str {
         match language {

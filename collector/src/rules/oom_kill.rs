@@ -71,11 +71,7 @@ fn subject(case: &Case<'_>, name: &str, series: &Series) -> Subject {
     let span_ms = case.policy.oom_kill.last_seconds * 1000;
     let (kills, since_ms) = case.happened(series, span_ms);
     let condition = since_ms.map_or(Condition::Clear, |since_ms| {
-        Condition::Holds(Hold {
-            severity: Severity::Warning,
-            since_ms,
-            matured: true,
-        })
+        Condition::Holds(Hold::now(Severity::Warning, since_ms))
     });
     let place = if name.is_empty() {
         ""

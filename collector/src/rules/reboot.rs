@@ -80,11 +80,7 @@ fn subject(case: &Case<'_>, uptime: &Series) -> Subject {
                     let before = words::seconds(before);
                     format!("; before that it had been up for {before}")
                 });
-            let hold = Hold {
-                severity: Severity::Info,
-                since_ms,
-                matured: true,
-            };
+            let hold = Hold::now(Severity::Info, since_ms);
             let ago = words::duration(case.now_ms - since_ms);
             (
                 Condition::Holds(hold),

@@ -375,6 +375,7 @@ fn finding(
         }],
         advice: advice.into(),
         advice_zh: String::new(),
+        held_ms: Default::default(),
     }
 }
 

@@ -59,6 +59,7 @@ fn fill(data: &Path) {
             evidence: Vec::new(),
             advice: "Make room.".into(),
             advice_zh: "清理空间。".into(),
+            held_ms: Default::default(),
         };
         store.save_findings(vec![finding], now_ms()).await.unwrap();
         store.close().await.unwrap();

@@ -165,6 +165,7 @@ async fn told(db: &str) {
         evidence: Vec::new(),
         advice: "Make room.".into(),
         advice_zh: "清理空间。".into(),
+        held_ms: Default::default(),
     };
     let told = |hours: &[i64]| {
         Some(Told {

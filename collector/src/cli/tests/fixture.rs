@@ -266,6 +266,7 @@ fn findings() -> Vec<Finding> {
         evidence: Vec::new(),
         advice: String::new(),
         advice_zh: String::new(),
+        held_ms: Default::default(),
     };
     vec![
         Finding {

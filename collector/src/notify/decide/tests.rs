@@ -37,6 +37,7 @@ fn entry(id: i64, host: &str, rule: &str) -> Entry {
             evidence: Vec::new(),
             advice: "make room".into(),
             advice_zh: "清理空间。".into(),
+            held_ms: Default::default(),
         },
         care: Care::default(),
         silenced_in: None,

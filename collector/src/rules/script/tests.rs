@@ -121,6 +121,50 @@ fn every_watched_metric_is_in_the_catalogue() {
 }
 
 #[test]
+fn what_gets_worse_is_worse_once_that_has_held_for_long_enough_however_long_that_is() {
+    // Longer than the hour that is looked at.
+    check(
+        "policy disk_full.for_seconds = 7200\n\
+         load 1m node_filesystem_size_bytes{mountpoint=\"/\"} 20Gx480\n\
+         load 1m node_filesystem_avail_bytes{mountpoint=\"/\"} 3Gx239 1Gx129 3Gx100\n\
+         at 1h expect pending disk_full\n\
+         at 3h expect disk_full warning\n\
+         at 350m expect disk_full warning\n\
+         at 361m expect disk_full critical\n\
+         at 400m expect disk_full warning\n",
+    );
+}
+
+#[test]
+fn what_is_worse_only_lately_opens_as_what_it_was_for_long() {
+    check(
+        "policy disk_full.for_seconds = 7200\n\
+         load 1m node_filesystem_size_bytes{mountpoint=\"/\"} 20Gx480\n\
+         load 1m node_filesystem_avail_bytes{mountpoint=\"/\"} 3Gx49 1Gx430\n\
+         at 115m expect pending disk_full\n\
+         at 121m expect disk_full warning\n\
+         at 165m expect disk_full warning\n\
+         at 171m expect disk_full critical\n",
+    );
+}
+
+#[test]
+fn a_severity_that_a_policy_sets_changes_no_level() {
+    // Two machines take turns; the third time it shows is 81 minutes after the beginning, and after
+    // 101 minutes the hour before holds but two.
+    let uptimes = "86k+60x30 3600+60x9 88460+60x9 4800+60x9 89660+60x9 6000+60x9 90860+60x120";
+    for severity in ["info", "warning", "critical"] {
+        check(&format!(
+            "policy severity.clone_suspected = \"{severity}\"\n\
+             load 60s hostwell_uptime_seconds {uptimes}\n\
+             at 85m  expect clone_suspected {severity}\n\
+             at 110m expect clone_suspected {severity}\n\
+             at 3h   expect no clone_suspected\n"
+        ));
+    }
+}
+
+#[test]
 fn an_expectation_that_does_not_come_true_says_what_was_found() {
     let failures = run(
         "load 1m node_load1 1x30\nload 1m node_memory_MemTotal_bytes 8Gi x\n"

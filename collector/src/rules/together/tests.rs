@@ -33,6 +33,7 @@ fn unusual(host: &str, since_ms: i64, now_ms: i64) -> Finding {
         ],
         advice: "Look.".into(),
         advice_zh: "查看。".into(),
+        held_ms: Default::default(),
     }
 }
 

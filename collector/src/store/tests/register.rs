@@ -18,6 +18,7 @@ pub(super) fn finding(rule: &str, n: u8, state: State) -> Finding {
         evidence: Vec::new(),
         advice: "delete something".into(),
         advice_zh: String::new(),
+        held_ms: Default::default(),
     }
 }
 
