@@ -15,7 +15,8 @@ use super::console::Console;
 use super::output::{self, Format, OutputArgs, Records};
 use super::table::{Align, Table};
 use crate::answer::SCHEMA_VERSION;
-use crate::rules::{RULES, Rule, default_levels, rule};
+use crate::report::words::measured;
+use crate::rules::{RULES, Rule, default_levels, rule, told_in};
 
 /// List the rules, explain one, or try them
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,8 @@ pub(super) struct RulesArgs {
 enum Verb {
     /// Every rule: what it watches for, and its levels
     #[command(after_help = "\
-Levels are the defaults; a policy changes them by these names: docs/rules.md.
+Levels are the defaults; a policy changes them by these names: docs/rules.md. Here they read as in
+what is found (90 %, 5 min); `rules show` and -o have the numbers that a policy holds.
 
 Examples:
   hostwell rules list
@@ -140,23 +142,36 @@ fn table(console: &mut Console) -> io::Result<()> {
         table.row(vec![
             rule.name.into(),
             rule.title.en.into(),
-            brief(&default_levels(rule)).into(),
+            brief(rule).into(),
         ]);
     }
     console.table(&table)
 }
 
-/// "warning 0.85→0.75, for_seconds 600": a band is where it begins and where it ends.
-fn brief(levels: &toml::Table) -> String {
-    let words = levels.iter().map(|(name, value)| match value {
-        toml::Value::Table(band) => match (band.get("raise"), band.get("clear")) {
-            (Some(raise), Some(clear)) if raise != clear => format!("{name} {raise}→{clear}"),
-            (Some(raise), _) => format!("{name} {raise}"),
-            _ => format!("{name} {value}"),
-        },
-        value => format!("{name} {value}"),
+/// "warning 85 %→75 %, for_seconds 10 min": a band is where it begins and where it ends.
+fn brief(rule: &Rule) -> String {
+    let levels = default_levels(rule);
+    let words = levels.iter().map(|(name, value)| {
+        let told = |value: &toml::Value| level(rule, name, value);
+        match (value.get("raise"), value.get("clear")) {
+            (Some(raise), Some(clear)) if raise != clear => {
+                format!("{name} {}→{}", told(raise), told(clear))
+            }
+            (Some(raise), _) => format!("{name} {}", told(raise)),
+            _ => format!("{name} {}", told(value)),
+        }
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// A level as findings tell it.
+fn level(rule: &Rule, name: &str, value: &toml::Value) -> String {
+    let number = value.as_float().or(value.as_integer().map(|n| n as f64));
+    match number.map(|number| told_in(rule.name, name, number)) {
+        Some((0.0, "seconds")) => "0 s".to_owned(),
+        Some((number, unit)) => measured(number, unit),
+        None => value.to_string(),
+    }
 }
 
 fn records(rules: impl Iterator<Item = &'static Rule>) -> Records {

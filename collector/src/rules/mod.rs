@@ -95,7 +95,7 @@ pub use level::Band;
 pub use maintenance::{About, Maintenance, Scope, maintained_until_ms, told_from_ms};
 pub use outcomes::LastOutcomes;
 pub use past::{Hour, Hourly, PAST_MS, Past, hourly, whole_hours_ms};
-pub use policy::Policy;
+pub use policy::{Policy, told_in};
 pub use together::{RolesById, Stretch, TOGETHER_MS, Together, entries, with_it};
 
 /// How much of the past the rules look at: fill [`RuleInput::window`] with this much, up to

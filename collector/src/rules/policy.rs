@@ -145,6 +145,48 @@ impl Policy {
     }
 }
 
+/// What levels are in of which the name does not say it, and which are no part of a whole. Words as in
+/// [`super::Evidence`].
+const UNITS: &[(&str, &str, &str)] = &[
+    ("agent_outdated", "warning_minors", "count"),
+    ("clone_suspected", "warning", "count"),
+    ("data_gaps", "pieces", "count"),
+    ("disk_full", "size_exponent", "count"),
+    ("disk_queue", "warning", "count"),
+    ("flapping", "warning", "count"),
+    (
+        "group_imbalance",
+        "network_beyond_bytes",
+        "bytes_per_second",
+    ),
+    ("group_imbalance", "spreads", "count"),
+    ("group_imbalance", "times", "count"),
+    ("host_down", "missed_intervals", "count"),
+    ("listen_overflows", "critical", "per_second"),
+    ("listen_overflows", "warning", "per_second"),
+    ("load_high", "waiting_min", "ratio"),
+    ("load_high", "warning", "count"),
+    ("major_faults", "warning", "per_second"),
+    ("tasks_blocked", "warning", "count"),
+];
+
+/// A level as findings tell it, with its unit: "for_hours" in seconds.
+pub fn told_in(rule: &str, level: &str, value: f64) -> (f64, &'static str) {
+    if let Some((.., unit)) = UNITS.iter().find(|(r, l, _)| (*r, *l) == (rule, level)) {
+        return (value, unit);
+    }
+    let says = |word: &str| level.split('_').any(|part| part == word);
+    match () {
+        () if says("seconds") => (value, "seconds"),
+        () if says("hours") => (value * 3_600.0, "seconds"),
+        () if level.ends_with("_days") => (value * 86_400.0, "seconds"),
+        () if says("bytes") => (value, "bytes"),
+        () if says("celsius") => (value, "°C"),
+        () if level.ends_with("_min") => (value, "count"),
+        () => (value, "ratio"),
+    }
+}
+
 fn check(path: &str, value: &serde_json::Value, problems: &mut Vec<String>) {
     match value {
         serde_json::Value::Object(fields) => {
@@ -175,6 +217,33 @@ mod tests {
     #[test]
     fn the_defaults_have_no_problems() {
         assert_eq!(Policy::default().problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_level_is_told_in_what_its_name_says_or_as_a_part_of_a_whole() {
+        for (rule, level, value, told) in [
+            ("disk_full", "warning", 0.8, (0.8, "ratio")),
+            ("disk_full", "for_seconds", 300.0, (300.0, "seconds")),
+            (
+                "disk_full",
+                "critical_hours_left",
+                4.0,
+                (14_400.0, "seconds"),
+            ),
+            ("disk_full", "warning_bytes_left", 1e10, (1e10, "bytes")),
+            ("memory_leak", "info_days", 30.0, (2_592_000.0, "seconds")),
+            ("memory_leak", "days_min", 5.0, (5.0, "count")),
+            ("load_high", "waiting_min", 0.1, (0.1, "ratio")),
+            ("temperature_high", "cooler_celsius", 5.0, (5.0, "°C")),
+            ("major_faults", "warning", 500.0, (500.0, "per_second")),
+        ] {
+            assert_eq!(told_in(rule, level, value), told, "{rule}.{level}");
+        }
+        for (rule, level, _) in UNITS {
+            let rule = crate::rules::rule(rule).unwrap();
+            let levels = crate::rules::default_levels(rule);
+            assert!(levels.contains_key(*level), "{}.{level}", rule.name);
+        }
     }
 
     #[test]

@@ -24,12 +24,18 @@ fn every_rule_is_listed_and_explained() {
             assert!(page.contains(part), "{page}");
         }
     }
-    assert!(
-        list.out
-            .contains("critical 0.95→0.85, for_seconds 0, warning 0.85→0.75"),
-        "{}",
-        list.out
-    );
+    for levels in [
+        "critical 95 %→85 %, for_seconds 0 s, warning 85 %→75 %",
+        "average_seconds 5 min, for_seconds 15 min, operations_min 1, warning_seconds 100 ms→50 ms",
+        "critical_bytes_left 8 GiB",
+        "memory_bytes 48 MiB→40 MiB",
+        "warning 500 a second→400 a second",
+        "days_min 5, info_days 30 d, rise 5 %→3 %",
+        "network_beyond_bytes 5 MB/s, spreads 3.5, times 1.5",
+    ] {
+        let words = list.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(levels), "{levels}: {}", list.out);
+    }
 }
 
 #[test]
@@ -39,7 +45,11 @@ fn rules_are_printed_for_programs() {
     let json = hostwell(&["rules", "show", "disk_full", "-o", "json"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["rules"][0]["id"], "disk_full");
-    assert!(json["rules"][0]["levels"]["warning"]["raise"].is_number());
+    let levels = &json["rules"][0]["levels"];
+    assert_eq!(
+        (&levels["warning"]["raise"], &levels["for_seconds"]),
+        (&0.8.into(), &300.into())
+    );
     let lines = hostwell(&["rules", "list", "-o", "jsonl"]).out;
     assert_eq!(lines.lines().count(), RULES.len());
 }

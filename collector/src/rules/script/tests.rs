@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::RULES;
 use crate::rules::language::tests::check_alike;
+use crate::rules::{Evidence, Finding, RULES, Rule, default_levels, told_in};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rules")
@@ -92,6 +92,51 @@ fn every_evidence_can_be_queried_and_every_sentence_ends() {
         });
     }
     assert_eq!(judged.len(), RULES.len(), "{judged:?}");
+}
+
+/// A rule's default levels as they are told, of a band where it begins: level, number, unit.
+fn told(rule: &'static Rule) -> (&'static str, Vec<(String, f64, &'static str)>) {
+    let levels = default_levels(rule)
+        .into_iter()
+        .filter_map(|(level, value)| {
+            let value = value.get("raise").unwrap_or(&value);
+            let number = value.as_float().or(value.as_integer().map(|n| n as f64))?;
+            let (number, unit) = told_in(rule.name, &level, number);
+            Some((level, number, unit))
+        });
+    (rule.name, levels.collect())
+}
+
+#[test]
+fn levels_are_told_in_the_unit_of_what_is_held_against_them() {
+    let levels: BTreeMap<_, _> = RULES.iter().map(told).collect();
+    let mut held = BTreeSet::new();
+    let mut hold = |finding: &Finding, evidence: &Evidence| {
+        let of_rule = levels[finding.rule.as_str()].iter();
+        let same: Vec<_> = of_rule
+            .filter(|l| evidence.threshold == Some(l.1))
+            .collect();
+        let fits = same.iter().find(|(.., unit)| *unit == evidence.unit);
+        let what = (&finding.rule, &evidence.what, &evidence.unit);
+        assert!(same.is_empty() || fits.is_some(), "{what:?} but {same:?}");
+        held.extend(fits.map(|(level, ..)| format!("{}.{level}", finding.rule)));
+    };
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        replay::run(&Script::parse(&text).unwrap(), |_, findings, _| {
+            for finding in findings {
+                finding.evidence.iter().for_each(|of| hold(finding, of));
+            }
+        });
+    }
+    assert!(held.len() > 30, "{held:?}");
+    for level in [
+        "listen_overflows.warning",
+        "memory_broken.warning_bytes",
+        "data_gaps.pieces",
+    ] {
+        assert!(held.contains(level), "{level}: {held:?}");
+    }
 }
 
 #[test]
