@@ -164,3 +164,42 @@ fn a_skew_needs_the_samples_as_a_second_witness() {
     // An agent that catches up, or whose sampler hangs, sends old samples with a right clock.
     assert_eq!(skew(0, 4000), 0);
 }
+
+/// The rules that a rule's source names as what explains its findings. Lists are written where they are
+/// used, with names or with `other::RULE.name`.
+fn causes(rule: &str, source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for word in ["silenced_by: ", "causes: "] {
+        for rest in source.split(word).skip(1) {
+            let passed_on = ["&'static ", "self.silenced_by(", "resource.silenced_by"];
+            if passed_on.iter().any(|begin| rest.starts_with(begin)) {
+                continue;
+            }
+            let list = rest.strip_prefix("&[").and_then(|r| r.split_once(']'));
+            let (list, _) = list.unwrap_or_else(|| panic!("{rule}: {word}is no list"));
+            for entry in list.split(',').map(str::trim).filter(|e| !e.is_empty()) {
+                let quoted = entry.strip_prefix('"').and_then(|e| e.strip_suffix('"'));
+                let name = quoted.or(entry.strip_suffix("::RULE.name"));
+                found.push(name.unwrap_or_else(|| panic!("{rule}: {entry}")).to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_rule_is_silenced_only_by_rules_that_are_judged_before_it() {
+    let place = |name: &str| RULES.iter().position(|rule| rule.name == name);
+    let mut count = 0;
+    for (own, rule) in RULES.iter().enumerate() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules");
+        let source = std::fs::read_to_string(format!("{folder}/{}.rs", rule.name)).unwrap();
+        for cause in causes(rule.name, &source) {
+            let before = place(&cause);
+            let before = before.unwrap_or_else(|| panic!("{}: no rule {cause}", rule.name));
+            assert!(before < own, "{} is judged before {cause}", rule.name);
+            count += 1;
+        }
+    }
+    assert!(count > 25, "{count} causes were read");
+}
