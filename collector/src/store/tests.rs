@@ -23,6 +23,7 @@ mod notes;
 mod planner;
 mod register;
 mod rollups;
+mod sealing;
 mod whole;
 
 const HOUR: i64 = 3_600_000;

@@ -39,6 +39,9 @@ pub(super) struct Ledger {
     pub conn: Connection,
     /// Watermarks.
     pub spools: Spools,
+    /// The newest number given to a row of the journal. None is given twice, also not one of a group
+    /// that was rolled back: the head knows by it what is sealed.
+    pub last_row: i64,
     hosts: std::collections::HashMap<HostId, i64>,
 }
 
@@ -146,9 +149,11 @@ impl Writer {
         head: Arc<Head>,
     ) -> Result<Writer, StoreError> {
         let queue = Arc::new(Queue::new());
+        let last_row = journal::last_number(&conn);
         let ledger = Ledger {
             conn,
             spools: Spools::default(),
+            last_row: last_row.map_err(|fault| fault.at(&path, "look at the journal"))?,
             hosts: Default::default(),
         };
         let counts = Arc::new(Counts::default());
@@ -386,11 +391,11 @@ fn take(
 
 /// Writes what was taken. What goes to the head after the commit is added to `entries`.
 fn write(
-    ledger: &Ledger,
+    ledger: &mut Ledger,
     waiting: &mut Vec<Unwritten>,
     entries: &mut Vec<(i64, Entry)>,
 ) -> Option<Trouble> {
-    match journal::write(&ledger.conn, std::mem::take(waiting)) {
+    match journal::write(ledger, std::mem::take(waiting)) {
         Ok(written) => {
             entries.extend(written);
             None

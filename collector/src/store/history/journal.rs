@@ -91,10 +91,17 @@ pub(in crate::store) fn take(ledger: &mut Ledger, ready: Ready) -> Result<Taken,
     Ok(Taken::Fresh(ready.span.map(unwritten)))
 }
 
+/// The highest number a row has had for all that is known: rows to come are above it.
+pub(in crate::store) fn last_number(conn: &Connection) -> Result<i64, Fault> {
+    let newest = "SELECT max(coalesce((SELECT max(number) FROM journal), 0),
+                             coalesce((SELECT max(number) FROM sealed), 0))";
+    Ok(conn.query_row(newest, [], |r| r.get(0))?)
+}
+
 /// Writes batches, given in the order they came, and answers what goes to the head once it is
 /// durable. A host that catches up sends many at once: those that follow each other become one row.
 pub(in crate::store) fn write(
-    conn: &Connection,
+    ledger: &mut Ledger,
     mut waiting: Vec<Unwritten>,
 ) -> Result<Vec<(i64, Entry)>, Fault> {
     // Stable: of one host the order stays. What is sealed together then lies together.
@@ -111,7 +118,11 @@ pub(in crate::store) fn write(
             run.push(next);
         }
         for mut batch in together(run) {
-            batch.entry.numbers = vec![insert(conn, &batch)?];
+            // Not left to SQLite, which begins anew where a seal has just emptied the table: what is
+            // written behind it in the same commit would pass for what was sealed.
+            ledger.last_row = ledger.last_row.saturating_add(1);
+            insert(&ledger.conn, ledger.last_row, &batch)?;
+            batch.entry.numbers = vec![ledger.last_row];
             written.push((batch.host, batch.entry));
         }
     }
@@ -135,13 +146,14 @@ fn together(run: Vec<Unwritten>) -> Vec<Unwritten> {
     }
 }
 
-/// Adds a row; answers its number.
-fn insert(conn: &Connection, batch: &Unwritten) -> Result<i64, Fault> {
+/// Adds a row.
+fn insert(conn: &Connection, number: i64, batch: &Unwritten) -> Result<(), Fault> {
     let mut insert = conn.prepare_cached(
-        "INSERT INTO journal (host, received_ms, start_ms, end_ms, samples, crc32c, payload)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO journal (number, host, received_ms, start_ms, end_ms, samples, crc32c, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     insert.execute(params![
+        number,
         batch.host,
         batch.entry.received_ms,
         batch.entry.start_ms,
@@ -150,7 +162,7 @@ fn insert(conn: &Connection, batch: &Unwritten) -> Result<i64, Fault> {
         batch.crc32c,
         batch.entry.payload
     ])?;
-    Ok(conn.last_insert_rowid())
+    Ok(())
 }
 
 /// Notes that the rows of a host up to a number are in blocks. They stay for [`drop_before`].
@@ -193,11 +205,14 @@ pub(in crate::store) fn drop_before(
     Ok(())
 }
 
-/// Drops all rows before the first one that is in no block.
+/// Drops all rows before the first one that is in no block, where nothing is being written. All of it
+/// or nothing: marks without their rows would hide rows to come.
 pub(in crate::store) fn drop_sealed(conn: &Connection) -> Result<(), Fault> {
+    let change = conn.unchecked_transaction()?;
     let first = "SELECT min(number) FROM (SELECT number FROM waiting ORDER BY number LIMIT 1)";
-    let first: Option<i64> = conn.query_row(first, [], |r| r.get(0))?;
-    drop_before(conn, first.unwrap_or(i64::MAX), i64::MAX)
+    let first: Option<i64> = change.query_row(first, [], |r| r.get(0))?;
+    drop_before(&change, first.unwrap_or(i64::MAX), i64::MAX)?;
+    Ok(change.commit()?)
 }
 
 /// Visits the rows that are not sealed in the order of commits: (host, entry), checksum verified.
@@ -268,4 +283,36 @@ pub(in crate::store) fn of_hosts(
         found.entry(host).or_default().push(entry.1);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::schema;
+    use super::*;
+
+    #[test]
+    fn rows_go_with_the_marks_that_speak_of_them_or_not_at_all() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, 0).unwrap();
+        conn.execute_batch(
+            "INSERT INTO journal VALUES (7, 1, 0, 0, 0, 1, 0, x''), (8, 2, 0, 0, 0, 1, 0, x'');
+             INSERT INTO sealed VALUES (1, 7), (2, 8);
+             CREATE TRIGGER cut BEFORE DELETE ON sealed BEGIN SELECT RAISE(ABORT, 'cut'); END",
+        )
+        .unwrap();
+        let rows = |conn: &Connection| -> (i64, i64) {
+            let sql = "SELECT (SELECT count(*) FROM journal), (SELECT count(*) FROM sealed)";
+            conn.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))
+                .unwrap()
+        };
+        assert!(drop_sealed(&conn).is_err());
+        assert_eq!(rows(&conn), (2, 2));
+        assert_eq!(last_number(&conn).unwrap(), 8);
+        conn.execute_batch("DROP TRIGGER cut").unwrap();
+        drop_sealed(&conn).unwrap();
+        assert_eq!(rows(&conn), (0, 0));
+        conn.execute_batch("INSERT INTO sealed VALUES (1, 9)")
+            .unwrap();
+        assert_eq!(last_number(&conn).unwrap(), 9, "above every mark");
+    }
 }

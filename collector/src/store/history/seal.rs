@@ -430,7 +430,7 @@ pub(in crate::store) fn commit(
         journal::mark_sealed(&ledger.conn, sealed.host, sealed.to)?;
         sealed_to.insert(sealed.host, sealed.to);
     }
-    // What was written since the last commit is not in the head yet, and behind all that is.
+    // What was written since the last commit is not in the head yet; its numbers are above all there were.
     let before = match head.oldest_row(|host| sealed_to.get(&host).copied()) {
         Some(oldest) => oldest,
         None => journal::sealed_to(&ledger.conn)?.saturating_add(1),

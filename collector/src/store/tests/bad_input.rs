@@ -218,7 +218,11 @@ const SPOILED: &[(&str, &str)] = &[
     ),
     (
         "UPDATE journal SET crc32c = 1",
-        "journal 1: its checksum is wrong",
+        "journal 2: its checksum is wrong",
+    ),
+    (
+        "INSERT INTO sealed VALUES (1, 99)",
+        "host 1 is sealed up to row 99",
     ),
     (
         "UPDATE block SET samples = 9 WHERE number = 1",

@@ -194,6 +194,7 @@ async fn what_is_sealed_stays_in_the_journal_unseen_until_all_before_it_is_seale
         assert_eq!(points(held, "db", "node_load1").await, [(T0, 5.0)]);
     }
     assert_eq!(again.written().unwrap().sealed_samples, 0);
+    assert_eq!(again.pulse().head_samples, 3, "only what is not sealed");
     again.seal_all().await.unwrap();
     assert_eq!(again.written().unwrap().sealed_samples, 3, "nothing twice");
     for held in [&store, &again] {

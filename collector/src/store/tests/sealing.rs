@@ -1,0 +1,60 @@
+//! What comes while others are sealed.
+
+use super::*;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Waits until so many messages wait for the writer.
+async fn waiting(store: &Store, messages: u64) {
+    while store.pulse().waiting < messages {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_behind_a_seal_that_empties_the_journal_is_not_taken_for_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    store.greet(greeting(2, "db"), T0).await.unwrap();
+    let others = store.series_ids(host(2), vec![gauge("node_load1")]);
+    let others = others.await.unwrap();
+    store.append(batch(1, 1, &ids, &[(T0, 1.0)])).await.unwrap();
+    // The writer is kept busy until a seal and a batch wait: they come into one commit.
+    let ((begun, begins), (go, goes)) = (mpsc::channel::<()>(), mpsc::channel::<()>());
+    let busy = move |_: &mut writer::Ledger| {
+        begun.send(()).unwrap();
+        goes.recv().unwrap();
+        Ok(())
+    };
+    let one = store.clone();
+    let busy = tokio::spawn(async move { one.write("wait", busy).await });
+    while begins.try_recv().is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let one = store.clone();
+    let seal = tokio::spawn(async move { one.seal_all().await });
+    waiting(&store, 1).await;
+    let (one, late) = (store.clone(), batch(1, 2, &ids, &[(T0 + 10_000, 2.0)]));
+    let late = tokio::spawn(async move { one.append(late).await });
+    waiting(&store, 2).await;
+    go.send(()).unwrap();
+    busy.await.unwrap().unwrap();
+    seal.await.unwrap().unwrap();
+    late.await.unwrap().unwrap();
+    let wanted = [(T0, 1.0), (T0 + 10_000, 2.0)];
+    assert_eq!(points(&store, "web", "node_load1").await, wanted);
+    // Nor does it go with the rows of somebody who is sealed later.
+    store
+        .append(batch(2, 1, &others, &[(T0, 5.0)]))
+        .await
+        .unwrap();
+    store.seal_all().await.unwrap();
+    let path = folder.path().join("hostwell.db");
+    let reader = Store::open_read_only(&path).await.unwrap();
+    for held in [&store, &reader] {
+        assert_eq!(points(held, "web", "node_load1").await, wanted);
+        let facts = held.facts(true).await.unwrap();
+        assert_eq!((facts.journal_batches, facts.samples), (0, 5));
+        assert_eq!(facts.problems, Vec::<String>::new());
+    }
+}
