@@ -43,7 +43,7 @@ fn zipped<E: Borrow<Entry>>(entries: &[E]) -> Option<Vec<u8>> {
     let all = || entries.iter().map(Borrow::borrow);
     let first = &all().next()?.payload;
     let ascend = all().zip(all().skip(1)).all(|(a, b)| a.end_ms < b.start_ms);
-    if parcel::ticks(first) != 1 || !ascend {
+    if parcel::ticks(first) != 1 || !ascend || entries.len() > TICKS_MAX {
         return None;
     }
     let (series, named, _) = parcel::split(first)?;

@@ -54,6 +54,12 @@ impl Gathered {
         }
     }
 
+    /// Whether it has one value for a tick at most.
+    fn ascends(&self) -> bool {
+        let ticks = self.ticks.iter();
+        ticks.flatten().is_sorted_by(|a, b| a < b)
+    }
+
     /// What it has at the ticks of a range; `None` where that is nothing.
     fn cut(&self, (from, to): (usize, usize)) -> Option<TableColumn<'_>> {
         let (ticks, places) = match &self.ticks {
@@ -114,8 +120,8 @@ pub(super) struct Sheet {
 }
 
 /// The samples of several batches; `None` where their times do not ascend, where there are more than
-/// `ticks_max` (at most 65,535), or where one cannot be read: of samples with equal times the first
-/// committed counts, and only sealing sorts that out.
+/// `ticks_max` (at most 65,535), where one cannot be read, or has a series twice: of samples with equal
+/// times the first committed counts, and only sealing sorts that out.
 pub(super) fn gather<E: Borrow<Entry>>(entries: &[E], ticks_max: usize) -> Option<Sheet> {
     let all = || entries.iter().map(Borrow::borrow);
     let ascend = all().zip(all().skip(1)).all(|(a, b)| a.end_ms < b.start_ms);
@@ -150,6 +156,9 @@ pub(super) fn gather<E: Borrow<Entry>>(entries: &[E], ticks_max: usize) -> Optio
         }
     }
     let mut series = gathering.all;
+    if !series.iter().all(Gathered::ascends) {
+        return None;
+    }
     series.sort_unstable_by_key(|one| one.id);
     series.iter_mut().for_each(|one| one.end(times_ms.len()));
     Some(Sheet { times_ms, series })
@@ -209,5 +218,208 @@ impl Sheet {
             times_ms: &self.times_ms[from..to],
             columns,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parcel::{Parcel, wrap};
+    use super::*;
+    use hostwell_proto::column::encode_numbers;
+    use proptest::prelude::*;
+
+    const IDS: [i64; 6] = [3, 4, 9, 11, 5, 1];
+    const TICKS_MAX: usize = u16::MAX as usize;
+    /// From here on numbers of the machine are not exact.
+    const INEXACT: i64 = 1 << 53;
+
+    /// Ticks, and what each series has at them: whether it is in the batch, at which ticks, its values.
+    type Batch = (usize, Vec<(bool, Vec<bool>, Numbers)>);
+
+    fn any_numbers() -> impl Strategy<Value = Numbers> {
+        let whole = |decimals: u8, mantissas: Vec<i64>| Numbers::Whole {
+            decimals,
+            mantissas,
+        };
+        let digits = prop_oneof![
+            4 => -2000i64..2000,
+            1 => Just(700_000),
+            1 => -999_999_999_999_999i64..1_000_000_000_000_000,
+        ];
+        let ends = vec![i64::MIN, i64::MAX, INEXACT, -INEXACT];
+        let raw = prop_oneof![any::<u64>().prop_map(f64::from_bits), Just(-0.0), Just(2.5)];
+        prop_oneof![
+            8 => (0u8..10, prop::collection::vec(digits, 4)).prop_map(move |(d, m)| whole(d, m)),
+            1 => Just(whole(0, vec![INEXACT - 1, 1 - INEXACT, 0, 10])),
+            1 => (0u8..10, prop::sample::select(ends)).prop_map(move |(d, m)| whole(d, vec![m; 4])),
+            2 => prop::collection::vec(raw, 4).prop_map(Numbers::Raw),
+        ]
+    }
+
+    fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
+        let present = prop_oneof![
+            3 => Just(vec![true; 4]),
+            1 => prop::collection::vec(any::<bool>(), 4),
+        ];
+        let series = (prop::bool::weighted(0.8), present, any_numbers());
+        let batch = (1usize..5, prop::collection::vec(series, IDS.len()));
+        prop::collection::vec(batch, 1..7)
+    }
+
+    /// The batch whose ticks begin at a time, packed as it is sent.
+    fn entry(begin_ms: i64, (ticks, all): &Batch) -> Entry {
+        let times_ms: Vec<i64> = (0..*ticks as i64).map(|tick| begin_ms + tick).collect();
+        let (mut ids, mut columns) = (Vec::new(), Vec::new());
+        for (id, (_, present, numbers)) in IDS.iter().zip(all).filter(|(_, one)| one.0) {
+            let kept: Vec<usize> = (0..*ticks).filter(|tick| present[*tick]).collect();
+            let numbers = match numbers {
+                Numbers::Whole {
+                    decimals,
+                    mantissas,
+                } => Numbers::Whole {
+                    decimals: *decimals,
+                    mantissas: kept.iter().map(|tick| mantissas[*tick]).collect(),
+                },
+                Numbers::Raw(values) => Numbers::Raw(kept.iter().map(|t| values[*t]).collect()),
+            };
+            let sparse = (kept.len() < *ticks).then(|| kept.iter().map(|t| *t as u16).collect());
+            ids.push(*id);
+            columns.push((sparse, numbers));
+        }
+        let columns = columns
+            .iter()
+            .map(|(sparse, n): &(Option<Vec<u16>>, _)| (sparse.as_deref(), n));
+        of(&ids, &times_ms, encode_numbers(&times_ms, columns))
+    }
+
+    fn of(ids: &[i64], times_ms: &[i64], block: Vec<u8>) -> Entry {
+        Entry {
+            numbers: vec![1],
+            start_ms: times_ms[0],
+            end_ms: times_ms[times_ms.len() - 1],
+            received_ms: 0,
+            samples: 0,
+            payload: wrap(ids, &block),
+        }
+    }
+
+    type Points = BTreeMap<i64, Vec<(i64, f64)>>;
+
+    /// The samples of the entries by family and series, read one by one.
+    fn one_by_one(entries: &[Entry], family_of: impl Fn(i64) -> i64) -> BTreeMap<i64, Points> {
+        let mut families: BTreeMap<i64, Points> = BTreeMap::new();
+        for entry in entries {
+            Parcel::unpack(&entry.payload)
+                .unwrap()
+                .each(|id, time, value| {
+                    let family = families.entry(family_of(id)).or_default();
+                    family.entry(id).or_default().push((time, value));
+                });
+        }
+        families
+    }
+
+    /// A column's ticks, decimals, and numbers or the bits of doubles: one that is no number is not
+    /// equal to itself.
+    fn column(column: &TableColumn<'_>) -> (Option<Vec<u16>>, Option<u8>, Vec<i64>) {
+        let (decimals, numbers) = match &column.row {
+            Row::Whole(decimals, mantissas) => (Some(*decimals), mantissas.to_vec()),
+            Row::Raw(_) => (None, values(column)),
+        };
+        (column.ticks.clone(), decimals, numbers)
+    }
+
+    fn values(column: &TableColumn<'_>) -> Vec<i64> {
+        let values = column.row.values();
+        values.iter().map(|v| v.to_bits() as i64).collect()
+    }
+
+    /// Numbers of more digits than these may have two forms of a double, and no matter which.
+    fn is_long(column: &TableColumn<'_>) -> bool {
+        let long = |m: &i64| m.unsigned_abs() >= 1_000_000_000_000_000;
+        matches!(&column.row, Row::Whole(_, mantissas) if mantissas.iter().any(long))
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_is_the_table_of_its_samples_one_by_one(
+            batches in any_batches(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4)
+        ) {
+            let entries: Vec<Entry> =
+                (0i64..).zip(&batches).map(|(at, batch)| entry(at * 10, batch)).collect();
+            let family_of = |id: i64| id % 2;
+            let mut sheets = gather(&entries, TICKS_MAX).unwrap().families(family_of);
+            // Series that were sent without a value.
+            sheets.retain(|_, sheet| !sheet.times_ms.is_empty());
+            let families = one_by_one(&entries, family_of);
+            prop_assert_eq!(sheets.keys().collect::<Vec<_>>(), families.keys().collect::<Vec<_>>());
+            for (sheet, points) in sheets.values().zip(families.values()) {
+                let ticks = sheet.times_ms.len();
+                let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(ticks)).collect();
+                ends.extend([0, ticks]);
+                ends.sort_unstable();
+                ends.dedup();
+                for range in ends.windows(2) {
+                    let times_ms = &sheet.times_ms[range[0]..range[1]];
+                    let within = |p: &&(i64, f64)| times_ms.binary_search(&p.0).is_ok();
+                    let kept: Vec<(i64, Vec<(i64, f64)>)> = points
+                        .iter()
+                        .map(|(id, all)| (*id, all.iter().filter(within).copied().collect()))
+                        .filter(|(_, kept): &(i64, Vec<_>)| !kept.is_empty())
+                        .collect();
+                    let borrowed: Vec<_> = kept.iter().map(|(id, p)| (*id, p.as_slice())).collect();
+                    let wanted = Parcel::of(&borrowed);
+                    let cut = sheet.cut((range[0], range[1]));
+                    let wanted = Table::of(&wanted);
+                    prop_assert_eq!(&cut.series, &wanted.series);
+                    prop_assert_eq!(cut.times_ms, wanted.times_ms);
+                    for (one, other) in cut.columns.iter().zip(&wanted.columns) {
+                        prop_assert_eq!((&one.ticks, values(one)), (&other.ticks, values(other)));
+                        if !is_long(one) && !is_long(other) {
+                            prop_assert_eq!(column(one), column(other));
+                        }
+                    }
+                }
+                let all: Vec<i64> = points.values().flatten().map(|p| p.0).collect();
+                prop_assert!(sheet.times_ms.iter().all(|time| all.contains(time)));
+                prop_assert!(all.iter().all(|time| sheet.times_ms.contains(time)));
+            }
+        }
+    }
+
+    /// An entry of so many ticks from a time on, the second series only at the last of them.
+    fn long(begin_ms: i64, ticks: usize) -> Entry {
+        let times_ms: Vec<i64> = (begin_ms..).take(ticks).collect();
+        let whole = |mantissas: Vec<i64>| Numbers::Whole {
+            decimals: 0,
+            mantissas,
+        };
+        let (all, last) = (whole(vec![7; ticks]), whole(vec![begin_ms]));
+        let at = [(ticks - 1) as u16];
+        let columns = [(None, &all), (Some(&at[..]), &last)].into_iter();
+        of(&[3, 4], &times_ms, encode_numbers(&times_ms, columns))
+    }
+
+    #[test]
+    fn as_many_ticks_as_have_a_number_are_gathered_and_no_more() {
+        let (first, second) = (long(0, 65_000), long(65_000, 535));
+        let sheet = gather(&[first, second], TICKS_MAX).unwrap();
+        assert_eq!(sheet.times_ms.len(), TICKS_MAX);
+        let table = sheet.cut((65_000, TICKS_MAX));
+        let mut found = Vec::new();
+        table.each(|id, time, value| found.extend((id == 4).then_some((time, value))));
+        assert_eq!(found, [(65_534, 65_000.0)]);
+        assert!(gather(&[long(0, 65_000), long(65_000, 536)], TICKS_MAX).is_none());
+    }
+
+    #[test]
+    fn a_batch_that_has_a_series_twice_is_not_gathered() {
+        let one = Numbers::Whole {
+            decimals: 0,
+            mantissas: vec![1],
+        };
+        let columns = [(None, &one), (None, &one)].into_iter();
+        let twice = of(&[3, 3], &[20], encode_numbers(&[20], columns));
+        assert!(gather(&[long(0, 3), twice], TICKS_MAX).is_none());
     }
 }
