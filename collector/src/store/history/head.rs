@@ -5,9 +5,11 @@
 //! head after the block that replaces it is committed, so a reader that looks at the head *first*
 //! and at the blocks *afterwards* meets every sample at least once; merging makes that once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc,
+};
 
 use tokio::sync::Notify;
 
@@ -24,8 +26,10 @@ const SHORT_TICKS: usize = 4;
 /// Hosts that may wait to be folded while the journal is read: more, and reading waits.
 const HOSTS_WAITING_MAX: usize = 64;
 
-/// So many sealed rows may be kept back whatever else there is.
+/// So many sealed rows may be kept back whatever else there is, …
 const KEPT_BACK_MIN: i64 = 1 << 16;
+/// … of so many packed bytes: those of a host that catches up are large.
+const KEPT_BACK_BYTES_MIN: usize = 32 << 20;
 
 /// A committed batch, or several that were folded.
 #[derive(Debug)]
@@ -150,6 +154,9 @@ impl Shelf {
 #[derive(Debug, Default)]
 pub(in crate::store) struct Head {
     shelves: RwLock<HashMap<i64, Shelf>>,
+    /// Rows up to which a host was sealed while another one waited for longer, and how many packed
+    /// bytes left the head then.
+    kept_back: Mutex<BTreeMap<i64, usize>>,
     /// Rung when a host waits that should be sealed at once.
     pub full: Notify,
 }
@@ -167,6 +174,11 @@ pub(in crate::store) struct Due {
     pub ticks: usize,
     /// The oldest row.
     pub oldest: i64,
+}
+
+/// A panic elsewhere cannot leave it half changed: every change is one step.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Head {
@@ -203,7 +215,7 @@ impl Head {
     ) -> Result<(), E> {
         let (many, hosts) = mpsc::sync_channel::<(i64, Fold)>(HOSTS_WAITING_MAX);
         let hosts = Mutex::new(hosts);
-        let next = || hosts.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = || hold(&hosts).recv();
         let folds = || std::iter::from_fn(|| next().ok());
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         std::thread::scope(|scope| {
@@ -286,9 +298,16 @@ impl Head {
             let (folded, halfway) = (kept(shelf.folded), kept(shelf.halfway));
             shelf.entries.retain(stays);
             (shelf.folded, shelf.halfway) = (folded, halfway);
+            let before = shelf.bytes;
             shelf.count();
+            let sealed = before.saturating_sub(shelf.bytes);
             if shelf.entries.is_empty() {
                 shelves.remove(&host);
+            }
+            let mut kept_back = hold(&self.kept_back);
+            kept_back.insert(to, sealed);
+            if shelves.is_empty() {
+                kept_back.clear();
             }
         }
     }
@@ -306,14 +325,26 @@ impl Head {
         self.read().iter().filter_map(of_shelf).min()
     }
 
-    /// The batch before which none should wait any more: so many came since that their rows, sealed but
-    /// kept back by one that is not, would be most of the journal.
+    /// The batch before which none should wait any more: so much came since that what is sealed of it,
+    /// but kept back by one that is not, would be most of the journal, in rows or in bytes.
     pub(in crate::store) fn kept_since(&self) -> i64 {
         let shelves = self.read();
         let waiting: usize = shelves.values().map(|shelf| shelf.rows).sum();
         let last = shelves.values().filter_map(|shelf| shelf.entries.last());
         let newest = last.map(|entry| entry.newest()).max().unwrap_or(0);
-        newest.saturating_sub(2 * waiting as i64 + KEPT_BACK_MIN)
+        let by_rows = newest.saturating_sub(2 * waiting as i64 + KEPT_BACK_MIN);
+        let first = shelves.values().filter_map(|shelf| shelf.entries.first());
+        let oldest = first.map(|entry| entry.oldest()).min();
+        let bytes: usize = shelves.values().map(|shelf| shelf.bytes).sum();
+        let (mut kept, most) = (0, (2 * bytes).max(KEPT_BACK_BYTES_MIN));
+        let mut kept_back = hold(&self.kept_back);
+        // What is before the oldest goes with the next seal.
+        *kept_back = kept_back.split_off(&oldest.unwrap_or(i64::MAX));
+        let too_much = kept_back.iter().rev().find(|(_, bytes)| {
+            kept += **bytes;
+            kept > most
+        });
+        too_much.map_or(by_rows, |(row, _)| by_rows.max(*row))
     }
 
     /// Hosts for which `is_due`, the largest first.
@@ -444,6 +475,31 @@ mod tests {
         head.extend(vec![(2, entry(KEPT_BACK_MIN + 8, 1))]);
         let hosts: Vec<i64> = kept_back(&head).iter().map(|due| due.host).collect();
         assert_eq!(hosts, [1]);
+    }
+
+    #[test]
+    fn who_keeps_back_large_rows_is_sealed_early_too() {
+        let head = Head::default();
+        head.extend(vec![(1, entry(1, 1)), (2, entry(2, 1))]);
+        let due = |head: &Head| -> Vec<i64> {
+            let due = head.due(|due| due.oldest < head.kept_since());
+            due.iter().map(|due| due.host).collect()
+        };
+        let large = |number: i64| Entry {
+            payload: vec![0; 1 << 20],
+            ..entry(number, 1)
+        };
+        for number in 3..=34 {
+            head.extend(vec![(3, large(number))]);
+            head.remove(3, number);
+            assert_eq!(due(&head), [0; 0], "{number}");
+        }
+        head.extend(vec![(4, entry(35, 1)), (3, large(36))]);
+        head.remove(3, 36);
+        assert_eq!(due(&head), [1, 2], "not who came after the most of it");
+        head.remove(1, 1);
+        head.remove(2, 2);
+        assert_eq!(due(&head), [0; 0], "all but the newest rows can go");
     }
 
     #[test]
