@@ -81,9 +81,12 @@ impl Problems {
 pub(super) fn problems(conn: &Connection) -> Vec<String> {
     let mut problems = Problems::default();
     problems.part("file structure", |p| structure(conn, p));
-    problems.part("journal", |p| payloads(conn, "journal", Parcel::unpack, p));
+    // Nobody reads what is sealed already, and the series it names may be gone.
+    let waiting = ("journal", "waiting");
+    problems.part("journal", |p| payloads(conn, waiting, Parcel::unpack, p));
     problems.part("what is sealed", |p| marks(conn, p));
-    problems.part("blocks", |p| payloads(conn, "block", Parcel::unseal, p));
+    let blocks = ("block", "block");
+    problems.part("blocks", |p| payloads(conn, blocks, Parcel::unseal, p));
     problems.part("totals", |p| totals(conn, p));
     problems.part("rollups", |p| rollups(conn, p));
     problems.part("notes of processes", |p| {
@@ -133,10 +136,10 @@ fn structure(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Checksums, codecs and the columns that repeat what is inside.
+/// Checksums, codecs and the columns that repeat what is inside, of the rows `from` a table.
 fn payloads(
     conn: &Connection,
-    table: &str,
+    (table, from): (&str, &str),
     open: impl Fn(&[u8]) -> Result<Parcel, Fault>,
     problems: &mut Problems,
 ) -> Result<(), Fault> {
@@ -147,7 +150,7 @@ fn payloads(
         owners.insert(r.get(0)?, r.get(1)?);
     }
     let mut select = conn.prepare(&format!(
-        "SELECT number, host, start_ms, end_ms, samples, crc32c, payload FROM {table}"
+        "SELECT number, host, start_ms, end_ms, samples, crc32c, payload FROM {from}"
     ))?;
     let mut rows = select.query([])?;
     while let Some(r) = rows.next()? {

@@ -58,3 +58,43 @@ async fn a_batch_behind_a_seal_that_empties_the_journal_is_not_taken_for_sealed(
         assert_eq!(facts.problems, Vec::<String>::new());
     }
 }
+
+#[tokio::test]
+async fn a_row_that_is_sealed_is_read_no_more_also_where_its_block_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_host(folder.path()).await;
+    store.greet(greeting(2, "db"), T0).await.unwrap();
+    let others = store.series_ids(host(2), vec![gauge("node_load1")]);
+    let others = others.await.unwrap();
+    store
+        .append(batch(2, 1, &others, &[(T0, 5.0)]))
+        .await
+        .unwrap();
+    let past: Vec<(i64, f64)> = (0..1100).map(|n| (T0 + n * 10_000, n as f64)).collect();
+    store.append(batch(1, 1, &ids, &past)).await.unwrap();
+    // The other host's row is older and waits: that of the first stays.
+    store.seal_full().await.unwrap();
+    let path = folder.path().join("hostwell.db");
+    let reader = Store::open_read_only(&path).await.unwrap();
+    assert_eq!(points(&reader, "web", "node_load1").await, past);
+    let drop = |ledger: &mut writer::Ledger| {
+        ledger.conn.execute("DELETE FROM block", [])?;
+        Ok(())
+    };
+    store.write("drop a block", drop).await.unwrap();
+    let cut = tempfile::tempdir().unwrap();
+    super::crash::copy(folder.path(), cut.path());
+    let again = open(cut.path()).await;
+    for held in [&reader, &store, &again] {
+        assert_eq!(points(held, "web", "node_load1").await, []);
+        assert_eq!(points(held, "db", "node_load1").await, [(T0, 5.0)]);
+    }
+    // Series of which nothing is left may go; the row still names them.
+    let forget = |ledger: &mut writer::Ledger| {
+        let web = ledger.host(host(1))?;
+        history::series::forget(&ledger.conn, web, |_| true)
+    };
+    assert_eq!(store.write("forget series", forget).await.unwrap(), 2);
+    let facts = store.facts(true).await.unwrap();
+    assert_eq!(facts.problems, Vec::<String>::new());
+}
