@@ -1,5 +1,5 @@
 //! The store and the naive model get the same operations in any order and must give the same
-//! answers: whatever is late, repeated, overlapping, merged, sealed, reopened or killed.
+//! answers: whatever is late, repeated, overlapping, merged, sealed one by one, reopened or killed.
 
 use super::model::Model;
 use super::*;
@@ -7,6 +7,7 @@ use crate::series::Agg;
 use proptest::prelude::*;
 
 const HOSTS: u8 = 3;
+const MINUTE: i64 = 60_000;
 /// What is asked of whole ranges.
 const AGGS: [Agg; 7] = [
     Agg::Avg,
@@ -24,15 +25,21 @@ const METRICS: [&str; 4] = [
     "custom_b",
 ];
 
+/// What a host sends.
+#[derive(Clone, Debug)]
+struct Sent {
+    host: u8,
+    spool: u8,
+    sequence: u64,
+    columns: Vec<(u8, Vec<bool>)>,
+    ticks: Vec<(i64, f64)>,
+    /// When it arrives, in minutes behind T0.
+    minute: i64,
+}
+
 #[derive(Clone, Debug)]
 enum Op {
-    Append {
-        host: u8,
-        spool: u8,
-        sequence: u64,
-        columns: Vec<(u8, Vec<bool>)>,
-        ticks: Vec<(i64, f64)>,
-    },
+    Append(Sent),
     Gap {
         host: u8,
         spool: u8,
@@ -44,6 +51,12 @@ enum Op {
         into: u8,
     },
     Seal,
+    /// The same at a minute of the hour in which everything arrives: only hosts whose hour turned since.
+    SealSome(i64),
+    /// Some are sealed while several batches come.
+    Race(i64, Vec<Sent>),
+    /// Whoever else reads the file, or a copy of it.
+    Look,
     Reopen,
     Kill,
 }
@@ -57,7 +70,7 @@ fn value() -> impl Strategy<Value = f64> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+fn sent() -> impl Strategy<Value = Sent> {
     // Times meet often, and are hours apart often: overlaps and separate blocks.
     let tick =
         ((0i64..12), (0i64..3), value()).prop_map(|(s, h, v)| (T0 + h * 2 * HOUR + s * 1000, v));
@@ -69,14 +82,28 @@ fn op() -> impl Strategy<Value = Op> {
         1..4,
     );
     let ticks = prop::collection::vec(tick, 0..8);
+    (0..HOSTS, 0u8..2, 1u64..20, columns, ticks, 0i64..60).prop_map(
+        |(host, spool, sequence, columns, ticks, minute)| Sent {
+            host,
+            spool,
+            sequence,
+            columns,
+            ticks,
+            minute,
+        },
+    )
+}
+
+fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        10 => (0..HOSTS, 0u8..2, 1u64..20, columns, ticks).prop_map(
-            |(host, spool, sequence, columns, ticks)| Op::Append { host, spool, sequence, columns, ticks }
-        ),
+        10 => sent().prop_map(Op::Append),
         1 => (0..HOSTS, 0u8..2, 1u64..20, 0u64..4)
             .prop_map(|(host, spool, first, more)| Op::Gap { host, spool, first, more }),
         1 => (0..HOSTS, 0..HOSTS).prop_map(|(host, into)| Op::Merge { host, into }),
-        2 => Just(Op::Seal),
+        1 => Just(Op::Seal),
+        5 => (0i64..60).prop_map(Op::SealSome),
+        2 => (0i64..60, prop::collection::vec(sent(), 1..6)).prop_map(|(m, all)| Op::Race(m, all)),
+        2 => Just(Op::Look),
         1 => Just(Op::Reopen),
         1 => Just(Op::Kill),
     ]
@@ -117,20 +144,12 @@ impl Pair {
         }
     }
 
-    async fn append(
-        &mut self,
-        host_number: u8,
-        (spool_number, sequence): (u8, u64),
-        columns: Vec<(u8, Vec<bool>)>,
-        ticks: &[(i64, f64)],
-    ) {
-        let columns: BTreeMap<u8, Vec<bool>> = columns.into_iter().collect();
+    /// A batch, and what the store has to answer to it.
+    async fn append_of(&mut self, sent: Sent) -> (Append, Appended) {
+        let Sent { host: n, ticks, .. } = &sent;
+        let columns: BTreeMap<u8, Vec<bool>> = sent.columns.iter().cloned().collect();
         let names = columns.keys().map(|m| (name(*m), Kind::Gauge)).collect();
-        let series = self
-            .store
-            .series_ids(host(host_number), names)
-            .await
-            .unwrap();
+        let series = self.store.series_ids(host(*n), names).await.unwrap();
         let mut samples = Vec::new();
         let mut packed = Vec::new();
         for (number, (metric, present)) in columns.iter().enumerate() {
@@ -147,22 +166,89 @@ impl Pair {
             });
         }
         let append = Append {
-            host_id: host(host_number),
-            spool_id: spool(spool_number),
-            sequence,
-            received_ms: T0,
+            host_id: host(*n),
+            spool_id: spool(sent.spool),
+            sequence: sent.sequence,
+            received_ms: T0 + sent.minute * MINUTE,
             block: Packed::of(&Block {
                 times_ms: ticks.iter().map(|t| t.0).collect(),
                 columns: packed,
             }),
             series,
         };
-        let wanted = self.model.append(
-            host_number.into(),
-            (spool_number, sequence),
-            samples.into_iter(),
-        );
+        let of = (sent.spool, sent.sequence);
+        let wanted = self.model.append((*n).into(), of, samples.into_iter());
+        (append, wanted)
+    }
+
+    async fn append(&mut self, sent: Sent) {
+        let (append, wanted) = self.append_of(sent).await;
         assert_eq!(self.store.append(append).await.unwrap(), wanted);
+    }
+
+    async fn race(&mut self, minute: i64, all: Vec<Sent>) {
+        let (mut appends, mut wanted) = (Vec::new(), Vec::new());
+        for sent in all {
+            let (append, answer) = self.append_of(sent).await;
+            appends.push(append);
+            wanted.push(answer);
+        }
+        let writer = self.store.writing().unwrap().writer.clone();
+        let put = async {
+            let (mut appender, mut answers) = (Appender::new(writer, true), Vec::new());
+            for append in appends {
+                assert!(appender.put(append, None).unwrap().is_none());
+                tokio::task::yield_now().await;
+            }
+            while appender.open() > 0 {
+                let done = appender.next().await.into_iter();
+                answers.extend(done.map(|done| done.result.unwrap()));
+            }
+            answers
+        };
+        let sealed = self.store.upkeep(T0 + minute * MINUTE);
+        let (answers, sealed) = tokio::join!(put, sealed);
+        sealed.unwrap();
+        assert_eq!(answers, wanted);
+    }
+
+    /// A copy of the files as they would be if all power failed now.
+    fn copy(&self) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        super::crash::copy(self.folder.path(), folder.path());
+        folder
+    }
+
+    async fn look(&self) {
+        let copy = self.copy();
+        let reader = |folder: &Path| {
+            let path = folder.join("hostwell.db");
+            async move { Store::open_read_only(&path).await.unwrap() }
+        };
+        let others = [
+            reader(self.folder.path()).await,
+            reader(copy.path()).await,
+            self.store.clone(),
+        ];
+        let wanted = bits(self.model.windows(&all()));
+        let mut counts = Vec::new();
+        for store in others {
+            let windows = store.windows(all()).await.unwrap();
+            assert_eq!(bits(windows), wanted);
+            let facts = store.facts(true).await.unwrap();
+            assert_eq!(facts.problems, Vec::<String>::new());
+            counts.push((facts.samples, facts.journal_batches, facts.newest_ms));
+        }
+        assert!(counts.iter().all(|one| *one == counts[0]), "{counts:?}");
+    }
+
+    /// What is in memory is what waits in the file, neither less nor what is sealed already.
+    fn weigh(&self) {
+        let path = self.folder.path().join("hostwell.db");
+        let conn = rusqlite::Connection::open(path).unwrap();
+        let sql = "SELECT coalesce(sum(samples), 0) FROM waiting";
+        let waiting: i64 = conn.query_row(sql, [], |r| r.get(0)).unwrap();
+        assert_eq!(self.store.pulse().head_samples as i64, waiting);
     }
 
     async fn gap(&mut self, host_number: u8, spool_number: u8, (first, last): (u64, u64)) {
@@ -207,15 +293,7 @@ impl Pair {
 
     async fn apply(&mut self, op: Op) {
         match op {
-            Op::Append {
-                host,
-                spool,
-                sequence,
-                columns,
-                ticks,
-            } => {
-                self.append(host, (spool, sequence), columns, &ticks).await;
-            }
+            Op::Append(sent) => self.append(sent).await,
             Op::Gap {
                 host,
                 spool,
@@ -226,13 +304,15 @@ impl Pair {
             }
             Op::Merge { host, into } => self.merge(host, into).await,
             Op::Seal => self.store.upkeep(T0 + 100 * HOUR).await.unwrap(),
+            Op::SealSome(minute) => self.store.upkeep(T0 + minute * MINUTE).await.unwrap(),
+            Op::Race(minute, all) => self.race(minute, all).await,
+            Op::Look => self.look().await,
             Op::Reopen => {
                 self.store.close().await.unwrap();
                 self.store = Store::open(never_prune(self.folder.path())).await.unwrap();
             }
             Op::Kill => {
-                let folder = tempfile::tempdir().unwrap();
-                super::crash::copy(self.folder.path(), folder.path());
+                let folder = self.copy();
                 self.store = Store::open(never_prune(folder.path())).await.unwrap();
                 self.folder = folder;
             }
@@ -392,6 +472,7 @@ fn check(ops: Vec<Op>) {
         let mut pair = Pair::new().await;
         for op in ops {
             pair.apply(op).await;
+            pair.weigh();
         }
         pair.compare().await;
         for last in [Op::Seal, Op::Reopen] {
@@ -402,7 +483,7 @@ fn check(ops: Vec<Op>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_operations_gives_the_answers_of_the_naive_history(
@@ -414,22 +495,17 @@ proptest! {
 
 #[test]
 fn blocks_that_are_merged_answer_as_before() {
-    let load = |sequence: u64| Op::Append {
-        host: 0,
-        spool: 0,
-        sequence,
-        columns: vec![
-            (0, vec![true; 8]),
-            (1 + (sequence % 3) as u8, vec![true; 8]),
-        ],
-        ticks: (0..8)
-            .map(|t| {
-                (
-                    T0 + (sequence as i64 * 5 + t) * 60_000,
-                    sequence as f64 / 8.0,
-                )
-            })
-            .collect(),
+    let load = |sequence: u64| {
+        let columns = [0, 1 + (sequence % 3) as u8].map(|metric| (metric, vec![true; 8]));
+        let at = |tick: i64| T0 + (sequence as i64 * 5 + tick) * MINUTE;
+        Op::Append(Sent {
+            host: 0,
+            spool: 0,
+            sequence,
+            columns: columns.to_vec(),
+            ticks: (0..8).map(|t| (at(t), sequence as f64 / 8.0)).collect(),
+            minute: 0,
+        })
     };
     let ops = (1..20).flat_map(|sequence| [load(sequence), Op::Seal]);
     check(ops.collect());
@@ -437,12 +513,15 @@ fn blocks_that_are_merged_answer_as_before() {
 
 #[test]
 fn a_chain_of_merges_answers_by_precedence() {
-    let load = |host: u8, value: f64| Op::Append {
-        host,
-        spool: 0,
-        sequence: 1,
-        columns: vec![(0, vec![true; 8])],
-        ticks: vec![(T0, value), (T0 + i64::from(host), value)],
+    let load = |host: u8, value: f64| {
+        Op::Append(Sent {
+            host,
+            spool: 0,
+            sequence: 1,
+            columns: vec![(0, vec![true; 8])],
+            ticks: vec![(T0, value), (T0 + i64::from(host), value)],
+            minute: 0,
+        })
     };
     let merge = |host, into| Op::Merge { host, into };
     check(vec![
