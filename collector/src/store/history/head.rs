@@ -17,10 +17,9 @@ use super::{fold, parcel, seal};
 
 /// So many batches of a host are folded into one.
 const FOLDED_AT: usize = 32;
-/// Short ones before that: what waits for its fold takes four times as much as what is folded, and
-/// of a host that sends each second sixteen batches would wait. Not much earlier: every fold costs as
-/// much as some batches.
-const SHORT_FOLDED_AT: usize = 16;
+/// Short ones before that: what waits for its fold takes four times as much as what is folded. Not
+/// much earlier: every fold costs as much as some batches.
+const SHORT_FOLDED_AT: usize = 8;
 /// Short are batches with fewer ticks than this on average.
 const SHORT_TICKS: usize = 4;
 /// Hosts that may wait to be folded while the journal is read: more, and reading waits.
@@ -419,10 +418,7 @@ mod tests {
             let alone = ticks(&head).into_iter().filter(|t| *t == 1).count();
             assert!(alone < SHORT_FOLDED_AT, "{number}: {:?}", ticks(&head));
         }
-        assert_eq!(
-            ticks(&head),
-            [32, 32, 32, 32, 32, 32, 1, 1, 1, 1, 1, 1, 1, 1]
-        );
+        assert_eq!(ticks(&head), [32, 32, 32, 32, 32, 32, 8]);
         let numbers: Vec<i64> = entries(&head)
             .iter()
             .flat_map(|e| e.numbers.clone())
@@ -515,7 +511,7 @@ mod tests {
             head.extend(vec![(1, entry(number, 1))]);
         }
         head.remove(1, 50);
-        assert_eq!(ticks(&head), [16, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(ticks(&head), [8, 8, 8, 1]);
         for number in 76..=82 {
             head.extend(vec![(1, entry(number, 1))]);
         }
@@ -532,12 +528,12 @@ mod tests {
         for number in 1..=50 {
             head.extend(vec![(1, entry(number, 1))]);
         }
-        assert_eq!(ticks(&head), [32, 16, 1, 1]);
+        assert_eq!(ticks(&head), [32, 8, 8, 1, 1]);
         head.remove(1, 32);
-        assert_eq!(ticks(&head), [16, 1, 1]);
+        assert_eq!(ticks(&head), [8, 8, 1, 1]);
         for number in 51..=80 {
             head.extend(vec![(1, entry(number, 1))]);
         }
-        assert_eq!(ticks(&head), [32, 16]);
+        assert_eq!(ticks(&head), [32, 8, 8]);
     }
 }
