@@ -388,11 +388,7 @@ impl Stream {
     /// Hands a batch to the store.
     fn put(&mut self, append: Append, waits: Option<OwnedSemaphorePermit>) -> Option<Later<'_>> {
         let (spool_id, sequence) = (append.spool_id, append.sequence);
-        let late = match self.appender.put(append, waits) {
-            Ok(None) => return None,
-            Ok(Some(late)) => Ok(late),
-            Err(error) => Err(error),
-        };
+        let late = self.appender.put(append, waits).transpose()?;
         Some(Box::pin(async move {
             let put = match late {
                 Ok(late) => self.appender.wait(late).await,

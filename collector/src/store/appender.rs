@@ -122,8 +122,9 @@ impl Appender {
         }
     }
 
-    /// Hands a batch to the writer; answers the batch where that has to be waited for. Batches are committed in the
-    /// order they were given. `waits` is kept for as long as the batch waits for the disk.
+    /// Hands a batch to the writer; answers the batch where that has to be waited for. Batches are
+    /// committed in the order they were given. `waits` is kept for as long as the batch waits for
+    /// the disk.
     ///
     /// # Errors
     /// `Conflict` when the batch contradicts itself.
