@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use hostwell_proto::column::{self, Numbers, NumbersWriter, Walk};
 
-use super::gather::gather;
+use super::gather::{ascend, gather};
 use super::head::Entry;
 use super::parcel::{self, LIMITS, wrap};
 
@@ -42,11 +42,10 @@ fn gathered<E: Borrow<Entry>>(entries: &[E]) -> Option<Vec<u8>> {
 fn zipped<E: Borrow<Entry>>(entries: &[E]) -> Option<Vec<u8>> {
     let all = || entries.iter().map(Borrow::borrow);
     let first = &all().next()?.payload;
-    let ascend = all().zip(all().skip(1)).all(|(a, b)| a.end_ms < b.start_ms);
-    if parcel::ticks(first) != 1 || !ascend || entries.len() > TICKS_MAX {
+    if parcel::ticks(first) != 1 || !ascend(entries) || entries.len() > TICKS_MAX {
         return None;
     }
-    let (series, named, _) = parcel::split(first)?;
+    let (series, named) = parcel::named(first)?;
     if !series.is_sorted_by(|a, b| a < b) {
         return None;
     }

@@ -119,13 +119,20 @@ pub(super) struct Sheet {
     pub(super) series: Vec<Gathered>,
 }
 
+/// Whether each batch begins after the one before it has ended.
+pub(super) fn ascend<E: Borrow<Entry>>(entries: &[E]) -> bool {
+    let times = |entry: &E| (entry.borrow().start_ms, entry.borrow().end_ms);
+    entries
+        .windows(2)
+        .all(|pair| times(&pair[0]).1 < times(&pair[1]).0)
+}
+
 /// The samples of several batches; `None` where their times do not ascend, where there are more than
 /// `ticks_max` (at most 65,535), where one cannot be read, or has a series twice: of samples with equal
 /// times the first committed counts, and only sealing sorts that out.
 pub(super) fn gather<E: Borrow<Entry>>(entries: &[E], ticks_max: usize) -> Option<Sheet> {
     let all = || entries.iter().map(Borrow::borrow);
-    let ascend = all().zip(all().skip(1)).all(|(a, b)| a.end_ms < b.start_ms);
-    if !ascend || entries.is_empty() {
+    if !ascend(entries) || entries.is_empty() {
         return None;
     }
     let (mut times_ms, mut gathering) = (Vec::new(), Gathering::default());

@@ -62,14 +62,13 @@ pub(in crate::store) fn wrap(series: &[i64], block: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A parcel in two: which series it names, with how many bytes it does, and the packed block; `None`
-/// where it cannot be read.
-pub(in crate::store) fn split(bytes: &[u8]) -> Option<(Vec<i64>, usize, &[u8])> {
+/// Which series a parcel names, and with how many bytes: the packed block is behind these. `None` where
+/// it cannot be read.
+pub(in crate::store) fn named(bytes: &[u8]) -> Option<(Vec<i64>, usize)> {
     let mut cursor = Cursor::new(bytes, "a parcel's series list");
     let mut series = Vec::new();
     begin(&mut cursor, &mut series).ok()?;
-    let block = cursor.rest();
-    Some((series, bytes.len() - block.len(), block))
+    Some((series, bytes.len() - cursor.rest().len()))
 }
 
 /// How many ticks a parcel has; none where it cannot be read.
