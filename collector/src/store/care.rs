@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::StoreError;
-use super::history::head::{Due, Head};
+use super::history::head::{Due, Head, hold};
 use super::history::seal::{self, Sealed};
 use super::history::{budget, churn, merge, retention};
 use super::registry::hosts;
@@ -27,11 +27,6 @@ const COMPLAIN_MS: i64 = 600_000;
 const HEAD_BYTES_MAX: usize = 256 << 20;
 /// Packed bytes of journals that are sealed in one commit.
 const GROUP_BYTES_MAX: usize = 16 << 20;
-
-/// A panic elsewhere cannot leave these half changed: every change is one step.
-fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What is sealed in one commit: bounded by its bytes in the head.
 fn groups(due: &[Due]) -> impl Iterator<Item = &[Due]> {

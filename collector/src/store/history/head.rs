@@ -176,7 +176,7 @@ pub(in crate::store) struct Due {
 }
 
 /// A panic elsewhere cannot leave it half changed: every change is one step.
-fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::store) fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
