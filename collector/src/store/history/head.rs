@@ -54,6 +54,13 @@ pub(in crate::store) struct Held {
     pub bytes: usize,
 }
 
+impl Held {
+    fn add(&mut self, entry: &Entry) {
+        self.samples += entry.samples as usize;
+        self.bytes += entry.bytes();
+    }
+}
+
 impl Entry {
     /// What it takes, the counts of its [`Arc`] too.
     fn bytes(&self) -> usize {
@@ -79,6 +86,8 @@ struct Shelf {
     ticks: usize,
     /// Rows of the journal.
     rows: usize,
+    /// What the entries hold, and what they take but for their places in the list.
+    held: Held,
     /// The entries before this place were folded, or cannot be.
     folded: usize,
     /// Those from there to this place were folded from short ones, and are once more.
@@ -111,6 +120,7 @@ impl Shelf {
         self.bytes += entry.payload.len();
         self.ticks += parcel::ticks(&entry.payload);
         self.rows += entry.numbers.len();
+        self.held.add(&entry);
         self.entries.push(Arc::new(entry));
         let waiting = &self.entries[self.halfway..];
         let ticks = || waiting.iter().map(|e| parcel::ticks(&e.payload));
@@ -146,6 +156,8 @@ impl Shelf {
         self.bytes = self.entries.iter().map(|e| e.payload.len()).sum();
         self.ticks = self.entries.iter().map(|e| parcel::ticks(&e.payload)).sum();
         self.rows = self.entries.iter().map(|e| e.numbers.len()).sum();
+        self.held = Held::default();
+        self.entries.iter().for_each(|e| self.held.add(e));
     }
 }
 
@@ -363,16 +375,15 @@ impl Head {
         due
     }
 
-    /// What all of it takes.
+    /// What all of it takes: counted batch by batch as they come and go, so that who asks keeps no
+    /// commit waiting.
     pub(in crate::store) fn held(&self) -> Held {
         let shelves = self.read();
         let mut held = Held::default();
         for shelf in shelves.values() {
-            held.bytes += size_of::<Shelf>() + shelf.entries.capacity() * size_of::<Arc<Entry>>();
-            for entry in &shelf.entries {
-                held.bytes += entry.bytes();
-                held.samples += entry.samples as usize;
-            }
+            let places = shelf.entries.capacity() * size_of::<Arc<Entry>>();
+            held.bytes += size_of::<Shelf>() + places + shelf.held.bytes;
+            held.samples += shelf.held.samples;
         }
         held
     }
