@@ -221,15 +221,15 @@ impl Account<'_> {
             // No sample for one grace before it, as long as the host is known.
             _ => (self.accounted.from_ms - grace_ms).max(self.first_ms),
         };
-        for &time_ms in &times[start..] {
+        // A sample after the end is no nearer witness than the end itself: what a host sends once
+        // it is retired must not turn its last moments into a hole.
+        let end_ms = self.end_ms();
+        for &time_ms in times[start..].iter().take_while(|t| **t < end_ms) {
             self.step(from_ms, time_ms, grace_ms);
             from_ms = from_ms.max(time_ms);
-            if time_ms >= self.accounted.to_ms {
-                return;
-            }
         }
         // Whether the next sample will come is not known yet: until the grace is over it may.
-        self.step(from_ms, self.end_ms(), grace_ms);
+        self.step(from_ms, end_ms, grace_ms);
     }
 
     /// Up to where it is known that no sample came after the newest one. A retired host is not

@@ -119,6 +119,14 @@ fn counting_starts_when_first_seen_and_ends_when_retired() {
     s.first_seen = 605;
     s.retired = Some(2400);
     s.is("Up 600-1800, Down 1800-2400");
+    // What it sends afterwards does not make a hole of the time before, nor mend one.
+    s.retired = Some(1850);
+    s.is("Up 600-1850");
+    s.samples.push((1950, 1960));
+    s.is("Up 600-1850");
+    s.retired = Some(1900);
+    s.is("Up 600-1800, Down 1800-1900");
+    s.samples.pop();
     s.retired = Some(0);
     s.is("");
     s.retired = None;
