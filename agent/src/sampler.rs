@@ -10,7 +10,7 @@
 //! is watched like a probe. While it does not answer, batches wait in memory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,9 @@ struct Control {
     handle: Handle,
     start: Instant,
     stop: AtomicBool,
+    /// Outlives the thread: one that takes over knows the last tick, and so what was missed since
+    /// and whether the clock was set. Only the living thread asks it.
+    schedule: Mutex<Schedule>,
     /// Cancelled when the last tick is in the spool.
     finished: CancellationToken,
     current: Mutex<Option<(Thread, Arc<Watch>)>>,
@@ -90,13 +93,17 @@ pub fn start(
     handoff: Arc<Handoff>,
     finished: CancellationToken,
 ) -> anyhow::Result<Sampler> {
+    let begun = Instant::now();
+    let interval_ms = rhythm.interval.as_millis() as i64;
+    let schedule = Schedule::new(interval_ms, Now::read(&source, begun));
     let control = Arc::new(Control {
         rhythm,
         source,
         handoff,
         handle: Handle::new().context("make the sampler's timer")?,
-        start: Instant::now(),
+        start: begun,
         stop: AtomicBool::new(false),
+        schedule: Mutex::new(schedule),
         finished,
         current: Mutex::new(None),
     });
@@ -113,6 +120,11 @@ pub fn start(
 impl Control {
     fn now(&self) -> Now {
         Now::read(&self.source, self.start)
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        let schedule = self.schedule.lock();
+        schedule.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,17 +184,15 @@ impl Worker {
             SeriesTable::clone(&control.handoff.table()),
             (self.watch.clone(), std::mem::take(&mut self.stuck)),
         );
-        let interval_ms = rhythm.interval.as_millis() as i64;
-        let mut schedule = Schedule::new(interval_ms, control.now());
         let (mut own, mut pressed) = (Own::default(), Pressed::default());
         let mut sample = Sample::default();
         let mut beat = Instant::now();
-        let rearm = |schedule: &Schedule, round: &Round| {
-            let ahead = Duration::from_nanos(schedule.ahead_ns(control.now()));
+        let rearm = |round: &Round| {
+            let ahead = Duration::from_nanos(control.schedule().ahead_ns(control.now()));
             let deadline = round.deadline_min().min(SPOOL_DEADLINE);
             control.handle.push(ahead + deadline);
         };
-        rearm(&schedule, &round);
+        rearm(&round);
         loop {
             if self.watch.abandoned() {
                 return;
@@ -194,7 +204,8 @@ impl Worker {
                 beat += every;
                 crate::service::alive();
             }
-            match schedule.turn(control.now()) {
+            let turn = control.schedule().turn(control.now());
+            match turn {
                 Turn::Sleep(ns) => {
                     let nap = Duration::from_nanos(ns);
                     let beat_due = rhythm
@@ -210,7 +221,7 @@ impl Worker {
                         let pressed = pressed.look(&round.table, &sample);
                         top.tick(Instant::now(), pressed);
                     }
-                    rearm(&schedule, &round);
+                    rearm(&round);
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! When to sample: at multiples of the interval by the wall clock, however that clock behaves.
 //!
 //! The tick's time is the multiple itself, so that hosts line up and packed times cost nothing.
-//! Ticks missed are counted by the monotonic clock: a wall clock set an hour ahead misses none.
+//! Ticks missed are those that should have had a time between two that were taken; where the clock
+//! was set between them, the monotonic one counts: a wall clock set an hour ahead misses none.
 //! Set back by less than [`WAIT_MAX_MS`] it is waited for, because a time is never given twice;
 //! set back further, sampling goes on at the new time, and the collector keeps what it had first.
 
@@ -88,7 +89,6 @@ impl Schedule {
         let (mut missed, mut jump_ms) = (0, None);
         if let Some(last) = self.last {
             let mono_ns = now.mono_ns - last.mono_ns;
-            missed = (mono_ns + interval_ns / 2).div_euclid(interval_ns).max(1) as u64 - 1;
             let jump_ns = now
                 .wall_ns
                 .saturating_sub(last.wall_ns)
@@ -96,6 +96,10 @@ impl Schedule {
             // Less than this is the clock being disciplined, or a suspended virtual machine's lag.
             let threshold_ns = interval_ns.max(2_000 * MS);
             jump_ms = (jump_ns.saturating_abs() > threshold_ns).then_some(jump_ns / MS);
+            missed = match jump_ms {
+                None => (time_ms.saturating_sub(self.due_ms) / self.interval_ms) as u64,
+                Some(_) => (mono_ns + interval_ns / 2).div_euclid(interval_ns).max(1) as u64 - 1,
+            };
         }
         self.last = Some(now);
         self.due_ms = time_ms.saturating_add(self.interval_ms);
@@ -224,6 +228,14 @@ mod tests {
         assert_eq!(
             (late.time_ms, late.missed, late.jump_ms),
             (START_MS + 5_000, 4, None)
+        );
+        let Turn::Tick(later) = schedule.turn(at(START_MS + 6_800, 6_800)) else {
+            panic!("a late tick is a tick");
+        };
+        assert_eq!(
+            (later.time_ms, later.missed),
+            (START_MS + 6_000, 0),
+            "nearly a whole interval late, and still the very next"
         );
     }
 

@@ -104,6 +104,49 @@ fn a_probe_that_hangs_is_left_behind_and_taken_back_when_it_answers() {
     }
 }
 
+#[test]
+fn every_tick_a_probe_that_hangs_costs_is_counted() {
+    let root = root_with_a_hanging_file();
+    let state = tempfile::tempdir().unwrap();
+    let handoff = handoff(state.path());
+    let source = Arc::new(Source::live(root.path()));
+    let finished = CancellationToken::new();
+    // Many of these go by before the watchdog gives the first one up.
+    let interval = Duration::from_millis(100);
+    let rhythm = Rhythm {
+        interval,
+        ..rhythm()
+    };
+    let began_ms = source.wall_ns() / 1_000_000;
+    let sampler = start(rhythm, source, handoff.clone(), finished.clone()).unwrap();
+    let mut times_ms: Vec<i64> = Vec::new();
+    until("ten ticks without the probe that hangs", || {
+        while let Some(batch) = handoff.next_backfill() {
+            let block = column::decode(&batch.block, LIMITS).unwrap();
+            times_ms.extend(&block.times_ms);
+        }
+        times_ms.len() >= 10
+    });
+    sampler.stop();
+    until("it ends", || finished.is_cancelled());
+    while let Some(batch) = handoff.next_backfill() {
+        let block = column::decode(&batch.block, LIMITS).unwrap();
+        times_ms.extend(&block.times_ms);
+    }
+    assert!(times_ms.is_sorted_by(|a, b| a < b), "{times_ms:?}");
+    let interval_ms = interval.as_millis() as i64;
+    let first_ms = began_ms + (-began_ms).rem_euclid(interval_ms);
+    let due = (times_ms[times_ms.len() - 1] - first_ms) / interval_ms + 1;
+    let missed = handoff.progress().missed_ticks as i64;
+    assert!(missed >= 4, "{missed} in the half second it hung");
+    // The very first tick may be one later than the look at the clock above.
+    let taken = times_ms.len() as i64;
+    assert!(
+        (due - 1..=due).contains(&(taken + missed)),
+        "{taken} taken and {missed} missed of {due}"
+    );
+}
+
 /// A named pipe: opening it hangs until somebody opens the other end.
 fn make_fifo(path: &Path) {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
@@ -113,7 +156,7 @@ fn make_fifo(path: &Path) {
 
 /// Waits until it is so; fails after far too long.
 #[track_caller]
-fn until(what: &str, so: impl Fn() -> bool) {
+fn until(what: &str, mut so: impl FnMut() -> bool) {
     for _ in 0..600 {
         if so() {
             return;
