@@ -1,46 +1,46 @@
 //! The Hostwell collector and the operator's command line.
 
-use std::ffi::c_long;
-
-use libmimalloc_sys::{mi_option_set_default, mi_option_t, mi_option_use_numa_nodes};
-
 /// A batch is taken apart into many small pieces of which some stay: under load the C library's
 /// allocator spends nearly as much CPU on that as everything else together.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Memory that is free goes back to the kernel after so many milliseconds instead of a second:
-/// hosts that catch up, and thousands of handshakes, need much for a moment only.
-const PURGE_DELAY_MS: c_long = 100;
-/// Number 15 of the allocator's options, in each of its versions; the crate that binds it names
-/// only the next one.
-const PURGE_DELAY: mi_option_t = mi_option_use_numa_nodes - 1;
-
-/// Unless `MIMALLOC_PURGE_DELAY` says something.
-fn give_back_early() {
-    // SAFETY: writes one number of the allocator's, before there is another thread.
-    unsafe { mi_option_set_default(PURGE_DELAY, PURGE_DELAY_MS) };
-}
+/// Few threads take memory at once, and what one of them takes another one frees: two arenas are
+/// enough, and each more keeps pages of its own. What is free goes back to the kernel within a fifth
+/// of a second, because hosts that catch up and thousands of handshakes need much for a moment only.
+///
+/// `_RJEM_MALLOC_CONF` in the environment has its way.
+// SAFETY: the allocator looks for a pointer to a string that ends in a zero byte by this name,
+// once, before the first allocation; nothing else has the name.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static MALLOC_CONF: &[u8; 46] = b"narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0\0";
 
 fn main() -> std::process::ExitCode {
-    give_back_early();
     hostwell::cli::main()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::ffi::CStr;
+    use std::ptr::{from_mut, null_mut};
 
-    fn purge_delay_ms() -> c_long {
-        // SAFETY: reads one number of the allocator's.
-        unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) }
+    /// A setting of the allocator, of the type that its manual says.
+    fn setting<T: Default>(name: &CStr) -> T {
+        let (mut value, mut length) = (T::default(), size_of::<T>());
+        // SAFETY: the allocator writes no more than `length` bytes, and none where it wants another
+        // length; both pointers live as long as the call, and nothing is set.
+        let failed = unsafe {
+            let to = from_mut(&mut value).cast();
+            tikv_jemalloc_sys::mallctl(name.as_ptr(), to, &mut length, null_mut(), 0)
+        };
+        assert_eq!(failed, 0, "{name:?}");
+        value
     }
 
     #[test]
-    fn the_option_that_is_set_is_the_delay_of_a_purge() {
-        // What the allocator's sources say of this option, and of no other.
-        assert_eq!(purge_delay_ms(), 1000);
-        give_back_early();
-        assert_eq!(purge_delay_ms(), PURGE_DELAY_MS);
+    fn the_allocator_works_as_it_was_told() {
+        assert_eq!(setting::<u32>(c"opt.narenas"), 2);
+        assert_eq!(setting::<isize>(c"opt.dirty_decay_ms"), 200);
+        assert_eq!(setting::<isize>(c"opt.muzzy_decay_ms"), 0);
     }
 }
