@@ -42,6 +42,7 @@ mod compact;
 mod error;
 mod history;
 mod listing;
+mod moment;
 mod notes;
 mod open;
 mod outbox;
@@ -55,6 +56,7 @@ mod registry;
 mod rolling;
 mod schema;
 mod types;
+mod unzip;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::{Fault, StoreError, Trouble, io};
+use super::moment::Moment;
 use super::schema;
 
 /// Most questions read at the same time; more wait for their turn.
@@ -114,10 +115,8 @@ impl Readers {
         read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.with(doing, move |conn| {
-            let moment = conn.unchecked_transaction()?;
-            let value = read(&moment)?;
-            moment.finish()?;
-            Ok(value)
+            let moment = Moment::of(conn)?;
+            read(&moment)
         })
         .await
     }

@@ -149,10 +149,14 @@ pub(super) fn read_as_newest(conn: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// Statements that a connection keeps compiled: more than any of them uses again and again.
+const STATEMENTS_MAX: usize = 64;
+
 /// What a statement is compiled to stays: else SQLite looks at the values it is given, and compiles a
 /// statement anew whenever one of them changes, which takes longer than most statements.
 pub(super) fn compile_once(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(())
 }
 
@@ -174,7 +178,6 @@ pub(super) fn prepare_writer(conn: &Connection) -> Result<(), Fault> {
     // The log is folded in every 16 MiB and cut back after a burst.
     conn.pragma_update(None, "wal_autocheckpoint", 4096)?;
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
-    conn.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 

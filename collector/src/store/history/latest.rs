@@ -160,7 +160,7 @@ pub(in crate::store) fn read(
         room.take(found.len())?;
         windows.push(ask.window(query, found.into_iter().filter_map(series).collect()));
     }
-    moment.finish()?;
+    drop(moment);
     Ok(windows)
 }
 

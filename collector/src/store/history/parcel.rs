@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use hostwell_proto::column::{self, Block, Column, Limits, Numbers, Room, Single, Walk};
 
 use super::super::error::Fault;
+use super::super::unzip::unzip;
 use super::sealed::{self, Plans};
 use super::varint::{self, Cursor};
 
@@ -275,14 +276,7 @@ impl Parcel {
         if sealed::is_ours(bytes) {
             return sealed::decode(bytes, wanted, range);
         }
-        let size = zstd::zstd_safe::get_frame_content_size(bytes)
-            .ok()
-            .flatten()
-            .and_then(|n| usize::try_from(n).ok())
-            .filter(|n| *n <= BYTES_MAX)
-            .ok_or_else(|| Fault::damaged("a block's compressed size is unknown or too large"))?;
-        let packed = zstd::bulk::decompress(bytes, size)
-            .map_err(|e| Fault::damaged(format!("a block does not decompress: {e}")))?;
+        let packed = unzip("a block", bytes, BYTES_MAX)?;
         Parcel::unpack(&packed)
     }
 

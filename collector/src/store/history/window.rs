@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 
 use super::super::error::{Fault, StoreError};
+use super::super::moment::Moment;
 use super::super::types::{Chosen, Shape, WindowQuery};
 use super::head::{Entry, Head};
 use super::names::Names;
@@ -203,10 +204,10 @@ pub(super) fn begin<'a>(
     from: Source<'a>,
     asks: &[Ask],
     range: (i64, i64),
-) -> Result<(Transaction<'a>, Recent), Fault> {
+) -> Result<(Moment<'a>, Recent), Fault> {
     let numbers = || asks.iter().flat_map(|ask| ask.numbers.iter().copied());
     let Some(head) = from.head else {
-        let moment = from.conn.unchecked_transaction()?;
+        let moment = Moment::of(from.conn)?;
         let numbers: HashSet<i64> = numbers().collect();
         let mut recent = Recent::new();
         for (number, entries) in journal::of_hosts(&moment, &numbers, range)? {
@@ -221,7 +222,7 @@ pub(super) fn begin<'a>(
             recent.insert(number, entries);
         }
     }
-    Ok((from.conn.unchecked_transaction()?, recent))
+    Ok((Moment::of(from.conn)?, recent))
 }
 
 /// One window for each ask, in the same order, with the series that are `chosen`, as `shape` leaves
@@ -239,7 +240,7 @@ pub(in crate::store) fn read(
         let parts = parts(&moment, from.names, (&ask, query, chosen), &recent)?;
         windows.push(shape(of_parts(&moment, ask, parts, (query, room, &none))?));
     }
-    moment.finish()?;
+    drop(moment);
     Ok(windows)
 }
 

@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use super::super::error::{Fault, Trouble};
 use super::super::history::varint::{self, Cursor};
+use super::super::unzip::unzip;
 use crate::processes::{DiskSource, Process, ProcessNote, Service};
 
 /// Plain; under zstd.
@@ -146,14 +147,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Vec<ProcessNote>, Fault> {
     match payload.split_first() {
         Some((&PLAIN, body)) => unpack(body),
         Some((&PACKED, packed)) => {
-            let size = zstd::zstd_safe::get_frame_content_size(packed)
-                .ok()
-                .flatten()
-                .and_then(|size| usize::try_from(size).ok())
-                .filter(|size| *size <= BYTES_MAX)
-                .ok_or_else(|| Fault::damaged("process notes: size unknown or too large"))?;
-            let body = zstd::bulk::decompress(packed, size)
-                .map_err(|e| Fault::damaged(format!("process notes do not decompress: {e}")))?;
+            let body = unzip("a row of process notes", packed, BYTES_MAX)?;
             unpack(&body)
         }
         _ => Err(Fault::damaged("process notes of an unknown version")),

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use hostwell_proto::column::{self, Block, Column, Limits};
 
 use super::super::super::error::{Fault, Trouble};
+use super::super::super::unzip::unzip;
 use super::super::varint::{self, Cursor};
 use crate::series::rollup::{Step, mean_rate};
 use crate::series::sketch::Sketch;
@@ -208,15 +209,7 @@ pub(in crate::store) fn decode(
     payload: &[u8],
     wanted: impl Fn(&Key) -> bool,
 ) -> Result<Vec<Line>, Fault> {
-    let size = zstd::zstd_safe::get_frame_content_size(payload)
-        .ok()
-        .flatten();
-    let size = size
-        .and_then(|n| usize::try_from(n).ok())
-        .filter(|n| *n <= BYTES_MAX)
-        .ok_or_else(|| Fault::damaged("a rollup's compressed size is unknown or too large"))?;
-    let plain = zstd::bulk::decompress(payload, size)
-        .map_err(|e| Fault::damaged(format!("a rollup does not decompress: {e}")))?;
+    let plain = unzip("a rollup", payload, BYTES_MAX)?;
     let mut cursor = Cursor::new(&plain, "a rollup");
     let version = cursor.byte()?;
     if version != VERSION {
