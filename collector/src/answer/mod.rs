@@ -37,7 +37,7 @@ pub use host::{Filesystem, HostInDepth, Interface};
 pub use hosts::{HostLine, HostState, IndicatorLine, Worst};
 pub use levels::{LEVELS_MAX, LevelLine, LevelQuestion, Levels, Made};
 pub use outcomes::{Outcomes, RuleOutcome};
-pub use query::{SampleQuestion, SampleSeries, Samples};
+pub use query::{BriefSamples, SampleQuestion, SampleSeries, Samples};
 pub use report::{PrintedReport, ReportFormat, ReportQuestion};
 pub use risk::{RiskChange, RiskInDepth};
 pub use risks::{Open, RiskQuestion, Risks};
@@ -152,6 +152,30 @@ impl Answer {
             body,
         }
     }
+
+    /// As it travels, in UTF-8.
+    fn into_json(mut self) -> Result<Vec<u8>, serde_json::Error> {
+        if let Body::Samples(samples) = self.body {
+            self.body = BriefSamples::of(samples);
+        }
+        let mut json = Vec::with_capacity(self.body.room());
+        serde_json::to_writer(&mut json, &self)?;
+        Ok(json)
+    }
+
+    /// Reads what a collector answered to a question as JSON.
+    ///
+    /// # Errors
+    /// When it is no answer that this program knows.
+    pub fn from_json(json: &str) -> Result<Answer, serde_json::Error> {
+        let mut answer: Answer = serde_json::from_str(json)?;
+        if let Body::BriefSamples(brief) = answer.body {
+            let in_full = brief.in_full();
+            let unfit = || serde::de::Error::custom("a series has other moments than values");
+            answer.body = Body::Samples(in_full.ok_or_else(unfit)?);
+        }
+        Ok(answer)
+    }
 }
 
 /// The answer itself; `kind` names the question it belongs to.
@@ -167,6 +191,8 @@ pub enum Body {
     Host(Box<HostInDepth>),
     /// To [`Question::Query`].
     Samples(Samples),
+    /// The same on its way: [`Answer::from_json`] makes [`Body::Samples`] of it.
+    BriefSamples(BriefSamples),
     /// To [`Question::Forecast`].
     Forecasts {
         /// What runs out first first.
@@ -226,6 +252,7 @@ impl Body {
         match self {
             Body::Hosts { hosts } => FEW + HOST * hosts.len(),
             Body::Samples(samples) => FEW + samples.room(),
+            Body::BriefSamples(brief) => FEW + brief.room(),
             _ => FEW,
         }
     }
@@ -310,9 +337,7 @@ async fn written(
     now_ms: i64,
 ) -> Result<Vec<u8>, AnswerError> {
     let answer = answer(store, setup, question, now_ms).await?;
-    let mut json = Vec::with_capacity(answer.body.room());
-    serde_json::to_writer(&mut json, &answer).map_err(AnswerError::Encode)?;
-    Ok(json)
+    answer.into_json().map_err(AnswerError::Encode)
 }
 
 /// Answers a question that came as JSON, with JSON in UTF-8. The overview of a large fleet may be of

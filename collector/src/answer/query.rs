@@ -1,5 +1,6 @@
 //! Samples by selector: which series are meant, and what becomes of them.
 
+mod brief;
 mod coarse;
 mod cut;
 
@@ -18,6 +19,7 @@ use crate::series::{
     Agg, Grid, Kind, Matcher, Selector, SelectorError, Series, SeriesName, Whole, Window,
 };
 use crate::store::{Chosen, HostName, HostNames, Read, Shape, Store, WindowQuery};
+pub use brief::BriefSamples;
 use cut::{Cut, in_time_and_across};
 
 /// Most samples one query reads.
@@ -132,8 +134,11 @@ impl Samples {
     /// About how many bytes of JSON the series make.
     pub(super) fn room(&self) -> usize {
         const SERIES: usize = 256;
-        const SAMPLE: usize = 32;
-        let one = |series: &SampleSeries| SERIES + SAMPLE * series.times_ms.len();
+        const MOMENT: usize = 15;
+        const VALUE: usize = 18;
+        let one = |series: &SampleSeries| {
+            SERIES + MOMENT * series.times_ms.len() + VALUE * series.values.len()
+        };
         self.series.iter().map(one).sum()
     }
 }

@@ -225,7 +225,7 @@ impl Source {
             Source::Server(client) => {
                 let json = serde_json::to_string(&question)?;
                 let text = client.ask(&json).await?;
-                serde_json::from_str(&text)
+                Answer::from_json(&text)
                     .context("read the collector's answer; its version may not fit this program's")
             }
         }

@@ -242,8 +242,7 @@ async fn watch(
 
 async fn ask(client: &Client) -> anyhow::Result<Vec<HostLine>> {
     let question = serde_json::to_string(&Question::Hosts {}).context("encode the question")?;
-    let answer: Answer =
-        serde_json::from_str(&client.ask(&question).await?).context("decode the answer")?;
+    let answer = Answer::from_json(&client.ask(&question).await?).context("decode the answer")?;
     match answer.body {
         Body::Hosts { hosts } => Ok(hosts),
         _ => bail!("the collector answered another question"),

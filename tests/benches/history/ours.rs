@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hostwell::answer::{Answer, Body, Samples as Answered};
 use hostwell::api::Client;
 use hostwell::auth::ClientTls;
 use hostwell_tests::process::{cpu_ns, cpu_spent_ns, folder_bytes, peak_mib, rests, rss_mib};
@@ -172,12 +173,26 @@ impl Asked for Asking {
         let pid = self.pid();
         let question = ask.ours(samples, turn)?;
         let before = cpu_ns(pid);
-        let answer = self.line.ask(&question)?;
+        let answer = self.line.ask_text(&question)?;
         let after = cpu_ns(pid);
-        match answer["series"].as_array() {
-            Some(series) if !series.is_empty() => Ok((after - before) as f64 / 1e6),
-            _ => Err("the answer is empty".to_owned()),
+        let told = answered(&answer)?;
+        let told: usize = told.series.iter().map(|one| one.values.len()).sum();
+        let least = match ask {
+            Ask::One => samples.ticks as usize,
+            _ => 1,
+        };
+        match told >= least {
+            true => Ok((after - before) as f64 / 1e6),
+            false => Err(format!("{told} samples in the answer instead of {least}")),
         }
+    }
+}
+
+/// The samples of an answer.
+fn answered(json: &str) -> Result<Answered, String> {
+    match Answer::from_json(json).map_err(|e| e.to_string())?.body {
+        Body::Samples(samples) => Ok(samples),
+        other => Err(format!("no samples: {other:?}")),
     }
 }
 
@@ -199,9 +214,9 @@ impl Line {
         Ok(Line { runtime, client })
     }
 
-    /// Asks a question.
-    pub(crate) fn ask(&self, question: &str) -> Result<Value, String> {
-        serde_json::from_str(&self.ask_text(question)?).map_err(|e| e.to_string())
+    /// Asks for samples.
+    pub(crate) fn ask(&self, question: &str) -> Result<Answered, String> {
+        answered(&self.ask_text(question)?)
     }
 
     /// Asks a question; what a reader makes of the text is their own affair.

@@ -1,4 +1,6 @@
 use super::*;
+use crate::answer::range::{Moment, Range};
+use crate::answer::{Body, Question, SampleQuestion};
 use crate::api::{Client, ConnectError};
 use crate::auth::ClientTls;
 
@@ -22,6 +24,39 @@ async fn a_question_is_answered() {
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["hosts"][0]["name"], "web-1");
     assert_eq!(answer["as_of_ms"], NOW_MS);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn samples_at_an_even_pace_travel_in_brief_and_arrive_in_full() {
+    let collector = Collector::start().await;
+    let (mut agent, _) = Agent::connect(&collector).await;
+    let times_ms: Vec<i64> = (0..12).map(|n| NOW_MS - 120_000 + n * 10_000).collect();
+    let values: Vec<f64> = (1..=12).map(f64::from).collect();
+    agent.batch(1, &times_ms, &[(0, &values)]).await;
+    agent.acked(1).await;
+    let question = Question::Query(SampleQuestion {
+        selector: "node_load1".into(),
+        range: Range::Between {
+            from: Moment::AtMs(NOW_MS - 3_600_000),
+            to: Moment::AtMs(NOW_MS),
+        },
+        step_ms: None,
+        agg: None,
+        by: Vec::new(),
+        of_mean: false,
+        ahead_ms: None,
+        top: None,
+    });
+    let question = serde_json::to_string(&question).unwrap();
+    let json = client(&collector).await.ask(&question).await.unwrap();
+    let pace = format!("[[[{},10000,12]]]", times_ms[0]);
+    assert!(json.contains(&pace), "{json}");
+    let Body::Samples(samples) = crate::answer::Answer::from_json(&json).unwrap().body else {
+        panic!("{json}");
+    };
+    assert_eq!(samples.series[0].times_ms, times_ms);
+    assert_eq!(samples.series[0].values[11], 12.0);
     collector.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hostwell::answer::range::{Moment, Range};
-use hostwell::answer::{Question, SampleQuestion};
+use hostwell::answer::{Question, SampleQuestion, Samples as Answered};
 use hostwell::auth::ClientTls;
 use hostwell::series::{Agg, Kind, SeriesName};
 use hostwell::store::{Append, Greeting, HostFacts, Store, StoreOptions};
@@ -15,7 +15,6 @@ use hostwell_tests::load::script::host_name;
 use hostwell_tests::process::{cpu_ns, folder_bytes, median, rss_mib};
 use hostwell_tests::site::Collector;
 use hostwell_tests::wait::{pass, seconds};
-use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::busy::PARTS;
@@ -263,7 +262,7 @@ fn ask(collector: &Collector, months: &Months) -> Result<(f64, Answers, String),
     };
     let line = Line::to(&collector.url(), &ClientTls::default())?;
     let pid = collector.program.pid();
-    let median_ms = |question: &str| -> Result<(f64, Value), String> {
+    let median_ms = |question: &str| -> Result<(f64, Answered), String> {
         let mut answer = line.ask(question)?;
         let mut spent = Vec::new();
         for _ in 0..ASKED {
@@ -276,20 +275,17 @@ fn ask(collector: &Collector, months: &Months) -> Result<(f64, Answers, String),
     // Not at midnight: hours and samples at the edges.
     let (crooked_ms, _) = median_ms(&question(-(7 * 3_600_000 + 1_234_567))?)?;
     let (whole_ms, answer) = median_ms(&question(0)?)?;
-    let read = &answer["read"];
+    let read = answer.read.unwrap_or_default();
     let note = format!(
         "read for it: {} rows of rollups, {} bytes, {} samples; where the 90 days do not begin at \
          midnight {crooked_ms:.2} ms",
-        read["rollups"]
-            .as_array()
-            .map_or(0, |all| all.iter().filter_map(|r| r["rows"].as_u64()).sum()),
-        read["bytes"],
-        read["samples"],
+        read.rollups.iter().map(|read| read.rows).sum::<u64>(),
+        read.bytes,
+        read.samples,
     );
-    let series = answer["series"].as_array().ok_or("no series")?;
-    let answers = series.iter().filter_map(|one| {
-        let host = one["labels"]["host"].as_str()?;
-        Some((host.to_owned(), one["values"][0].as_f64()?))
+    let answers = answer.series.iter().filter_map(|one| {
+        let host = one.labels.get("host")?;
+        Some((host.clone(), *one.values.first()?))
     });
     Ok((whole_ms, answers.collect(), note))
 }
