@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hostwell_proto::metric::{CATALOGUE, Metric, Unit};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::AnswerError;
 use super::host::nearest;
@@ -97,13 +97,31 @@ pub struct Samples {
 /// One series of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampleSeries {
-    /// Its labels, `host` among them unless it was grouped away.
-    pub labels: BTreeMap<String, String>,
+    /// Its labels by name, `host` among them unless it was grouped away. In JSON a map.
+    #[serde(serialize_with = "as_map", deserialize_with = "from_map")]
+    pub labels: Vec<(String, String)>,
     /// Milliseconds since the Unix epoch; a step is named by its start.
     pub times_ms: Vec<i64>,
     /// One a time.
     #[serde(serialize_with = "briefly")]
     pub values: Vec<f64>,
+}
+
+impl SampleSeries {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let place = self.labels.binary_search_by(|(n, _)| n.as_str().cmp(name));
+        place.ok().map(|place| self.labels[place].1.as_str())
+    }
+}
+
+fn as_map<S: Serializer>(labels: &[(String, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(labels.iter().map(|(name, value)| (name, value)))
+}
+
+fn from_map<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+    let labels = BTreeMap::<String, String>::deserialize(from)?;
+    Ok(labels.into_iter().collect())
 }
 
 /// Doubles below this are whole numbers exactly when they look like one.
@@ -560,8 +578,10 @@ fn unit(metric: &str, agg: Option<Agg>, ahead: bool) -> String {
 }
 
 fn answered(series: Series) -> SampleSeries {
+    let mut labels = series.name.labels;
+    labels.sort_unstable();
     SampleSeries {
-        labels: series.name.labels.into_iter().collect(),
+        labels,
         times_ms: series.times_ms,
         values: series.values,
     }
@@ -614,7 +634,7 @@ mod tests {
     fn whole_numbers_are_written_without_a_fraction_and_come_back_as_they_were() {
         let values = [0.0, -0.0, 1.0, -7.0, 0.25, 1e15, WHOLE_MAX, -1e300, 4096.5];
         let series = SampleSeries {
-            labels: BTreeMap::new(),
+            labels: vec![("host".into(), "a".into()), ("mode".into(), "idle".into())],
             times_ms: (0..values.len() as i64).collect(),
             values: values.to_vec(),
         };
@@ -626,6 +646,15 @@ mod tests {
         let back: SampleSeries = serde_json::from_str(&json).unwrap();
         let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<u64>>();
         assert_eq!(bits(&back.values), bits(&values));
+        assert!(
+            json.contains("{\"host\":\"a\",\"mode\":\"idle\"}"),
+            "{json}"
+        );
+        assert_eq!(back, series);
+        assert_eq!(
+            (back.label("mode"), back.label("cpu")),
+            (Some("idle"), None)
+        );
     }
 
     proptest! {

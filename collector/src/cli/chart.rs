@@ -130,7 +130,7 @@ mod tests {
     fn series(points: &[(i64, f64)]) -> SampleSeries {
         let (times_ms, values) = points.iter().copied().unzip();
         SampleSeries {
-            labels: std::collections::BTreeMap::new(),
+            labels: Vec::new(),
             times_ms,
             values,
         }

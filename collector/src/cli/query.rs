@@ -157,8 +157,7 @@ fn explained(samples: &Samples) -> String {
 fn label_names(series: &[SampleSeries]) -> Vec<&str> {
     let names: BTreeSet<&str> = series
         .iter()
-        .flat_map(|s| s.labels.keys())
-        .map(String::as_str)
+        .flat_map(|s| s.labels.iter().map(|(name, _)| name.as_str()))
         .collect();
     let (host, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|n| *n == "host");
     host.into_iter().chain(others).collect()
@@ -173,7 +172,7 @@ fn records(samples: &Samples) -> Records {
         .collect();
     let mut records = Records::new(&columns);
     for series in &samples.series {
-        let labels: Vec<_> = names.iter().map(|n| json!(series.labels.get(*n))).collect();
+        let labels: Vec<_> = names.iter().map(|n| json!(series.label(n))).collect();
         for (time_ms, value) in series.times_ms.iter().zip(&series.values) {
             let mut row = vec![json!(rfc3339(*time_ms))];
             row.extend(labels.iter().cloned());
@@ -216,12 +215,7 @@ fn table(samples: &Samples, console: &mut Console) -> io::Result<()> {
             if timed {
                 row.push(format_ms(*time_ms).into());
             }
-            let empty = String::new();
-            row.extend(
-                names
-                    .iter()
-                    .map(|name| series.labels.get(*name).unwrap_or(&empty).into()),
-            );
+            row.extend(names.iter().map(|n| series.label(n).unwrap_or("").into()));
             row.push(words::quantity(*value, &samples.unit).into());
             table.row(row);
         }

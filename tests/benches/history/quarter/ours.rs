@@ -283,9 +283,9 @@ fn ask(collector: &Collector, months: &Months) -> Result<(f64, Answers, String),
         read.bytes,
         read.samples,
     );
-    let answers = answer.series.iter().filter_map(|one| {
-        let host = one.labels.get("host")?;
-        Some((host.clone(), *one.values.first()?))
-    });
+    let answers = answer
+        .series
+        .iter()
+        .filter_map(|one| Some((one.label("host")?.to_owned(), *one.values.first()?)));
     Ok((whole_ms, answers.collect(), note))
 }
