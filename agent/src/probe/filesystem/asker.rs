@@ -18,8 +18,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const PATIENCE_ALL: Duration = Duration::from_millis(200);
 /// No more threads than this are left behind; what is not asked then is counted.
 const LEFT_BEHIND_MAX: usize = 16;
-/// A thread that only waits for the kernel needs little.
-const STACK_BYTES: usize = 64 << 10;
+/// A thread that only waits for the kernel needs little, but the allocator of the program it runs in
+/// has its turn on it, too. What is never touched takes no memory.
+const STACK_BYTES: usize = 256 << 10;
 
 /// What came of asking for one mount point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
