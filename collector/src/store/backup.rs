@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::error::{Fault, StoreError, io};
 use super::history::retention;
+use super::moment::Moment;
 use super::open::beside;
 
 /// Into how many steps a second of a paced copy is cut.
@@ -47,7 +48,7 @@ pub(super) fn run(conn: &Connection, to: &Path, rate: Option<u64>) -> Result<u64
 /// Copies pages with pauses between them.
 fn paced(conn: &Connection, partial: &Path, rate: u64) -> Result<(), Fault> {
     // One moment of the file for the whole copy, however long it takes.
-    let moment = conn.unchecked_transaction()?;
+    let moment = Moment::of(conn)?;
     // The moment begins with the first thing that is read.
     moment.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let page: u64 = moment.pragma_query_value(None, "page_size", |r| r.get::<_, i64>(0))? as u64;
@@ -66,7 +67,6 @@ fn paced(conn: &Connection, partial: &Path, rate: u64) -> Result<(), Fault> {
             }
         }
     }
-    moment.finish()?;
     // The copy needs no log beside it and no room for what is to come.
     target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     retention::shrink(&target, 0, i64::MAX)

@@ -160,7 +160,6 @@ pub(in crate::store) fn read(
         room.take(found.len())?;
         windows.push(ask.window(query, found.into_iter().filter_map(series).collect()));
     }
-    drop(moment);
     Ok(windows)
 }
 

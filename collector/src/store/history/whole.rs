@@ -41,7 +41,6 @@ pub(in crate::store) fn read(
         let rest = window::of_parts(&moment, ask, parts, (query, room, &totals.passed))?;
         windows.push(joined(rest, totals.by_name, asked));
     }
-    drop(moment);
     Ok(windows)
 }
 

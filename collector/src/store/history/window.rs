@@ -240,7 +240,6 @@ pub(in crate::store) fn read(
         let parts = parts(&moment, from.names, (&ask, query, chosen), &recent)?;
         windows.push(shape(of_parts(&moment, ask, parts, (query, room, &none))?));
     }
-    drop(moment);
     Ok(windows)
 }
 
