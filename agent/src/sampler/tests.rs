@@ -119,20 +119,20 @@ fn every_tick_a_probe_that_hangs_costs_is_counted() {
     };
     let began_ms = source.wall_ns() / 1_000_000;
     let sampler = start(rhythm, source, handoff.clone(), finished.clone()).unwrap();
-    let mut times_ms: Vec<i64> = Vec::new();
-    until("ten ticks without the probe that hangs", || {
+    let take = |times_ms: &mut Vec<i64>| {
         while let Some(batch) = handoff.next_backfill() {
             let block = column::decode(&batch.block, LIMITS).unwrap();
             times_ms.extend(&block.times_ms);
         }
+    };
+    let mut times_ms: Vec<i64> = Vec::new();
+    until("ten ticks without the probe that hangs", || {
+        take(&mut times_ms);
         times_ms.len() >= 10
     });
     sampler.stop();
     until("it ends", || finished.is_cancelled());
-    while let Some(batch) = handoff.next_backfill() {
-        let block = column::decode(&batch.block, LIMITS).unwrap();
-        times_ms.extend(&block.times_ms);
-    }
+    take(&mut times_ms);
     assert!(times_ms.is_sorted_by(|a, b| a < b), "{times_ms:?}");
     let interval_ms = interval.as_millis() as i64;
     let first_ms = began_ms + (-began_ms).rem_euclid(interval_ms);
