@@ -6,16 +6,22 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
+use hostwell_proto::metric::Metric;
+use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
-use super::names::NameId;
+use super::names::{NameId, labels_of};
 use super::sealed::Plans;
 
 /// A series is searched on so many blocks before it is believed to stand alone.
 const SEARCHES: u32 = 3;
 /// Most series that something is remembered of; beyond it everything is forgotten.
 const NAMES_MAX: usize = 200_000;
+
+/// The series that is asked for by itself: how busy a CPU is, is one less its idle part. It is never
+/// foretold, or a question for it would read all modes to say one; which of them is left out of the sum
+/// is the same to the block.
+const ASKED_ALONE: (Metric, &str, &str) = (Metric::CpuSeconds, "mode", "idle");
 
 /// The names of a host's series: what hosts have in common.
 pub(in crate::store) type Names = HashMap<i64, NameId>;
@@ -36,6 +42,8 @@ pub(in crate::store) struct Relations(Mutex<HashMap<NameId, Relation>>);
 pub(in crate::store) struct Sort {
     pub family: i64,
     pub is_gauge: bool,
+    /// Read by itself so often that it is not to be foretold from others.
+    pub is_asked_alone: bool,
 }
 
 /// The series of a host, by their ids.
@@ -44,22 +52,28 @@ pub(in crate::store) type Sorts = HashMap<i64, Sort>;
 /// The sort and the name of each series of a host.
 pub(in crate::store) fn names(conn: &Connection, host: i64) -> Result<(Sorts, Names), Fault> {
     let mut select = conn.prepare_cached(
-        "SELECT s.id, m.family, s.metric, s.labels, m.kind = 'gauge' FROM series AS s
-         JOIN metric AS m ON m.id = s.metric WHERE s.host = ?1",
+        "SELECT s.id, m.family, s.metric, s.labels, m.kind = 'gauge',
+                CASE WHEN m.name = ?2 THEN (SELECT text FROM labels WHERE id = s.labels) END
+         FROM series AS s JOIN metric AS m ON m.id = s.metric WHERE s.host = ?1",
     )?;
-    let mut rows = select.query([host])?;
+    let (metric, label, value) = ASKED_ALONE;
+    let mut rows = select.query(params![host, metric.name()])?;
     let (mut sorts, mut names) = (Sorts::new(), Names::new());
     while let Some(r) = rows.next()? {
         let id = r.get(0)?;
-        let sort = Sort {
-            family: r.get(1)?,
-            is_gauge: r.get(4)?,
-        };
-        sorts.insert(id, sort);
         let name = NameId {
             metric: r.get(2)?,
             labels: r.get(3)?,
         };
+        let labels: Option<String> = r.get(5)?;
+        let labels = labels.map(|text| labels_of(&text, name.labels));
+        let is_asked_alone = |(n, v): &(String, String)| (n.as_str(), v.as_str()) == (label, value);
+        let sort = Sort {
+            family: r.get(1)?,
+            is_gauge: r.get(4)?,
+            is_asked_alone: labels.transpose()?.iter().flatten().any(is_asked_alone),
+        };
+        sorts.insert(id, sort);
         names.insert(id, name);
     }
     Ok((sorts, names))
@@ -72,11 +86,11 @@ impl Relations {
     }
 
     /// What to try on a block of these series, and which of them to search. `own` is what held in
-    /// the host's block before.
+    /// the host's block before; series that are `alone` are to stay so.
     pub(in crate::store) fn guide(
         &self,
         names: &Names,
-        series: &[i64],
+        (series, alone): (&[i64], impl Fn(i64) -> bool),
         own: Option<Plans>,
     ) -> Plans {
         let mut plans = own.unwrap_or_default();
@@ -86,6 +100,10 @@ impl Relations {
             .filter_map(|id| Some((*names.get(id)?, *id)))
             .collect();
         for id in series {
+            if alone(*id) {
+                plans.forget(*id);
+                continue;
+            }
             if plans.foretells(*id) {
                 continue;
             }
@@ -140,21 +158,40 @@ mod tests {
         of.iter().map(|(id, metric)| (*id, name(*metric))).collect()
     }
 
+    fn never(_: i64) -> bool {
+        false
+    }
+
+    #[test]
+    fn what_is_asked_for_alone_is_not_foretold_whatever_held_before() {
+        let relations = Relations::default();
+        let one = names(&[(1, 10), (2, 20), (3, 30)]);
+        let mut own = Plans::default();
+        own.add(3, 1, vec![(1, false), (2, true)]);
+        let guide = relations.guide(&one, (&[1, 2, 3], never), Some(own.clone()));
+        assert!(guide.foretells(3));
+        let guide = relations.guide(&one, (&[1, 2, 3], |id| id == 3), Some(own));
+        assert!(!guide.foretells(3));
+        let mut searched: Vec<i64> = guide.searched().collect();
+        searched.sort_unstable();
+        assert_eq!(searched, [1, 2]);
+    }
+
     #[test]
     fn what_held_on_one_host_is_tried_on_another_one() {
         let relations = Relations::default();
         let one = names(&[(1, 10), (2, 20), (3, 30)]);
-        let guide = relations.guide(&one, &[1, 2, 3], None);
+        let guide = relations.guide(&one, (&[1, 2, 3], never), None);
         assert_eq!(guide.searched().count(), 3);
         let mut made = Plans::default();
         made.add(3, 1, vec![(1, false), (2, true)]);
         relations.learn(&one, &guide, Some(made));
 
         let other = names(&[(8, 30), (7, 20), (6, 10)]);
-        let guide = relations.guide(&other, &[6, 7, 8], None);
+        let guide = relations.guide(&other, (&[6, 7, 8], never), None);
         let found: Vec<_> = guide.each().collect();
         assert_eq!(found, [(8, 1, &[(6, false), (7, true)][..])]);
-        let without = relations.guide(&other, &[7, 8], None);
+        let without = relations.guide(&other, (&[7, 8], never), None);
         assert!(!without.foretells(8), "a source is not in the block");
     }
 
@@ -163,7 +200,7 @@ mod tests {
         let relations = Relations::default();
         let one = names(&[(1, 10)]);
         for turn in 0..5 {
-            let guide = relations.guide(&one, &[1], None);
+            let guide = relations.guide(&one, (&[1], never), None);
             assert_eq!(guide.searched().count() == 1, turn < SEARCHES, "{turn}");
             relations.learn(&one, &guide, None);
         }

@@ -75,7 +75,8 @@ impl Fresh {
             relations, names, ..
         } = known;
         let (start_ms, end_ms) = table.span().unwrap_or((0, 0));
-        let guide = relations.guide(names, &table.series, own);
+        let is_alone = |id: i64| known.sorts.get(&id).is_some_and(|sort| sort.is_asked_alone);
+        let guide = relations.guide(names, (&table.series, is_alone), own);
         let payload = table.seal(Some(&guide))?;
         relations.learn(names, &guide, Parcel::plans(&payload)?);
         let ticks = table.times_ms.len();

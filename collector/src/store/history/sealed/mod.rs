@@ -90,6 +90,11 @@ impl Plans {
         self.known.get(&id).is_some_and(|p| !p.1.is_empty())
     }
 
+    /// Has a series stand alone.
+    pub(in crate::store) fn forget(&mut self, id: i64) {
+        self.known.remove(&id);
+    }
+
     /// Has a series searched.
     pub(in crate::store) fn search(&mut self, id: i64) {
         self.search.insert(id);
