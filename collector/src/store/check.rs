@@ -8,11 +8,11 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::{Fault, Trouble};
 use super::history::budget;
 use super::history::checksum::verified;
-use super::history::names;
 use super::history::parcel::Parcel;
 use super::history::ranges::Ranges;
 use super::history::rollup;
 use super::history::total;
+use super::history::{names, newest};
 use super::notes::table;
 use super::open::beside;
 use super::types::StoreFacts;
@@ -88,6 +88,9 @@ pub(super) fn problems(conn: &Connection) -> Vec<String> {
     let blocks = ("block", "block");
     problems.part("blocks", |p| payloads(conn, blocks, Parcel::unseal, p));
     problems.part("totals", |p| totals(conn, p));
+    problems.part("newest samples", |p| {
+        newest::check(conn, |problem| p.add(problem))
+    });
     problems.part("rollups", |p| rollups(conn, p));
     problems.part("notes of processes", |p| {
         table::check(conn, |problem| p.add(problem))
@@ -394,6 +397,7 @@ fn hosts(conn: &Connection, problems: &mut Problems) -> Result<(), Fault> {
         "gap",
         "journal",
         "block",
+        "newest",
         "rollup",
         "unrolled",
         "process_note",

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v7.sql"),
     include_str!("schema_v8.sql"),
     include_str!("schema_v9.sql"),
+    include_str!("schema_v10.sql"),
 ];
 
 /// What makes an older file look like the newest format to one reading connection, by the file's
@@ -34,6 +35,7 @@ const READ_AS: &[&[&str]] = &[
         NO_TOTALS,
         NO_NOTES,
         ALL_WAITS,
+        NONE_KNOWN,
     ],
     &[
         NOTHING_DROPPED,
@@ -42,6 +44,7 @@ const READ_AS: &[&[&str]] = &[
         NO_TOTALS,
         NO_NOTES,
         ALL_WAITS,
+        NONE_KNOWN,
     ],
     &[
         NAMES_OF_THEIR_OWN,
@@ -49,13 +52,15 @@ const READ_AS: &[&[&str]] = &[
         NO_TOTALS,
         NO_NOTES,
         ALL_WAITS,
+        NONE_KNOWN,
     ],
-    &[NOBODY_CARED, NO_TOTALS, NO_NOTES, ALL_WAITS],
-    &[NO_TOTALS, NO_NOTES, ALL_WAITS],
-    &[NO_NOTES, ALL_WAITS],
+    &[NOBODY_CARED, NO_TOTALS, NO_NOTES, ALL_WAITS, NONE_KNOWN],
+    &[NO_TOTALS, NO_NOTES, ALL_WAITS, NONE_KNOWN],
+    &[NO_NOTES, ALL_WAITS, NONE_KNOWN],
     // Before format 8 totals said nothing of time; they are read as they are.
-    &[ALL_WAITS],
-    &[ALL_WAITS],
+    &[ALL_WAITS, NONE_KNOWN],
+    &[ALL_WAITS, NONE_KNOWN],
+    &[NONE_KNOWN],
 ];
 
 /// Before format 2.
@@ -90,6 +95,9 @@ const NO_NOTES: &str = "CREATE TEMP TABLE process_note (number, host, folded, st
 /// Before format 9 rows of the journal went as soon as they were in blocks.
 const ALL_WAITS: &str = "CREATE TEMP TABLE sealed (host, number);
      CREATE TEMP VIEW waiting AS SELECT * FROM main.journal;";
+
+/// Before format 10 the newest samples were looked for in blocks.
+const NONE_KNOWN: &str = "CREATE TEMP TABLE newest (host, oldest_ms, crc32c, payload);";
 
 /// The newest format this program reads and writes.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;

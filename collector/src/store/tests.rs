@@ -19,6 +19,7 @@ mod ingest;
 mod merging;
 mod model;
 mod names;
+mod newest;
 mod notes;
 mod planner;
 mod register;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::super::error::Fault;
 use super::super::types::Dropped;
+use super::newest;
 use super::rollup::{self, DAY_MS};
 
 /// So much of the newest samples stays whatever it takes: a day, and the time until it is rolled up.
@@ -87,8 +88,12 @@ pub(in crate::store) fn hold(
             "rollup"
         };
         let mut delete = conn.prepare_cached(&format!("DELETE FROM {table} WHERE number = ?1"))?;
-        for number in &numbers {
+        for (number, _) in &numbers {
             delete.execute([number])?;
+        }
+        if step_ms == SAMPLES {
+            let went: Vec<(i64, i64)> = numbers.iter().map(|(_, of)| *of).collect();
+            newest::went(conn, &went)?;
         }
         if !numbers.is_empty() {
             record(conn, &dropped)?;
@@ -98,13 +103,16 @@ pub(in crate::store) fn hold(
     Ok(held)
 }
 
+/// A row that goes: its number, its host and its end.
+type Going = (i64, (i64, i64));
+
 /// The rows that go, as many as are too many, counted as dropped.
 fn oldest(
     conn: &Connection,
     (from, until_ms): (&str, i64),
     kept: &HashSet<i64>,
     (held, dropped): (&mut Held, &mut Dropped),
-) -> Result<Vec<i64>, Fault> {
+) -> Result<Vec<Going>, Fault> {
     let mut select = conn.prepare_cached(&format!(
         "SELECT number, host, length(payload), end_ms FROM {from} AND end_ms < ?1 ORDER BY end_ms"
     ))?;
@@ -117,7 +125,7 @@ fn oldest(
         if kept.contains(&r.get(1)?) {
             continue;
         }
-        numbers.push(r.get(0)?);
+        numbers.push((r.get(0)?, (r.get(1)?, r.get(3)?)));
         let bytes = r.get::<_, i64>(2)? as u64;
         dropped.rows += 1;
         dropped.bytes += bytes;

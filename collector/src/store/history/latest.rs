@@ -1,8 +1,8 @@
 //! The newest sample of each series: what live views ask for.
 //!
 //! A host's newest batches lie in the head, and nearly always they tell all of it: they are read
-//! from the newest backwards until nothing older can matter. Only what they leave open is looked
-//! for in blocks.
+//! from the newest backwards until nothing older can matter. What is sealed is told by the host's row
+//! of newest samples; only what both leave open is looked for in blocks.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use super::super::error::Fault;
 use super::super::types::{Chosen, WindowQuery};
 use super::checksum::verified;
 use super::head::Entry;
+use super::newest;
 use super::parcel::{Opener, Parcel};
 use super::series::{self, SeriesRow};
 use super::window::{self, Ask, Room, Source};
@@ -28,6 +29,8 @@ type Found = (Arc<SeriesName>, Kind, Newest);
 struct Number {
     rows: Vec<SeriesRow>,
     newest: Vec<Newest>,
+    /// Of which no block has to be opened: the host's row tells.
+    told: Vec<bool>,
 }
 
 impl Number {
@@ -35,6 +38,7 @@ impl Number {
         rows.sort_unstable_by_key(|row| row.id);
         Number {
             newest: vec![None; rows.len()],
+            told: vec![false; rows.len()],
             rows,
         }
     }
@@ -55,12 +59,18 @@ impl Number {
         }
     }
 
+    /// The places of series that the host's row does not tell of.
+    fn untold(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.rows.len()).filter(|place| !self.told[*place])
+    }
+
     /// Where nothing older can matter any more to the series of a family (of all where none is
-    /// named); the beginning of time while one of them is unknown.
+    /// named) that the host's row does not tell of; the beginning of time while one of them is
+    /// unknown.
     fn settled_ms(&self, family: Option<i64>) -> i64 {
-        let of = self.rows.iter().zip(&self.newest);
-        of.filter(|(row, _)| family.is_none_or(|family| row.family == family))
-            .map(|(_, newest)| newest.map_or(i64::MIN, |(time_ms, _)| time_ms))
+        self.untold()
+            .filter(|place| family.is_none_or(|family| self.rows[*place].family == family))
+            .map(|place| self.newest[place].map_or(i64::MIN, |(time_ms, _)| time_ms))
             .min()
             .unwrap_or(i64::MAX)
     }
@@ -95,6 +105,24 @@ impl Number {
         Ok(())
     }
 
+    /// Offers what the host's row says of blocks. It says nothing of the time before its samples.
+    fn offer_row(
+        &mut self,
+        conn: &Connection,
+        number: i64,
+        (from_ms, to_ms): (i64, i64),
+    ) -> Result<(), Fault> {
+        newest::each(conn, number, |id, newest| {
+            let Some(place) = self.place(id).filter(|_| newest.0 <= to_ms) else {
+                return;
+            };
+            self.told[place] = true;
+            if newest.0 >= from_ms {
+                self.offer(id, newest);
+            }
+        })
+    }
+
     /// Offers what blocks hold, those that end last first, while it can matter.
     fn offer_blocks(
         &mut self,
@@ -107,7 +135,7 @@ impl Number {
              WHERE host = ?1 AND family = ?2 AND end_ms >= ?3 AND start_ms <= ?4
              ORDER BY end_ms DESC",
         )?;
-        let families: BTreeSet<i64> = self.rows.iter().map(|r| r.family).collect();
+        let families: BTreeSet<i64> = self.untold().map(|at| self.rows[at].family).collect();
         for family in families {
             let mut settled_ms = self.settled_ms(Some(family)).max(from_ms);
             let mut rows = select.query([number, family, settled_ms, to_ms])?;
@@ -117,7 +145,7 @@ impl Number {
                 }
                 let payload = r.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
                 verified("block", r.get(0)?, r.get(1)?, payload)?;
-                let wanted = |id: i64| self.place(id).is_some();
+                let wanted = |id: i64| self.place(id).is_some_and(|place| !self.told[place]);
                 let found = Parcel::newest_within(payload, wanted, (from_ms, to_ms))?;
                 // Of two blocks none holds a sample of the other.
                 for (id, newest) in found {
@@ -149,6 +177,7 @@ pub(in crate::store) fn read(
             let mut of_number = Number::of(rows);
             let fresh = recent.get(number).map_or(&[][..], Vec::as_slice);
             of_number.offer_entries(fresh, range)?;
+            of_number.offer_row(&moment, *number, range)?;
             of_number.offer_blocks(&moment, *number, range)?;
             let rows = of_number.rows.into_iter().zip(of_number.newest);
             let more = rows.map(|(row, newest)| (row.name, row.kind, newest));

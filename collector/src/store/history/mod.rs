@@ -21,6 +21,7 @@ pub(super) mod journal;
 pub(super) mod latest;
 pub(super) mod merge;
 pub(super) mod names;
+pub(super) mod newest;
 pub(super) mod parcel;
 mod places;
 pub(super) mod presence;

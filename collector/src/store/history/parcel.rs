@@ -216,7 +216,6 @@ impl Parcel {
     }
 
     /// The parcel as bytes.
-    #[cfg(test)]
     pub(in crate::store) fn pack(&self) -> Vec<u8> {
         wrap(&self.series, &column::encode(&self.block, |_| 0))
     }

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use hostwell_proto::metric::Family;
-use rusqlite::Connection;
+use rusqlite::{Connection, Params, Statement};
 
 use super::super::error::Fault;
 use super::super::types::{Keeping, Tier};
 use super::budget::{self, Budget, Held};
 use super::rollup::roll::tiers_of;
 use super::rollup::{DERIVED_FROM, PRESENCE};
-use super::{rollup, spools};
+use super::{newest, rollup, spools};
 
 /// Most blocks dropped in one go: the writer is busy for milliseconds, not seconds.
 const BLOCKS_AT_ONCE: i64 = 256;
@@ -101,9 +101,23 @@ fn age_of(step_ms: i64, tiers: &[Tier]) -> i64 {
 fn prune_blocks(conn: &Connection, cutoff: i64) -> Result<usize, Fault> {
     let mut delete = conn.prepare_cached(&format!(
         "DELETE FROM block WHERE number IN
-         (SELECT number FROM block WHERE end_ms < ?1 AND {ROLLED} ORDER BY end_ms LIMIT ?3)"
+         (SELECT number FROM block WHERE end_ms < ?1 AND {ROLLED} ORDER BY end_ms LIMIT ?3)
+         RETURNING host, end_ms"
     ))?;
-    Ok(delete.execute([cutoff, cutoff - UNROLLED_GRACE_MS, BLOCKS_AT_ONCE])?)
+    let grace = cutoff - UNROLLED_GRACE_MS;
+    drop_blocks(conn, &mut delete, [cutoff, grace, BLOCKS_AT_ONCE])
+}
+
+/// Runs a statement that drops blocks and answers their hosts and ends; answers how many went.
+fn drop_blocks(
+    conn: &Connection,
+    delete: &mut Statement<'_>,
+    bounds: impl Params,
+) -> Result<usize, Fault> {
+    let dropped = delete.query_map(bounds, |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let dropped: Vec<(i64, i64)> = dropped.collect::<Result<_, _>>()?;
+    newest::went(conn, &dropped)?;
+    Ok(dropped.len())
 }
 
 /// What counts as now for retention: the clock, or the newest sample where that is earlier;
@@ -172,7 +186,8 @@ fn prune_host(
     let mut delete = conn.prepare_cached(&format!(
         "DELETE FROM block WHERE number IN
          (SELECT number FROM block WHERE host = ?3 AND family = ?4 AND end_ms < ?1 AND {ROLLED}
-          ORDER BY end_ms LIMIT ?5)"
+          ORDER BY end_ms LIMIT ?5)
+         RETURNING host, end_ms"
     ))?;
     let mut dropped = 0;
     for family in Family::ALL {
@@ -181,7 +196,8 @@ fn prune_host(
         let cutoff = until_ms.saturating_sub(kept_ms);
         let grace = cutoff.saturating_sub(UNROLLED_GRACE_MS);
         let room = BLOCKS_AT_ONCE - dropped as i64;
-        dropped += delete.execute([cutoff, grace, host, family, room.max(0)])?;
+        let bounds = [cutoff, grace, host, family, room.max(0)];
+        dropped += drop_blocks(conn, &mut delete, bounds)?;
     }
     Ok(dropped)
 }

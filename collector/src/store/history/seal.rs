@@ -18,7 +18,8 @@ use super::checksum::verified;
 use super::gather::{Sheet, gather};
 use super::head::{Due, Entry, Head};
 use super::journal;
-use super::parcel::{Opener, Parcel, times_of};
+use super::newest;
+use super::parcel::{Newest, Opener, Parcel, times_of};
 use super::relations::{Names, Relations, Sorts, names};
 use super::rollup;
 use super::sealed::Plans;
@@ -45,11 +46,13 @@ pub(in crate::store) const HOLE_MS: i64 = 3_600_000;
 /// A block that is not in the file yet.
 #[derive(Debug)]
 pub(in crate::store) struct Fresh {
-    family: i64,
+    pub family: i64,
     start_ms: i64,
     end_ms: i64,
     pub ticks: usize,
     pub samples: usize,
+    /// The newest sample of each of its series.
+    pub newest: Vec<Newest>,
     payload: Vec<u8>,
     /// What its gauges come to.
     totals: Option<Vec<u8>>,
@@ -88,6 +91,7 @@ impl Fresh {
             end_ms,
             ticks,
             samples: table.samples(),
+            newest: newest::of_table(table),
             payload,
         })
     }
@@ -423,6 +427,7 @@ pub(in crate::store) fn commit(
 ) -> Result<HashMap<i64, i64>, Fault> {
     let mut sealed_to: HashMap<i64, i64> = HashMap::new();
     for sealed in &all {
+        newest::note(&ledger.conn, sealed.host, &sealed.blocks)?;
         insert(&ledger.conn, sealed.host, &sealed.blocks)?;
         for b in &sealed.blocks {
             let of = (sealed.host, b.family);

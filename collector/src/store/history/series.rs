@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::error::{Fault, StoreError};
 use super::names::{self, NameId, Names};
+use super::newest;
 use crate::series::{Kind, SeriesName};
 
 /// Every family there is: see [`Family`].
@@ -101,6 +102,7 @@ pub(in crate::store) fn forget(
 ) -> Result<usize, Fault> {
     let mut all: Vec<(i64, NameId)> = stored(conn, host)?;
     all.retain(|(id, _)| gone(*id));
+    newest::forget(conn, host)?;
     let mut delete =
         conn.prepare_cached("DELETE FROM series WHERE host = ?1 AND metric = ?2 AND labels = ?3")?;
     for (_, name) in &all {

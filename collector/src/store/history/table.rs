@@ -52,6 +52,19 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The last value.
+    pub(in crate::store) fn last(&self) -> Option<f64> {
+        match self {
+            Row::Whole(decimals, mantissas) => {
+                let last = mantissas.len().saturating_sub(1);
+                column::decimals(&mantissas[last..], *decimals)
+                    .first()
+                    .copied()
+            }
+            Row::Raw(values) => values.last().copied(),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Row::Whole(_, mantissas) => mantissas.len(),

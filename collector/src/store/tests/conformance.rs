@@ -1,6 +1,7 @@
 //! The store and the naive model get the same operations in any order and must give the same
 //! answers: whatever is late, repeated, overlapping, merged, sealed one by one, reopened or killed.
 
+use super::super::history::newest;
 use super::model::Model;
 use super::*;
 use crate::series::Agg;
@@ -55,6 +56,8 @@ enum Op {
     SealSome(i64),
     /// Some are sealed while several batches come.
     Race(i64, Vec<Sent>),
+    /// The row of a host's newest samples goes, as it may at any time.
+    Forget(u8),
     /// Whoever else reads the file, or a copy of it.
     Look,
     Reopen,
@@ -103,6 +106,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Seal),
         5 => (0i64..60).prop_map(Op::SealSome),
         2 => (0i64..60, prop::collection::vec(sent(), 1..6)).prop_map(|(m, all)| Op::Race(m, all)),
+        1 => (0..HOSTS).prop_map(Op::Forget),
         2 => Just(Op::Look),
         1 => Just(Op::Reopen),
         1 => Just(Op::Kill),
@@ -219,6 +223,13 @@ impl Pair {
         folder
     }
 
+    async fn forget(&self, host_number: u8) {
+        // Hosts are numbered from one in the order they came.
+        let number = i64::from(host_number) + 1;
+        let forget = move |ledger: &mut writer::Ledger| newest::forget(&ledger.conn, number);
+        self.store.write("forget a row", forget).await.unwrap();
+    }
+
     async fn look(&self) {
         let copy = self.copy();
         let reader = |folder: &Path| {
@@ -306,6 +317,7 @@ impl Pair {
             Op::Seal => self.store.upkeep(T0 + 100 * HOUR).await.unwrap(),
             Op::SealSome(minute) => self.store.upkeep(T0 + minute * MINUTE).await.unwrap(),
             Op::Race(minute, all) => self.race(minute, all).await,
+            Op::Forget(n) => self.forget(n).await,
             Op::Look => self.look().await,
             Op::Reopen => {
                 self.store.close().await.unwrap();

@@ -16,6 +16,7 @@ const RELEASED: &[(i64, &str)] = &[
     (7, include_str!("../testdata/v7.sql")),
     (8, include_str!("../testdata/v8.sql")),
     (9, include_str!("../testdata/v9.sql")),
+    (10, include_str!("../testdata/v10.sql")),
 ];
 
 /// The content of the dumps: two hosts of which one is merged, blocks, a journal, a gap, findings.
