@@ -9,6 +9,15 @@ pub(crate) trait Asked {
     fn ask(&mut self, ask: Ask, samples: &Samples, turn: usize) -> Result<f64, String>;
 }
 
+/// What a question costs, CPU milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Price {
+    /// About a host that nobody asked about before.
+    pub(crate) first: f64,
+    /// The same question a second time: warm, as the reference's figures are.
+    pub(crate) again: f64,
+}
+
 /// One store with one set of samples.
 #[derive(Clone, Debug)]
 pub(crate) struct Cost {
@@ -28,8 +37,9 @@ pub(crate) struct Cost {
     pub(crate) peak_mib: f64,
     /// On disk at rest.
     pub(crate) bytes: u64,
-    /// CPU milliseconds a question, or why there is no answer.
-    pub(crate) questions: Vec<(Ask, Result<f64, String>)>,
+    /// CPU milliseconds a question, or why there is no answer: when nobody asked it before, and
+    /// when everybody was asked it before.
+    pub(crate) questions: Vec<(Ask, Result<Price, String>)>,
     /// What else is worth knowing.
     pub(crate) note: String,
 }
@@ -51,7 +61,7 @@ impl Cost {
     }
 
     /// CPU of a question.
-    pub(crate) fn question(&self, ask: Ask) -> Result<f64, String> {
+    pub(crate) fn question(&self, ask: Ask) -> Result<Price, String> {
         let found = self.questions.iter().find(|(asked, _)| *asked == ask);
         found.map_or(Err("not asked".to_owned()), |(_, answer)| answer.clone())
     }

@@ -48,11 +48,12 @@ fn over(rounds: &[Round], of: impl Fn(&Round) -> Result<f64, String>) -> Measure
 
 /// CPU of a question ÷ what `peer` picks of the peers'.
 fn asked(rounds: &[Round], ask: Ask, peer: impl Fn(f64, f64) -> f64) -> Measured {
+    let again = |cost: &Cost| Ok::<f64, String>(cost.question(ask)?.again);
     over(rounds, |round| {
-        let ours = round.ours.clone()?.question(ask)?;
+        let ours = again(&round.ours.clone()?)?;
         let theirs = peer(
-            round.victoria.question(ask)?,
-            round.prometheus.question(ask).unwrap_or(f64::INFINITY),
+            again(&round.victoria)?,
+            again(&round.prometheus).unwrap_or(f64::INFINITY),
         );
         Ok(ours / theirs)
     })

@@ -30,10 +30,10 @@ use hostwell_tests::figures::{Figure, free, table};
 use hostwell_tests::process::median;
 use hostwell_tests::runs::{about, save};
 
-use cost::{Asked, Cost};
+use cost::{Asked, Cost, Price};
 use judge::{Round, Run};
 use peers::Kind;
-use questions::ALL;
+use questions::{ALL, Ask};
 use settings::{Samples, Settings};
 
 /// Ticks that travel together when an agent samples every second.
@@ -84,25 +84,39 @@ fn main() {
     }
 }
 
-/// Asks every store each question in turn: a machine that is faster for a moment is so for all.
+/// Asks every store each question, and then the same ones again.
 fn ask_in_turn(stores: &mut [(&mut Cost, &mut dyn Asked)], samples: &Samples) {
     for ask in ALL {
-        let mut spent: Vec<Result<Vec<f64>, String>> = vec![Ok(Vec::new()); stores.len()];
-        for turn in 0..=ask.times() {
-            for ((_, asked), spent) in stores.iter_mut().zip(&mut spent) {
-                let Ok(all) = spent else { continue };
-                match asked.ask(ask, samples, turn) {
-                    // The first one warms up.
-                    Ok(_) if turn == 0 => {}
-                    Ok(ms) => all.push(ms),
-                    Err(why) => *spent = Err(why),
-                }
-            }
-        }
-        for ((cost, _), spent) in stores.iter_mut().zip(spent) {
-            cost.questions.push((ask, spent.map(|ms| median(&ms))));
+        let first = round_of(stores, ask, samples);
+        let again = round_of(stores, ask, samples);
+        for (((cost, _), first), again) in stores.iter_mut().zip(first).zip(again) {
+            let spent = first.and_then(|first| again.map(|again| Price { first, again }));
+            cost.questions.push((ask, spent));
         }
     }
+}
+
+/// Asks every store in turn, about another host each time; the median of each. A machine that is
+/// faster for a moment is so for all.
+fn round_of(
+    stores: &mut [(&mut Cost, &mut dyn Asked)],
+    ask: Ask,
+    samples: &Samples,
+) -> Vec<Result<f64, String>> {
+    let mut spent: Vec<Result<Vec<f64>, String>> = vec![Ok(Vec::new()); stores.len()];
+    for turn in 0..=ask.times() {
+        for ((_, asked), spent) in stores.iter_mut().zip(&mut spent) {
+            let Ok(all) = spent else { continue };
+            match asked.ask(ask, samples, turn) {
+                // The first one warms up.
+                Ok(_) if turn == 0 => {}
+                Ok(ms) => all.push(ms),
+                Err(why) => *spent = Err(why),
+            }
+        }
+    }
+    let medians = spent.into_iter().map(|spent| spent.map(|ms| median(&ms)));
+    medians.collect()
 }
 
 /// All stores filled one after the other, then asked in turn.
@@ -234,13 +248,13 @@ fn round_tables(round: &Round) -> String {
             "\nThe first hour: Hostwell {ours} bytes, VictoriaMetrics {theirs} after a flush.\n"
         );
     }
-    text += "\n## Questions, median CPU ms\n\n";
+    text += "\n## Questions, median CPU ms, asked first and again\n\n";
     let head: Vec<&str> = std::iter::once("question")
         .chain(costs.iter().map(|c| c.name))
         .collect();
     let cells = ALL.map(|ask| {
         let answers = costs.iter().map(|c| match c.question(ask) {
-            Ok(ms) => format!("{ms:.2}"),
+            Ok(ms) => format!("{:.2}, {:.2}", ms.first, ms.again),
             Err(why) => why.lines().next().unwrap_or_default().to_owned(),
         });
         std::iter::once(ask.name().to_owned())
