@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 4096;
 const GROUP_MAX: usize = 4096;
 /// Messages that are not urgent are taken at most so often. Short beside the time for which
 /// acknowledgements are gathered, long beside a commit.
-const REST: Duration = Duration::from_millis(40);
+const REST: Duration = Duration::from_millis(100);
 
 /// What the taker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
