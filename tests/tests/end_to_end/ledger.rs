@@ -112,7 +112,10 @@ fn every_numbered_batch_is_stored_exactly_once() {
     assert_eq!(hosts.len(), 3);
     let spools_of_two = record.spools.keys().filter(|(h, _)| *h == two_id).count();
     assert_eq!(spools_of_two, 2, "an unclean stop begins a new spool");
-    assert_no_tick_missing(&record, two_id);
+    // The others may still be sending what they kept meanwhile, behind what is live.
+    until_true("the others sent every second", seconds(60), || {
+        has_every_tick(&relay.record(), two_id)
+    });
     drop((_live, _one, two));
     // Nothing is sent any more: the record is final.
     let record = settle(&relay, &database);
@@ -120,10 +123,10 @@ fn every_numbered_batch_is_stored_exactly_once() {
     assert_equal_to(&database, &record);
 }
 
-/// Agents that were not killed have a sample for every second.
-fn assert_no_tick_missing(record: &Record, killed: hostwell_proto::id::HostId) {
+/// Whether agents that were not killed have a sample for every second.
+fn has_every_tick(record: &Record, killed: hostwell_proto::id::HostId) -> bool {
     let hosts: std::collections::BTreeSet<_> = record.spools.keys().map(|(h, _)| *h).collect();
-    for host in hosts.into_iter().filter(|h| *h != killed) {
+    hosts.into_iter().filter(|h| *h != killed).all(|host| {
         let samples = record.samples(host);
         let load = &samples[&("node_load1".to_owned(), Vec::new())];
         let times: Vec<i64> = load.keys().copied().collect();
@@ -131,9 +134,6 @@ fn assert_no_tick_missing(record: &Record, killed: hostwell_proto::id::HostId) {
         let missed = samples.get(&("hostwell_agent_missed_ticks_total".to_owned(), Vec::new()));
         let missed = missed.and_then(|m| m.values().next_back()).copied();
         let holes: i64 = times.windows(2).map(|w| (w[1] - w[0]) / 1000 - 1).sum();
-        assert!(
-            holes as f64 <= missed.unwrap_or(0.0),
-            "{holes} seconds without a sample, {missed:?} confessed"
-        );
-    }
+        holes as f64 <= missed.unwrap_or(0.0)
+    })
 }
