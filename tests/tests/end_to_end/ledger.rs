@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostwell_agent::config::SpoolConfig;
-use hostwell_proto::id::SpoolId;
+use hostwell_proto::id::{HostId, SpoolId};
 use hostwell_tests::fixture::MovingRoot;
 use hostwell_tests::holdings::{assert_equal_to, until_complete};
 use hostwell_tests::proxy::{Line, Proxy};
@@ -112,10 +112,7 @@ fn every_numbered_batch_is_stored_exactly_once() {
     assert_eq!(hosts.len(), 3);
     let spools_of_two = record.spools.keys().filter(|(h, _)| *h == two_id).count();
     assert_eq!(spools_of_two, 2, "an unclean stop begins a new spool");
-    // The others may still be sending what they kept meanwhile, behind what is live.
-    until_true("the others sent every second", seconds(60), || {
-        has_every_tick(&relay.record(), two_id)
-    });
+    until_no_tick_missing(&relay, two_id);
     drop((_live, _one, two));
     // Nothing is sent any more: the record is final.
     let record = settle(&relay, &database);
@@ -123,10 +120,24 @@ fn every_numbered_batch_is_stored_exactly_once() {
     assert_equal_to(&database, &record);
 }
 
-/// Whether agents that were not killed have a sample for every second.
-fn has_every_tick(record: &Record, killed: hostwell_proto::id::HostId) -> bool {
+/// Agents that were not killed have a sample for every second, once they have sent what they kept
+/// meanwhile: it goes behind what is live.
+fn until_no_tick_missing(relay: &Relay, killed: HostId) {
+    let begun = Instant::now();
+    loop {
+        let missing = ticks_missing(&relay.record(), killed);
+        if missing.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < seconds(60), "{missing:?}");
+        pass(Duration::from_millis(200));
+    }
+}
+
+/// What agents that were not killed did not send and did not confess either.
+fn ticks_missing(record: &Record, killed: HostId) -> Vec<String> {
     let hosts: std::collections::BTreeSet<_> = record.spools.keys().map(|(h, _)| *h).collect();
-    hosts.into_iter().filter(|h| *h != killed).all(|host| {
+    let missing = |host: HostId| {
         let samples = record.samples(host);
         let load = &samples[&("node_load1".to_owned(), Vec::new())];
         let times: Vec<i64> = load.keys().copied().collect();
@@ -134,6 +145,9 @@ fn has_every_tick(record: &Record, killed: hostwell_proto::id::HostId) -> bool {
         let missed = samples.get(&("hostwell_agent_missed_ticks_total".to_owned(), Vec::new()));
         let missed = missed.and_then(|m| m.values().next_back()).copied();
         let holes: i64 = times.windows(2).map(|w| (w[1] - w[0]) / 1000 - 1).sum();
-        holes as f64 <= missed.unwrap_or(0.0)
-    })
+        let told = || format!("{holes} seconds without a sample, {missed:?} confessed");
+        (holes as f64 > missed.unwrap_or(0.0)).then(told)
+    };
+    let others = hosts.into_iter().filter(|h| *h != killed);
+    others.filter_map(missing).collect()
 }
