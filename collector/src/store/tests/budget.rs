@@ -162,3 +162,27 @@ async fn kept_hosts_are_spared_and_without_a_budget_nothing_goes() {
     assert_eq!(points(&store, "web-1", "noise_0").await[0].0, DAY0);
     assert!(store.facts(false).await.unwrap().dropped.is_empty());
 }
+
+#[tokio::test]
+async fn what_the_budget_took_is_not_told_as_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_budget(folder.path()).await;
+    let (lives, ended) = (
+        series(&store, 1, false).await,
+        series(&store, 2, false).await,
+    );
+    fill(&store, 2, &ended, 0).await;
+    for day in 0..9 {
+        fill(&store, 1, &lives, day).await;
+        settle(&store, day).await;
+    }
+    assert_eq!(points(&store, "web-2", "noise_0").await, []);
+    let query = WindowQuery {
+        hosts: vec!["web-2".into()],
+        ..all()
+    };
+    let newest = store.latest(query, std::sync::Arc::new(|_, _| true)).await;
+    assert_eq!(newest.unwrap()[0].series, []);
+    let problems = store.facts(true).await.unwrap().problems;
+    assert_eq!(problems, Vec::<String>::new());
+}
