@@ -30,7 +30,7 @@ pub(super) mod relations;
 pub(super) mod retention;
 pub(super) mod rollup;
 pub(super) mod seal;
-mod sealed;
+pub(super) mod sealed;
 pub(super) mod series;
 pub(super) mod spools;
 mod table;

@@ -1,6 +1,7 @@
 //! What comes while others are sealed.
 
 use super::super::history::parcel::Parcel;
+use super::super::history::sealed::tests::cpu;
 use super::*;
 use crate::series::{Kind, SeriesName};
 use std::sync::mpsc;
@@ -101,43 +102,22 @@ async fn a_row_that_is_sealed_is_read_no_more_also_where_its_block_is_gone() {
     assert_eq!(facts.problems, Vec::<String>::new());
 }
 
-/// Ten minutes of a CPU whose modes make up the elapsed time, from the seed on: (mode, seconds).
-fn modes(seed: u64) -> Vec<(&'static str, Vec<f64>)> {
-    let mut state = seed;
-    let mut random = move |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 33) % below
-    };
-    let mut ticks = [0u64; 4];
-    let mut told = vec![Vec::new(); 4];
-    for _ in 0..120 {
-        let (user, system, iowait) = (random(400), random(200), random(100));
-        let steps = [user, system, iowait, 1000 - user - system - iowait];
-        for ((all, step), told) in ticks.iter_mut().zip(steps).zip(&mut told) {
-            *all += step;
-            told.push(*all as f64 / 100.0);
-        }
-    }
-    ["user", "system", "iowait", "idle"]
-        .into_iter()
-        .zip(told)
-        .collect()
-}
-
 #[tokio::test]
 async fn the_idle_part_of_a_cpu_is_read_without_the_other_modes_which_are_foretold_from_it() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = with_host(folder.path()).await;
-    let modes = modes(7);
+    let ticks = 120;
+    let modes: Vec<(&str, Vec<f64>)> = ["user", "system", "idle"]
+        .into_iter()
+        .zip(cpu(ticks))
+        .collect();
     let name = |mode: &str| SeriesName {
         metric: "node_cpu_seconds_total".into(),
         labels: vec![("cpu".into(), "0".into()), ("mode".into(), mode.into())],
     };
     let names = modes.iter().map(|(mode, _)| (name(mode), Kind::Counter));
     let ids = store.series_ids(host(1), names.collect()).await.unwrap();
-    let times: Vec<(i64, f64)> = (0..120).map(|tick| (T0 + tick * 5000, 0.0)).collect();
+    let times: Vec<(i64, f64)> = (0..ticks as i64).map(|t| (T0 + t * 5000, 0.0)).collect();
     let mut sent = batch(1, 1, &ids, &times);
     let columns = modes.iter().zip(0..).map(|((_, values), number)| Column {
         number,
@@ -155,7 +135,7 @@ async fn the_idle_part_of_a_cpu_is_read_without_the_other_modes_which_are_foreto
         .query_row("SELECT payload FROM block", [], |r| r.get(0))
         .unwrap();
     let plans = Parcel::plans(&payload).unwrap().unwrap();
-    let idle = ids[3].0;
+    let idle = ids[2].0;
     assert!(!plans.foretells(idle));
     assert!(
         plans

@@ -263,4 +263,4 @@ fn put_column(
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;

@@ -54,8 +54,8 @@ fn counter(seed: u64, ticks: usize, step: u64) -> Vec<f64> {
     (0..ticks).map(next).collect()
 }
 
-/// Idle as what two other modes leave of 1,000 a tick.
-fn cpu(ticks: usize) -> Vec<Vec<f64>> {
+/// User, system, and idle as what these leave of 1,000 a tick.
+pub(in crate::store) fn cpu(ticks: usize) -> Vec<Vec<f64>> {
     let (user, system) = (counter(1, ticks, 400), counter(2, ticks, 300));
     let left = |t: usize| 1000.0 * t as f64 - user[t] - system[t];
     let idle = (0..ticks).map(left).collect();
