@@ -66,12 +66,13 @@ pub(in crate::store) fn names(conn: &Connection, host: i64) -> Result<(Sorts, Na
             labels: r.get(3)?,
         };
         let labels: Option<String> = r.get(5)?;
-        let labels = labels.map(|text| labels_of(&text, name.labels));
+        // Labels that cannot be read are for `verify` to tell; the host is sealed all the same.
+        let labels = labels.and_then(|text| labels_of(&text, name.labels).ok());
         let is_asked_alone = |(n, v): &(String, String)| (n.as_str(), v.as_str()) == (label, value);
         let sort = Sort {
             family: r.get(1)?,
             is_gauge: r.get(4)?,
-            is_asked_alone: labels.transpose()?.iter().flatten().any(is_asked_alone),
+            is_asked_alone: labels.iter().flatten().any(is_asked_alone),
         };
         sorts.insert(id, sort);
         names.insert(id, name);

@@ -143,3 +143,23 @@ async fn the_idle_part_of_a_cpu_is_read_without_the_other_modes_which_are_foreto
             .any(|(_, _, of)| of.iter().any(|(id, _)| *id == idle))
     );
 }
+
+#[tokio::test]
+async fn a_cpu_whose_labels_cannot_be_read_is_sealed_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = with_host(folder.path()).await;
+    let idle = SeriesName {
+        metric: "node_cpu_seconds_total".into(),
+        labels: vec![("cpu".into(), "0".into()), ("mode".into(), "idle".into())],
+    };
+    let ids = store.series_ids(host(1), vec![(idle, Kind::Counter)]).await;
+    let sent = batch(1, 1, &ids.unwrap(), &[(T0, 1.0)]);
+    store.append(sent).await.unwrap();
+    let conn = rusqlite::Connection::open(folder.path().join("hostwell.db")).unwrap();
+    let damaged = "UPDATE labels SET text = 'nonsense' WHERE text LIKE '%idle%'";
+    assert_eq!(conn.execute(damaged, []).unwrap(), 1);
+    store.seal_all().await.unwrap();
+    let facts = store.facts(true).await.unwrap();
+    assert_eq!(facts.journal_batches, 0);
+    assert_eq!(facts.problems.len(), 1, "{:?}", facts.problems);
+}
