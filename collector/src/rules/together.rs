@@ -19,11 +19,22 @@ const NAMED_MAX: usize = 5;
 /// … each with so much of what moved.
 const SAID_MAX: usize = 2;
 
+/// How an entry begins to speak of the others that belong to it, …
+const WITH_IT: &str = " With it in ";
+/// … and of those that do not.
+const BESIDE_IT: &str = " Entries of their own in ";
+/// The label that evidence of another host has.
+const HOST: &str = "host";
+
 /// What is unusual in the roles of a fleet, from turn to turn.
 #[derive(Debug, Default)]
 pub struct Together {
     /// By host id: those that do something unusual.
     movers: HashMap<String, Mover>,
+    /// Roles with hosts of which it is not known yet what they do, …
+    unknown: HashSet<Arc<str>>,
+    /// … and with hosts of which it was not in the turn before: they are judged in this one.
+    unknown_before: HashSet<Arc<str>>,
 }
 
 /// A host that does something unusual.
@@ -36,7 +47,7 @@ struct Mover {
     leader: Option<String>,
     /// What moved most, each one number.
     moved: Vec<Evidence>,
-    /// Its own entry as it was judged last, without what is said of others. Nothing after a restart.
+    /// Its own entry as it was judged last, without what is said of others.
     own: Option<Finding>,
 }
 
@@ -45,8 +56,15 @@ pub type RolesById = HashMap<String, Arc<str>>;
 
 impl Together {
     /// Begins a turn over all hosts: with the entries that are open, and without hosts that have gone or
-    /// are of another role now.
-    pub fn begin<'a>(&mut self, open: impl IntoIterator<Item = &'a Finding>, roles: &RolesById) {
+    /// are of another role now. After a restart hosts become known one by one; `unknown` are the roles of
+    /// those that are not.
+    pub fn begin<'a>(
+        &mut self,
+        open: impl IntoIterator<Item = &'a Finding>,
+        roles: &RolesById,
+        unknown: HashSet<Arc<str>>,
+    ) {
+        self.unknown_before = std::mem::replace(&mut self.unknown, unknown);
         let stays = |id: &String, mover: &mut Mover| roles.get(id) == Some(&mover.role);
         self.movers.retain(stays);
         for finding in open.into_iter().filter(|f| is_entry(f)) {
@@ -55,10 +73,16 @@ impl Together {
             };
             let known = self.movers.get(&finding.host_id);
             if known.is_none_or(|mover| mover.leader.is_some()) {
-                let mover = Mover::of(finding, role);
+                let mover = Mover::leading(&alone(finding), role);
                 self.movers.insert(finding.host_id.clone(), mover);
             }
         }
+    }
+
+    /// Whether a host of a role has an entry.
+    pub fn has_entry(&self, role: &str) -> bool {
+        let mut entries = self.movers.values().filter(|m| m.leader.is_none());
+        entries.any(|mover| &*mover.role == role)
     }
 
     /// Makes one entry of what moves together, in what came out for some hosts at `now_ms`. `previous`
@@ -98,8 +122,8 @@ impl Together {
         self.tell(judged.filter(|f| is_entry(f) && f.judged_ms == now_ms));
     }
 
-    /// An entry stays open while one of its hosts goes on, unless the rule is not to judge its host any
-    /// more.
+    /// An entry stays open while one of its hosts goes on or may do so, unless the rule is not to judge
+    /// its host any more.
     fn carry_on(&mut self, finding: &mut Finding, outcomes: &[Outcome]) {
         let judged = !outcomes.iter().any(|o| {
             o.rule == finding.rule
@@ -111,6 +135,7 @@ impl Together {
             .values()
             .any(|mover| mover.leader.as_ref() == Some(&finding.host_id));
         let own = self.movers.get(&finding.host_id);
+        let others = others || own.is_some_and(|mover| self.is_unknown(&mover.role));
         match own.and_then(|mover| mover.own.clone()) {
             Some(own) if judged && others => {
                 *finding = Finding {
@@ -121,6 +146,10 @@ impl Together {
             }
             _ => drop(self.movers.remove(&finding.host_id)),
         }
+    }
+
+    fn is_unknown(&self, role: &str) -> bool {
+        self.unknown.contains(role) || self.unknown_before.contains(role)
     }
 
     /// Hosts that were judged, and have nothing unusual any more, belong to no entry.
@@ -202,11 +231,11 @@ impl Together {
             }
             if !with.is_empty() {
                 let named = named(with.iter().map(|m| m.words()));
-                finding.summary += &format!(" With it in {}: {named}.", own.role);
+                finding.summary += &format!("{WITH_IT}{}: {named}.", own.role);
             }
             if !also.is_empty() {
                 let named = named(also.iter().map(|m| m.host.clone()));
-                finding.summary += &format!(" Entries of their own in {}: {named}.", own.role);
+                finding.summary += &format!("{BESIDE_IT}{}: {named}.", own.role);
             }
             let more = with.iter().take(NAMED_MAX).filter_map(|m| m.evidence());
             finding.evidence.extend(more);
@@ -248,7 +277,7 @@ impl Mover {
         let first = self.moved.first()?;
         let mut selector: Selector = first.selector.parse().ok()?;
         selector.matchers.push(Matcher {
-            label: "host".to_owned(),
+            label: HOST.to_owned(),
             op: Op::Equal(self.host.clone()),
         });
         Some(Evidence {
@@ -257,6 +286,21 @@ impl Mover {
             ..first.clone()
         })
     }
+}
+
+/// An entry of the register as it was before others were said to belong to it.
+fn alone(finding: &Finding) -> Finding {
+    let mut own = finding.clone();
+    let others = [WITH_IT, BESIDE_IT];
+    let end = others.iter().filter_map(|words| own.summary.find(words));
+    if let Some(end) = end.min() {
+        own.summary.truncate(end);
+    }
+    own.evidence.retain(|evidence| {
+        let selector: Result<Selector, _> = evidence.selector.parse();
+        selector.is_ok_and(|s| s.matchers.iter().all(|m| m.label != HOST))
+    });
+    own
 }
 
 fn is_entry(finding: &Finding) -> bool {
@@ -312,7 +356,7 @@ pub fn entries(stretches: &[Stretch]) -> Vec<Option<usize>> {
 /// What the entry of a host says of the others that belong to it.
 pub fn with_it(role: &str, hosts: &[&str]) -> String {
     let named = named(hosts.iter().map(|host| (*host).to_owned()));
-    format!(" With it in {role}: {named}.")
+    format!("{WITH_IT}{role}: {named}.")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From what the store remembers to what the rules judge, and the findings back.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::{past, roles, usual};
 use crate::rules::{
@@ -119,8 +120,7 @@ pub(super) async fn assess(
         of_host.push(finding);
     }
     store.keep_outcomes(&hosts.iter().map(|host| host.id.as_str()).collect());
-    turn.together
-        .begin(verdicts.values().flatten(), &fleet.role_of);
+    begin_together(turn, &fleet.role_of, hosts, verdicts.values().flatten());
     for part in parts(hosts) {
         let of_host = |host: &HostRecord| verdicts.remove(&host.id).unwrap_or_default();
         let previous: Vec<Finding> = part.iter().flat_map(of_host).collect();
@@ -145,6 +145,26 @@ pub(super) async fn assess(
         }
     }
     Ok(())
+}
+
+/// Begins with the entries that are open. What may still belong to one is to be known soon.
+fn begin_together<'a>(
+    turn: &mut Turn<'_>,
+    role_of: &RolesById,
+    hosts: &[HostRecord],
+    open: impl Iterator<Item = &'a Finding>,
+) {
+    let unknown = turn.watches.unknown(hosts, turn.now_ms);
+    let unknown: Vec<(&HostRecord, &Arc<str>)> = unknown
+        .filter_map(|host| Some((host, role_of.get(&host.id)?)))
+        .collect();
+    let roles = unknown.iter().map(|(_, role)| Arc::clone(role));
+    turn.together.begin(open, role_of, roles.collect());
+    let of_entries = unknown
+        .iter()
+        .filter(|(_, role)| turn.together.has_entry(role));
+    let ids = of_entries.map(|(host, _)| host.id.clone()).collect();
+    turn.watches.wait_for(ids);
 }
 
 /// Judges hosts by the policies that are chosen for them.

@@ -3,7 +3,7 @@
 //! Held in memory, at most 256 series a host and 1.5 kB a series, and made anew after a restart: so there is no
 //! second copy of it on disk that would have to be right.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::anomaly::{self, Course, STEP_MS};
@@ -23,6 +23,8 @@ const LEARN_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     by_host: HashMap<String, Course>,
+    /// The ids of hosts that are learned before others.
+    waited_for: HashSet<String>,
 }
 
 impl Watches {
@@ -38,15 +40,28 @@ impl Watches {
         self.by_host = kept;
     }
 
+    /// The hosts that are not known yet, and sent something lately.
+    pub(super) fn unknown<'a>(
+        &self,
+        hosts: &'a [HostRecord],
+        now_ms: i64,
+    ) -> impl Iterator<Item = &'a HostRecord> {
+        let heard = hosts
+            .iter()
+            .filter(move |host| host.is_heard_since(now_ms - SILENT_MS));
+        heard.filter(|host| !self.by_host.contains_key(&host.id))
+    }
+
+    /// Lets hosts be learned before others, by their ids.
+    pub(super) fn wait_for(&mut self, ids: HashSet<String>) {
+        self.waited_for = ids;
+    }
+
     /// Learns what is usual on hosts that are not known yet, for so long, at least on one.
     pub(super) async fn learn(&mut self, store: &Store, hosts: &[HostRecord], now_ms: i64) {
         let begun = Instant::now();
-        let heard = hosts
-            .iter()
-            .filter(|host| host.is_heard_since(now_ms - SILENT_MS));
-        let unknown: Vec<&HostRecord> = heard
-            .filter(|host| !self.by_host.contains_key(&host.id))
-            .collect();
+        let mut unknown: Vec<&HostRecord> = self.unknown(hosts, now_ms).collect();
+        unknown.sort_by_key(|host| !self.waited_for.contains(&host.id));
         for host in unknown {
             if let Err(error) = self.learn_one(store, host).await {
                 tracing::error!(%error, host = host.name, "learn what is usual");

@@ -43,6 +43,8 @@ struct Fleet {
     together: Together,
     register: Vec<Finding>,
     roles: RolesById,
+    /// Roles of hosts that are not known yet.
+    unknown: HashSet<Arc<str>>,
     now_ms: i64,
 }
 
@@ -61,7 +63,8 @@ impl Fleet {
     fn turn(&mut self, parts: &[&[(&str, Option<i64>)]]) -> Vec<Verdict> {
         self.now_ms += MINUTE_MS;
         let open: Vec<Finding> = self.register.clone();
-        self.together.begin(&open, &self.roles);
+        let unknown = self.unknown.clone();
+        self.together.begin(&open, &self.roles, unknown);
         let mut verdicts = Vec::new();
         for part in parts {
             let id = |host: &str| format!("id of {host}");
@@ -214,6 +217,48 @@ fn a_host_that_has_an_entry_keeps_it_and_one_whose_entry_is_gone_gets_its_own() 
     fleet.register.retain(|f| f.host != "a");
     fleet.turn(&[&[("b", None), ("c", Some(3))]]);
     assert_eq!(fleet.entries(), ["c"]);
+}
+
+#[test]
+fn after_a_restart_an_entry_waits_for_its_role_and_goes_on_with_what_goes_on() {
+    for goes_on in [true, false] {
+        let mut fleet = Fleet::of(WEB);
+        fleet.turn(&[&[("a", Some(2)), ("b", Some(1))]]);
+        let first = fleet.register[0].clone();
+        let with_b = "Unusual on a. With it in role=web: b (load 40).";
+        assert_eq!(first.summary, with_b);
+        // Of b nothing is known yet, and a is quiet.
+        fleet.together = Together::default();
+        fleet.unknown = HashSet::from([Arc::from("role=web")]);
+        fleet.turn(&[&[("a", None)]]);
+        assert_eq!(fleet.entries(), ["a"]);
+        assert_eq!(fleet.register[0].summary, "Unusual on a.");
+        assert_eq!(fleet.register[0].evidence.len(), 3, "its own");
+        fleet.unknown.clear();
+        fleet.turn(&[&[("a", None)], &[("b", goes_on.then_some(3))]]);
+        fleet.turn(&[&[("a", None)], &[("b", goes_on.then_some(4))]]);
+        let entries: Vec<(&str, i64)> = fleet
+            .register
+            .iter()
+            .map(|f| (f.summary.as_str(), f.since_ms))
+            .collect();
+        let expected: &[_] = if goes_on {
+            &[(with_b, first.since_ms)]
+        } else {
+            &[]
+        };
+        assert_eq!(entries, expected);
+    }
+}
+
+#[test]
+fn after_a_restart_an_entry_of_another_role_waits_for_nobody() {
+    let mut fleet = Fleet::of(WEB);
+    fleet.turn(&[&[("a", Some(2))]]);
+    fleet.together = Together::default();
+    fleet.unknown = HashSet::from([Arc::from("role=db")]);
+    fleet.turn(&[&[("a", None)]]);
+    assert_eq!(fleet.entries(), Vec::<&str>::new());
 }
 
 #[test]

@@ -190,6 +190,51 @@ async fn hosts_of_a_role_that_do_the_unusual_together_are_one_entry() {
 }
 
 #[tokio::test]
+async fn an_entry_of_a_role_goes_on_after_a_restart_when_only_another_host_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut upkeep = open(&folder, Judging::default()).await;
+    let web = |n: u8| {
+        let name = if n == 1 { "web-1" } else { "web-2" };
+        (HostId([n; 16]), name, "web")
+    };
+    let quiet = 9 * 288 + 100;
+    let mut now_ms = 0;
+    for n in 1..=2 {
+        now_ms = weeks::sends_as(&upkeep, web(n), 1, 0..quiet, false).await;
+    }
+    for second in 0..3 {
+        turn(&mut upkeep, now_ms + second).await;
+    }
+    for n in 1..=2 {
+        now_ms = weeks::sends_as(&upkeep, web(n), 2, quiet..quiet + 2, true).await;
+    }
+    turn(&mut upkeep, now_ms).await;
+    let entry = open_of(&upkeep, "anomaly").await;
+    assert_eq!(entry.len(), 1, "{entry:?}");
+    assert_eq!(entry[0].0, "web-1");
+    // Quiet for longer than an anomaly waits; the other one is not.
+    for n in 1..=2 {
+        let later = quiet + 2..quiet + 14;
+        now_ms = weeks::sends_as(&upkeep, web(n), 3, later, n == 2).await;
+    }
+    turn(&mut upkeep, now_ms).await;
+    assert_eq!(open_of(&upkeep, "anomaly").await, entry);
+    upkeep.store.close().await.unwrap();
+    let mut upkeep = open(&folder, Judging::default()).await;
+    for minute in 1..6 {
+        turn(&mut upkeep, now_ms + minute * 60_000).await;
+        assert_eq!(open_of(&upkeep, "anomaly").await, entry, "minute {minute}");
+    }
+    for n in 1..=2 {
+        let later = quiet + 14..quiet + 26;
+        now_ms = weeks::sends_as(&upkeep, web(n), 4, later, false).await;
+    }
+    turn(&mut upkeep, now_ms).await;
+    turn(&mut upkeep, now_ms + 60_000).await;
+    assert_eq!(open_of(&upkeep, "anomaly").await, []);
+}
+
+#[tokio::test]
 async fn what_came_out_is_known_of_hosts_that_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut upkeep = open(&folder, Judging::default()).await;
