@@ -13,6 +13,7 @@ use super::table::{Align, Cell, Table};
 use super::{Exit, text, words};
 use crate::answer::range::{self, format_ms};
 use crate::answer::{Answer, Body, Question, RiskChange, RiskInDepth, standing};
+use crate::report::words::measured;
 use crate::rules::State;
 use crate::store::{Entry, Happened, RiskEdit, RiskEvent};
 
@@ -263,9 +264,9 @@ fn page(depth: &RiskInDepth, now_ms: i64, console: &mut Console) -> io::Result<(
     }
     for evidence in &finding.evidence {
         let level = evidence.threshold.map_or(String::new(), |level| {
-            format!(", level {}", words::quantity(level, &evidence.unit))
+            format!(", level {}", measured(level, &evidence.unit))
         });
-        let value = words::quantity(evidence.value, &evidence.unit);
+        let value = measured(evidence.value, &evidence.unit);
         for line in [
             format!("  {}: {value}{level}", evidence.what),
             format!("    hostwell query '{}'", evidence.selector),

@@ -26,7 +26,7 @@ pub(super) fn mark(spells: &mut [Spell], free_ms: impl Fn(&Spell) -> Option<i64>
             continue;
         }
         let key = (spell.rule.clone(), spell.subject.clone());
-        let Some(at_ms) = free_ms(spell) else {
+        let Some(mut at_ms) = free_ms(spell) else {
             continue;
         };
         let damped = entries.get_mut(&key).filter(|told| {
@@ -35,8 +35,13 @@ pub(super) fn mark(spells: &mut [Spell], free_ms: impl Fn(&Spell) -> Option<i64>
             again && at_ms - told.fired_ms < FLOOR_MS && spell.severity <= told.severity
         });
         if let Some(told) = damped {
-            told.end_ms = spell.end_ms;
-            continue;
+            // Told when the hour is over, if it still is open by then.
+            let rested_ms = told.fired_ms + FLOOR_MS;
+            if spell.end_ms.is_some_and(|end_ms| end_ms <= rested_ms) {
+                told.end_ms = spell.end_ms;
+                continue;
+            }
+            at_ms = rested_ms;
         }
         spell.told_ms = Some(at_ms);
         let told = Told {
@@ -121,6 +126,34 @@ mod tests {
             spell("a", Warning, (151, 160)),
         ]);
         assert_eq!(told, [true, false, true, false, true, true]);
+    }
+
+    #[test]
+    fn what_comes_again_within_the_hour_is_told_when_it_outlasts_it() {
+        use Severity::Warning;
+        let mut spells = vec![
+            spell("a", Warning, (0, 5)),
+            spell("a", Warning, (10, 60)),
+            spell("a", Warning, (62, 90)),
+            spell("a", Warning, (100, 130)),
+            spell("b", Warning, (0, 5)),
+            spell("b", Warning, (10, 61)),
+        ];
+        spells[3].end_ms = None;
+        mark(&mut spells, |spell| Some(spell.start_ms));
+        let told: Vec<_> = spells.iter().map(|spell| spell.told_ms).collect();
+        let minutes = |minute: i64| Some(minute * MINUTE_MS);
+        assert_eq!(
+            told,
+            [
+                minutes(0),
+                None,
+                minutes(62),
+                minutes(122),
+                minutes(0),
+                minutes(60)
+            ]
+        );
     }
 
     #[test]
