@@ -298,7 +298,7 @@ fn alone(finding: &Finding) -> Finding {
     }
     own.evidence.retain(|evidence| {
         let selector: Result<Selector, _> = evidence.selector.parse();
-        selector.is_ok_and(|s| s.matchers.iter().all(|m| m.label != HOST))
+        !selector.is_ok_and(|s| s.matchers.iter().any(|m| m.label == HOST))
     });
     own
 }

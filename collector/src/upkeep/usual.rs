@@ -40,7 +40,7 @@ impl Watches {
         self.by_host = kept;
     }
 
-    /// The hosts that are not known yet, and sent something lately.
+    /// The hosts that are not known yet, and sent samples lately.
     pub(super) fn unknown<'a>(
         &self,
         hosts: &'a [HostRecord],
@@ -49,7 +49,8 @@ impl Watches {
         let heard = hosts
             .iter()
             .filter(move |host| host.is_heard_since(now_ms - SILENT_MS));
-        heard.filter(|host| !self.by_host.contains_key(&host.id))
+        let sampled = heard.filter(|host| host.last_sample_ms.is_some());
+        sampled.filter(|host| !self.by_host.contains_key(&host.id))
     }
 
     /// Lets hosts be learned before others, by their ids.
