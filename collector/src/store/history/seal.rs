@@ -32,9 +32,10 @@ const PERIOD_MS: i64 = 3_600_000;
 const HOST_BYTES_MAX: usize = 8 << 20;
 /// Most ticks in a block: two hours at 10 s is 720, at 1 s there are two blocks an hour.
 pub(in crate::store) const TICKS_MAX: usize = 2048;
-/// A block of so many ticks is good enough: longer ones are smaller by a tenth at most, and merging
-/// makes them.
-const TICKS_GOOD: usize = TICKS_MAX / 4;
+/// A block of so many ticks is good enough, and two of them are a full one. Of half as many, six hours at
+/// 10 s that came at once lay in 3.2 blocks of a family instead of 2.2, and a question for one series took a fifth more; what
+/// waits in memory is 40 kB less a host of sixty series.
+const TICKS_GOOD: usize = TICKS_MAX / 2;
 /// Most rows of the journal that are dropped in a commit: live data must not wait for long.
 const DROPPED_MAX: i64 = 20_000;
 /// Most ticks of a host that are sealed in order at once; a host that sent more is sealed as if they came
