@@ -11,7 +11,12 @@ pub(super) const DAY0: i64 = T0 / DAY * DAY;
 
 /// A host with a gauge, a counter and what memory used is derived from.
 pub(super) async fn with_series(store: &Store) -> Vec<SeriesId> {
-    store.greet(greeting(1, "web"), DAY0).await.unwrap();
+    series_of(store, (1, "web")).await
+}
+
+/// The same of another host.
+async fn series_of(store: &Store, (n, name): (u8, &str)) -> Vec<SeriesId> {
+    store.greet(greeting(n, name), DAY0).await.unwrap();
     let counter = |metric: &str| (gauge(metric).0, Kind::Counter);
     let names = vec![
         gauge("node_load1"),
@@ -19,13 +24,18 @@ pub(super) async fn with_series(store: &Store) -> Vec<SeriesId> {
         gauge("node_memory_MemTotal_bytes"),
         gauge("node_memory_MemAvailable_bytes"),
     ];
-    store.series_ids(host(1), names).await.unwrap()
+    store.series_ids(host(n), names).await.unwrap()
 }
 
 /// Samples of every minute from `from_ms` until before `to_ms`.
-pub(super) async fn fill(
+pub(super) async fn fill(store: &Store, ids: &[SeriesId], sequence: u64, range: (i64, i64)) {
+    fill_of(store, (1, ids), sequence, range).await;
+}
+
+/// The same of another host.
+async fn fill_of(
     store: &Store,
-    ids: &[SeriesId],
+    (n, ids): (u8, &[SeriesId]),
     sequence: u64,
     (from_ms, to_ms): (i64, i64),
 ) {
@@ -42,8 +52,8 @@ pub(super) async fn fill(
         column(3, |minute| (minute % 700) as f64),
     ];
     let append = Append {
-        host_id: host(1),
-        spool_id: spool(1),
+        host_id: host(n),
+        spool_id: spool(n),
         sequence,
         received_ms: to_ms,
         block: Packed::of(&Block { times_ms, columns }),
@@ -396,6 +406,44 @@ async fn what_the_samples_said_is_said_when_they_are_gone() {
             told.error.map_or(1e-5, |error| error * 1.05),
         );
         assert_eq!(told.read.samples, 0);
+    }
+}
+
+#[tokio::test]
+async fn merged_hosts_that_were_sampled_on_one_day_count_each_moment_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let ids = with_series(&store).await;
+    let old = series_of(&store, (2, "web-old")).await;
+    // Half a day of the second day is there twice, and the switch on the fourth leaves a hole.
+    fill_of(&store, (2, &old), 1, (DAY0, DAY0 + 2 * DAY)).await;
+    fill(
+        &store,
+        &ids,
+        1,
+        (DAY0 + DAY + 12 * HOUR, DAY0 + 3 * DAY + HOUR),
+    )
+    .await;
+    let back = (DAY0 + 3 * DAY + 2 * HOUR, DAY0 + 4 * DAY + HOUR);
+    fill_of(&store, (2, &old), 2, back).await;
+    let into = HostEdit::MergeInto { into: "web".into() };
+    let now_ms = DAY0 + 4 * DAY + 7 * HOUR;
+    store.edit_host("web-old", into, now_ms).await.unwrap();
+    upkeep(&store, now_ms).await;
+    for (metric, agg) in [
+        ("node_load1", Agg::Count),
+        ("node_load1", Agg::Avg),
+        ("node_forks_total", Agg::Increase),
+        ("hostwell_memory_used_ratio", Agg::Count),
+    ] {
+        for step_ms in [HOUR, DAY, WHOLE] {
+            let query = question(metric, agg, (DAY0, DAY0 + 4 * DAY - 1), step_ms);
+            let exact = from_samples(&store, &query).await;
+            let told = store.aggregate(query).await.unwrap();
+            let points: Vec<(i64, f64)> = told.series[0].points().collect();
+            same(&points, &exact, 1e-5);
+            assert!(!told.read.rollups.is_empty(), "the first day and the third");
+        }
     }
 }
 

@@ -80,24 +80,34 @@ struct Left {
     to_finer: Vec<(i64, i64)>,
 }
 
-/// Adds what the rollups of one length say of a stretch.
-fn from_rollups(
+/// What the rollups of one length tell of a stretch.
+#[derive(Debug, Default)]
+struct Told {
+    lines: Vec<(SeriesName, Kind, Vec<Step>)>,
+    /// Days they tell of.
+    days: BTreeSet<i64>,
+    /// Days that several of the host's numbers tell of: of samples of one moment the first counts, which
+    /// steps do not know, nor what lies between the last sample of one and the first of another.
+    days_of_several: BTreeSet<i64>,
+}
+
+fn told(
     conn: &Connection,
     host: &Host<'_>,
     length: i64,
     (from_ms, end_ms): (i64, i64),
     into: &mut Gathering<'_>,
-) -> Result<Left, Fault> {
+) -> Result<Told, Fault> {
     let mut select = conn.prepare_cached(
         "SELECT number, start_ms, crc32c, payload FROM rollup
          WHERE host = ?1 AND family = ?2 AND tier_ms = ?3 AND start_ms >= ?4 AND start_ms < ?5
          ORDER BY start_ms",
     )?;
     let first_row_ms = chunk_of(length, from_ms).0;
-    let mut there: BTreeSet<i64> = BTreeSet::new();
-    let mut found: Vec<(SeriesName, Kind, Vec<Step>)> = Vec::new();
+    let mut told = Told::default();
     for (number, names) in &host.rows {
         let names: HashMap<i64, &SeriesName> = names.iter().map(|r| (r.id, &*r.name)).collect();
+        let mut days: BTreeSet<i64> = BTreeSet::new();
         let range = params![number, host.family, length, first_row_ms, end_ms];
         let mut rows = select.query(range)?;
         while let Some(r) = rows.next()? {
@@ -105,7 +115,7 @@ fn from_rollups(
             verified("rollup", r.get(0)?, r.get(2)?, bytes)?;
             into.read.rows(length, bytes.len())?;
             if length < DAY_MS {
-                there.insert(day_of(r.get(1)?));
+                days.insert(day_of(r.get(1)?));
             }
             let lines = payload::decode(bytes, |key| match key {
                 Key::Id(id) => names.contains_key(id),
@@ -114,29 +124,44 @@ fn from_rollups(
             for mut line in lines {
                 let within = |s: &Step| (from_ms..end_ms).contains(&s.start_ms);
                 line.steps.retain(within);
+                if length >= DAY_MS {
+                    // A row of many days need not know of each of them.
+                    days.extend(line.steps.iter().map(|s| day_of(s.start_ms)));
+                }
                 let name = match line.key {
                     Key::Id(id) => names.get(&id).map(|name| (*name).clone()),
                     Key::Named(name) => Some(name),
                 };
-                found.extend(name.map(|name| (name, line.kind, line.steps)));
+                told.lines
+                    .extend(name.map(|name| (name, line.kind, line.steps)));
             }
         }
+        told.days_of_several.extend(told.days.intersection(&days));
+        told.days.append(&mut days);
     }
+    Ok(told)
+}
+
+/// Adds what the rollups of one length say of a stretch.
+fn from_rollups(
+    conn: &Connection,
+    host: &Host<'_>,
+    length: i64,
+    (from_ms, end_ms): (i64, i64),
+    into: &mut Gathering<'_>,
+) -> Result<Left, Fault> {
+    let told = told(conn, host, length, (from_ms, end_ms), into)?;
     // A day that changed is read from samples, unless some that its rollup knows of are gone.
-    let steps = found.iter().flat_map(|(_, _, steps)| steps);
+    let steps = told.lines.iter().flat_map(|(_, _, steps)| steps);
     let gone: BTreeSet<i64> = steps
         .filter(|s| s.start_ms.saturating_add(length) <= host.past.whole_since_ms)
         .map(|s| day_of(s.start_ms))
         .collect();
-    if length >= DAY_MS {
-        // A row of many days need not know of each of them.
-        let steps = found.iter().flat_map(|(_, _, steps)| steps);
-        there.extend(steps.map(|s| day_of(s.start_ms)));
-    }
     let better = |day: i64| {
-        host.fresh.contains(&day) && host.has_samples((day + 1) * DAY_MS) && !gone.contains(&day)
+        let inexact = host.fresh.contains(&day) || told.days_of_several.contains(&day);
+        inexact && host.has_samples((day + 1) * DAY_MS) && !gone.contains(&day)
     };
-    for (name, kind, mut steps) in found {
+    for (name, kind, mut steps) in told.lines {
         steps.retain(|s| !better(day_of(s.start_ms)));
         into.add(&host.ask.host, &name, kind, &steps);
     }
@@ -146,7 +171,7 @@ fn from_rollups(
             (day * DAY_MS).max(from_ms),
             ((day + 1) * DAY_MS).min(end_ms),
         );
-        let to = match there.contains(&day) {
+        let to = match told.days.contains(&day) {
             _ if better(day) => &mut left.to_samples,
             true => continue,
             false => &mut left.to_finer,
